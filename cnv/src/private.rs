@@ -1,0 +1,1 @@
+//! What expansions may name. Not public API: anything here may change in any release.

@@ -1,0 +1,1 @@
+//! Holds integration tests only; see the `tests` folder.
