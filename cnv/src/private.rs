@@ -1,7 +1,46 @@
 //! What expansions may name. Not public API: anything here may change in any release.
 
 /// What `#[derive(SimdFrame)]` and `#[derive(FrameEnum)]` name.
-pub mod frame {}
+pub mod frame {
+    pub use crate::frame::expansion::*;
+}
 
 /// What `#[budget]` names.
-pub mod quota {}
+pub mod quota {
+    pub use crate::quota::check::{
+        Account, Budgeted, PaidFor, assert_fits, larger, limits, open, step,
+    };
+    pub use crate::quota::meter::body::{enter, metered};
+    pub use crate::quota::{
+        Budget, CpuQuota, IoQuota, Limits, MemoryQuota, NetworkQuota, Resource, ResourceBudget,
+        UNLIMITED,
+    };
+}
+
+/// What `#[requires_attestation]` names.
+#[cfg(feature = "attestation")]
+pub mod attestation {
+    pub use crate::attestation::guard::{guard, refuse};
+}
+
+/// What `#[verb]` and `verbs!` name.
+#[cfg(feature = "command")]
+pub mod command {
+    pub use crate::command::argument::{
+        ArgumentValue, default_value, enum_parser, flag, many, one, optional, parser,
+    };
+    pub use crate::command::verb::{
+        Arguments, Invocation, NotAVerb, Registration, Verb, VerbSpec, arguments, assert_distinct,
+        faulty_spec, invocation, outcome, registration, registrations, spec, verb_spec,
+    };
+    pub use clap;
+}
+
+/// A value of any type, for code that cannot be reached: it tells the compiler a type and nothing else.
+///
+/// # Panics
+///
+/// Always.
+pub fn never<T>() -> T {
+    unreachable!("an expansion only names this call's type")
+}

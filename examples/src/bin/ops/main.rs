@@ -1,1 +1,31 @@
-fn main() {}
+//! `ops`: looks after logs and directory trees. Every command is an ordinary function with attributes.
+
+mod log;
+mod tree;
+
+use std::process::ExitCode;
+
+use cnv::prelude::*;
+
+/// Counts what every call allocates.
+#[global_allocator]
+static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
+
+fn app() -> App {
+    App::new("ops")
+        .about("Looks after logs and directory trees")
+        .version(env!("CARGO_PKG_VERSION"))
+        .verbs(verbs![log::scan, log::tail, tree::digest])
+}
+
+fn main() -> ExitCode {
+    app().main()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_application_starts() {
+        super::app().check().unwrap();
+    }
+}

@@ -1,0 +1,140 @@
+//! The arguments of an attribute, as written: `key`, `key = value`, separated by commas.
+
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
+
+use crate::errors::{ErrorSink, nearest};
+
+/// One argument. `value` is whatever expression stands behind `=`.
+#[derive(Clone)]
+pub(crate) struct Argument {
+    pub(crate) key: Ident,
+    pub(crate) value: Option<Expr>,
+}
+
+impl Argument {
+    /// The name without `r#`.
+    pub(crate) fn name(&self) -> String {
+        self.key.unraw().to_string()
+    }
+
+    /// The value as a string literal; anything else is a fault that shows `example`.
+    pub(crate) fn string(&self, example: &str, errors: &mut ErrorSink) -> Option<LitStr> {
+        if let Some(Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        })) = &self.value
+        {
+            return Some(text.clone());
+        }
+        let name = self.name();
+        let message = format!("`{name}` takes a string: write `{name} = \"{example}\"`");
+        match &self.value {
+            Some(value) => errors.at(value, message),
+            None => errors.at(&self.key, message),
+        }
+        None
+    }
+
+    /// The value as a path, written bare or as a string.
+    pub(crate) fn path(&self, errors: &mut ErrorSink) -> Option<Path> {
+        match &self.value {
+            Some(Expr::Path(path)) if path.qself.is_none() => Some(path.path.clone()),
+            Some(Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            })) => errors.take(text.parse_with(Path::parse_mod_style)),
+            _ => {
+                let name = self.name();
+                errors.at(&self.key, format!("`{name}` takes a path: write `{name} = name`"));
+                None
+            }
+        }
+    }
+
+    /// Refuses a value where the key stands alone.
+    pub(crate) fn flag(&self, errors: &mut ErrorSink) -> bool {
+        if let Some(value) = &self.value {
+            errors.at(
+                value,
+                format!("`{}` stands alone: leave the value out", self.key),
+            );
+        }
+        true
+    }
+}
+
+impl Parse for Argument {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let key = input.call(Ident::parse_any)?;
+        let value = if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            // `crate::cnv` and `self::cnv` are expressions too, so one parser serves every value.
+            Some(input.parse()?)
+        } else {
+            None
+        };
+        Ok(Self { key, value })
+    }
+}
+
+/// All arguments of one attribute, in the order written.
+#[derive(Clone)]
+pub(crate) struct Arguments {
+    /// Where a fault of the whole attribute is shown.
+    pub(crate) span: Span,
+    pub(crate) list: Vec<Argument>,
+}
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let span = input.span();
+        let list = Punctuated::<Argument, Token![,]>::parse_terminated(input)?;
+        Ok(Self {
+            span,
+            list: list.into_iter().collect(),
+        })
+    }
+}
+
+impl Arguments {
+    /// Reports keys that are not in `known` (with the nearest that is) and keys said twice, and
+    /// keeps the rest.
+    pub(crate) fn known(self, attribute: &str, known: &[&str], errors: &mut ErrorSink) -> Vec<Argument> {
+        let mut kept: Vec<Argument> = Vec::new();
+        for argument in self.list {
+            let name = argument.name();
+            if !known.contains(&name.as_str()) {
+                let advice = match nearest(&name, known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it takes {}", listed(known)),
+                };
+                errors.at(
+                    &argument.key,
+                    format!("`{attribute}` has no key `{name}`; {advice}"),
+                );
+            } else if kept.iter().any(|earlier| earlier.key == argument.key) {
+                errors.at(
+                    &argument.key,
+                    format!("`{name}` is given twice; keep one of the two"),
+                );
+            } else {
+                kept.push(argument);
+            }
+        }
+        kept
+    }
+}
+
+/// "`a`, `b` and `c`".
+pub(crate) fn listed(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

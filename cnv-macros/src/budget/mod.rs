@@ -1,0 +1,122 @@
+//! `#[budget(..)]`: what a function may use, and what it spends on the functions that it calls.
+
+pub(crate) mod plan;
+pub(crate) mod units;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Ident, Path};
+
+use crate::args::{Argument, Arguments};
+use crate::errors::ErrorSink;
+use units::{CPU, IO, MEMORY, NETWORK, UNLIMITED};
+
+const KEYS: &[&str] = &["memory", "cpu", "io", "network", "open", "card", "crate"];
+
+/// A checked budget: bytes, nanoseconds, operations, bytes.
+#[derive(Clone)]
+pub(crate) struct BudgetModel {
+    pub(crate) memory_bytes: u64,
+    pub(crate) cpu_ns: u64,
+    pub(crate) io_ops: u64,
+    pub(crate) network_bytes: u64,
+    /// Whether plain calls are allowed.
+    pub(crate) open: bool,
+    /// The name of the companion item, where it cannot be the function's own.
+    pub(crate) card: Option<Ident>,
+}
+
+impl BudgetModel {
+    /// Unnamed: memory and CPU are unlimited, I/O and network are denied.
+    pub(crate) fn unnamed() -> Self {
+        Self {
+            memory_bytes: UNLIMITED,
+            cpu_ns: UNLIMITED,
+            io_ops: 0,
+            network_bytes: 0,
+            open: false,
+            card: None,
+        }
+    }
+
+    pub(crate) fn from_arguments(arguments: Arguments, errors: &mut ErrorSink) -> Self {
+        let mut model = Self::unnamed();
+        let span = arguments.span;
+        let empty = arguments.list.is_empty();
+        let list = arguments.known("budget", KEYS, errors);
+        if empty {
+            errors.push(syn::Error::new(
+                span,
+                "an empty budget says nothing: name what the function may use, as in `#[budget(memory = \"1MB\", cpu = \"1ms\", io = 100)]`",
+            ));
+        }
+        for argument in &list {
+            match argument.name().as_str() {
+                "memory" => quantity(argument, &MEMORY, &mut model.memory_bytes, errors),
+                "cpu" => quantity(argument, &CPU, &mut model.cpu_ns, errors),
+                "io" => quantity(argument, &IO, &mut model.io_ops, errors),
+                "network" => quantity(argument, &NETWORK, &mut model.network_bytes, errors),
+                "open" => model.open = argument.flag(errors),
+                "card" => model.card = argument.path(errors).and_then(|path| card(&path, errors)),
+                _ => {}
+            }
+        }
+        model
+    }
+
+    /// `Limits` as a constant expression.
+    pub(crate) fn limits(&self, krate: &Path) -> TokenStream {
+        let Self {
+            memory_bytes,
+            cpu_ns,
+            io_ops,
+            network_bytes,
+            ..
+        } = self;
+        quote!(#krate::__private::quota::limits(#memory_bytes, #cpu_ns, #io_ops, #network_bytes))
+    }
+
+    /// The const-generic budget type.
+    pub(crate) fn budget_type(&self, krate: &Path) -> TokenStream {
+        let Self {
+            memory_bytes,
+            cpu_ns,
+            io_ops,
+            network_bytes,
+            ..
+        } = self;
+        quote! {
+            #krate::quota::ResourceBudget<
+                #krate::quota::MemoryQuota<#memory_bytes>,
+                #krate::quota::CpuQuota<#cpu_ns>,
+                #krate::quota::IoQuota<#io_ops>,
+                #krate::quota::NetworkQuota<#network_bytes>,
+            >
+        }
+    }
+}
+
+fn quantity(argument: &Argument, dimension: &units::Dimension, slot: &mut u64, errors: &mut ErrorSink) {
+    match &argument.value {
+        Some(value) => {
+            if let Some(quantity) = errors.take(units::parse_quantity(value, dimension)) {
+                *slot = quantity;
+            }
+        }
+        None => {
+            let name = argument.name();
+            errors.at(
+                &argument.key,
+                format!("`{name}` needs a value: write `{name} = \"..\"`"),
+            );
+        }
+    }
+}
+
+fn card(path: &Path, errors: &mut ErrorSink) -> Option<Ident> {
+    let ident = path.get_ident().cloned();
+    if ident.is_none() {
+        errors.at(path, "`card` takes one name: write `card = LoadBudget`");
+    }
+    ident
+}

@@ -1,0 +1,372 @@
+//! What a body spends: finds every `spend!(callee(args))`, turns it into the call, and records what
+//! has to be added up, in sequence or as the larger of several branches.
+//!
+//! A `spend!` that stands where it cannot be counted is an error, never free.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Block, Expr, ExprCall, ExprMacro, ExprPath, Ident, Item, Local, Macro, Path, PathArguments, Stmt,
+};
+
+use crate::errors::ErrorSink;
+
+/// The spends of a body, in the order in which they happen.
+#[derive(Debug, Clone)]
+pub(crate) enum Plan {
+    Spend(Spend),
+    /// Only one of these runs, so the larger counts.
+    Branches(Vec<Vec<Plan>>),
+}
+
+/// One `spend!`.
+#[derive(Debug, Clone)]
+pub(crate) struct Spend {
+    /// The callee's companion item: its path without generic arguments.
+    pub(crate) companion: Path,
+    /// The callee as the message names it.
+    pub(crate) name: String,
+    /// The callee's last path segment.
+    pub(crate) name_span: Span,
+    /// The parentheses of the call.
+    pub(crate) paren_span: Span,
+}
+
+/// Whether the tokens hold a `spend!` at any depth. Bodies without one stay as they were written.
+pub(crate) fn mentions_spend(tokens: TokenStream) -> bool {
+    find_spend(tokens).is_some()
+}
+
+fn find_spend(tokens: TokenStream) -> Option<Span> {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(ident) if ident == "spend" => {
+                if matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!') {
+                    return Some(ident.span());
+                }
+            }
+            TokenTree::Group(group) => {
+                if let Some(span) = find_spend(group.stream()) {
+                    return Some(span);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Rewrites the spends of `body` into calls and returns what they add up to.
+pub(crate) fn rewrite(body: &mut Block, function: &Ident, errors: &mut ErrorSink) -> Vec<Plan> {
+    let mut planner = Planner {
+        function,
+        errors,
+        plan: Vec::new(),
+        uncountable: None,
+    };
+    planner.visit_block_mut(body);
+    planner.plan
+}
+
+/// The call that a `spend!` stands for, and what it spends.
+pub(crate) struct SpentCall {
+    pub(crate) call: ExprCall,
+    pub(crate) spend: Spend,
+}
+
+/// Reads the inside of `spend!(..)` or `run!(..)`.
+pub(crate) fn parse_spent_call(tokens: TokenStream, macro_name: &str) -> syn::Result<SpentCall> {
+    let expr: Expr = syn::parse2(tokens.clone()).map_err(|_| {
+        syn::Error::new_spanned(
+            tokens,
+            format!("`{macro_name}!` takes one call: write `{macro_name}!(load(path))`"),
+        )
+    })?;
+    let call = match expr {
+        Expr::Call(call) => call,
+        Expr::Await(inner) => {
+            return Err(syn::Error::new(
+                inner.await_token.span,
+                format!("put `.await` outside: write `{macro_name}!(load(path)).await`"),
+            ));
+        }
+        Expr::Try(inner) => {
+            return Err(syn::Error::new(
+                inner.question_token.span,
+                format!("put `?` outside: write `{macro_name}!(load(path))?`"),
+            ));
+        }
+        Expr::MethodCall(inner) => {
+            return Err(syn::Error::new(
+                inner.method.span(),
+                format!(
+                    "methods have no budget of their own yet; put the work into a free function and write `{macro_name}!({}(..))`",
+                    inner.method
+                ),
+            ));
+        }
+        other => {
+            return Err(syn::Error::new_spanned(
+                other,
+                format!("`{macro_name}!` takes one call: write `{macro_name}!(load(path))`"),
+            ));
+        }
+    };
+    charge(call)
+}
+
+/// `a::load::<T>(x)` becomes `a::load::call::<T>(x)`, charged to the companion `a::load`.
+fn charge(mut call: ExprCall) -> syn::Result<SpentCall> {
+    let Expr::Path(ExprPath {
+        qself: None,
+        path,
+        ..
+    }) = &mut *call.func
+    else {
+        return Err(syn::Error::new_spanned(
+            &call.func,
+            "only a call of a named function can be spent, because its budget is read from its name",
+        ));
+    };
+    let mut companion = path.clone();
+    for segment in &mut companion.segments {
+        segment.arguments = PathArguments::None;
+    }
+    let Some(last) = path.segments.last_mut() else {
+        return Err(syn::Error::new_spanned(path, "a call needs a name"));
+    };
+    let spend = Spend {
+        name: last.ident.to_string(),
+        name_span: last.ident.span(),
+        paren_span: call.paren_token.span.join(),
+        companion,
+    };
+    let generics = std::mem::replace(&mut last.arguments, PathArguments::None);
+    path.segments.push(syn::PathSegment {
+        ident: Ident::new("call", spend.name_span),
+        arguments: generics,
+    });
+    Ok(SpentCall { call, spend })
+}
+
+struct Planner<'a> {
+    function: &'a Ident,
+    errors: &'a mut ErrorSink,
+    plan: Vec<Plan>,
+    /// Where the walk stands, when a spend there could not be counted: "inside a loop".
+    uncountable: Option<&'static str>,
+}
+
+impl Planner<'_> {
+    /// Walks one of several branches with a plan of its own.
+    fn branch(&mut self, walk: impl FnOnce(&mut Self)) -> Vec<Plan> {
+        let outer = std::mem::take(&mut self.plan);
+        walk(self);
+        std::mem::replace(&mut self.plan, outer)
+    }
+
+    fn push_branches(&mut self, branches: Vec<Vec<Plan>>) {
+        if branches.iter().any(|branch| !branch.is_empty()) {
+            self.plan.push(Plan::Branches(branches));
+        }
+    }
+
+    fn uncountable(&mut self, place: &'static str, walk: impl FnOnce(&mut Self)) {
+        let outer = self.uncountable.replace(place);
+        walk(self);
+        self.uncountable = outer;
+    }
+
+    /// The call that replaces a `spend!`, or `None` where it is some other macro.
+    fn spend(&mut self, mac: &Macro) -> Option<Expr> {
+        if !is_spend(&mac.path) {
+            if let Some(span) = find_spend(mac.tokens.clone()) {
+                let name = mac.path.to_token_stream().to_string().replace(' ', "");
+                self.errors.push(syn::Error::new(
+                    span,
+                    format!(
+                        "`spend!` cannot be counted inside `{name}!`: call it before, and hand over the result (`let value = spend!(..);`)"
+                    ),
+                ));
+            }
+            return None;
+        }
+        let SpentCall { mut call, spend } = self
+            .errors
+            .take(parse_spent_call(mac.tokens.clone(), "spend"))?;
+        // Arguments run before the call, and may spend themselves.
+        for argument in &mut call.args {
+            self.visit_expr_mut(argument);
+        }
+        if let Some(place) = self.uncountable {
+            self.errors.push(syn::Error::new(
+                spend.name_span,
+                format!(
+                    "`spend!` cannot be counted {place} yet, because how often it runs is not known: spend before it, or move it whole into a budgeted function and spend that"
+                ),
+            ));
+        } else if spend.companion.is_ident(self.function) {
+            self.errors.push(syn::Error::new(
+                spend.name_span,
+                format!(
+                    "`{0}` spends itself, so no budget is large enough: make it a loop, or call a function that does not call `{0}`",
+                    self.function
+                ),
+            ));
+        } else {
+            self.plan.push(Plan::Spend(spend));
+        }
+        Some(Expr::Call(call))
+    }
+}
+
+fn is_spend(path: &Path) -> bool {
+    path.segments
+        .last()
+        .is_some_and(|segment| segment.ident == "spend")
+}
+
+impl VisitMut for Planner<'_> {
+    fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
+        if let Stmt::Macro(statement) = stmt {
+            if let Some(call) = self.spend(&statement.mac) {
+                *stmt = Stmt::Expr(call, statement.semi_token);
+            }
+            return;
+        }
+        visit_mut::visit_stmt_mut(self, stmt);
+    }
+
+    fn visit_local_mut(&mut self, local: &mut Local) {
+        let Some(init) = &mut local.init else { return };
+        self.visit_expr_mut(&mut init.expr);
+        if let Some((_, diverge)) = &mut init.diverge {
+            let branch = self.branch(|planner| planner.visit_expr_mut(diverge));
+            self.push_branches(vec![branch, Vec::new()]);
+        }
+    }
+
+    /// Items inside a body have bodies of their own; a stray `spend!` in one reports itself.
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Macro(ExprMacro { mac, .. }) => {
+                if let Some(call) = self.spend(mac) {
+                    *expr = call;
+                }
+            }
+            Expr::If(branching) => {
+                self.visit_expr_mut(&mut branching.cond);
+                let then = self.branch(|p| p.visit_block_mut(&mut branching.then_branch));
+                let otherwise = match &mut branching.else_branch {
+                    Some((_, otherwise)) => self.branch(|p| p.visit_expr_mut(otherwise)),
+                    None => Vec::new(),
+                };
+                self.push_branches(vec![then, otherwise]);
+            }
+            Expr::Match(branching) => {
+                self.visit_expr_mut(&mut branching.expr);
+                let mut branches = Vec::new();
+                for arm in &mut branching.arms {
+                    // Guards of several arms may run before one is taken, so they add up.
+                    self.visit_pat_mut(&mut arm.pat);
+                    branches.push(self.branch(|p| p.visit_expr_mut(&mut arm.body)));
+                }
+                self.push_branches(branches);
+            }
+            Expr::ForLoop(looping) => {
+                self.visit_expr_mut(&mut looping.expr);
+                self.uncountable("inside a `for` loop", |p| p.visit_block_mut(&mut looping.body));
+            }
+            Expr::While(looping) => self.uncountable("inside a `while` loop", |p| {
+                p.visit_expr_mut(&mut looping.cond);
+                p.visit_block_mut(&mut looping.body);
+            }),
+            Expr::Loop(looping) => {
+                self.uncountable("inside a `loop`", |p| p.visit_block_mut(&mut looping.body));
+            }
+            Expr::Closure(closure) => {
+                self.uncountable("inside a closure", |p| p.visit_expr_mut(&mut closure.body));
+            }
+            Expr::Async(block) => {
+                self.uncountable("inside an `async` block", |p| p.visit_block_mut(&mut block.block));
+            }
+            Expr::Const(block) => {
+                self.uncountable("inside a `const` block", |p| p.visit_block_mut(&mut block.block));
+            }
+            Expr::Verbatim(tokens) => {
+                if let Some(span) = find_spend(tokens.clone()) {
+                    self.errors.push(syn::Error::new(
+                        span,
+                        "`spend!` cannot be counted here: write it as a statement of its own",
+                    ));
+                }
+            }
+            other => visit_mut::visit_expr_mut(self, other),
+        }
+    }
+}
+
+/// The check as an item: what the spends add up to may not exceed what `function` has.
+///
+/// `cargo check` evaluates `const _` items, also in generic functions and in dead code, so the
+/// message appears in editors.
+pub(crate) fn check_item(plan: &[Plan], function: &Ident, limits: &TokenStream, krate: &Path) -> TokenStream {
+    if plan.is_empty() {
+        return TokenStream::new();
+    }
+    let account = Ident::new("account", Span::mixed_site());
+    let name = function.to_string();
+    let steps = sequence(plan, &account, krate);
+    quote! {
+        const _: () = {
+            use #krate::__private::quota::{
+                Budgeted as __CnvBudgeted, larger as __cnv_larger, open as __cnv_open,
+                step as __cnv_step,
+            };
+            let _ = __cnv_larger;
+            let #account = __cnv_open(#name, #limits);
+            let _ = #steps;
+        };
+    }
+}
+
+/// `account` after everything in `plan`, as one block expression.
+fn sequence(plan: &[Plan], account: &Ident, krate: &Path) -> TokenStream {
+    let steps = plan.iter().map(|plan| match plan {
+        Plan::Spend(spend) => step(spend, account),
+        Plan::Branches(branches) => branches
+            .iter()
+            .map(|branch| sequence(branch, account, krate))
+            .reduce(|larger, next| quote!(__cnv_larger(#larger, #next)))
+            .unwrap_or_else(|| quote!(#account)),
+    });
+    quote!({ #(let #account = #steps;)* #account })
+}
+
+/// One call of `step`. The first token carries the span of the callee's name and the last that of its
+/// parentheses, so that the compiler underlines exactly the call in the user's source; a token from
+/// elsewhere at either end would move the error onto the whole attribute.
+fn step(spend: &Spend, account: &Ident) -> TokenStream {
+    let Spend {
+        companion,
+        name,
+        name_span,
+        paren_span,
+    } = spend;
+    let step = Ident::new("__cnv_step", Span::call_site().located_at(*name_span));
+    let arguments = quote!(#account, #name, <#companion as __CnvBudgeted>::LIMITS, 1);
+    let mut parenthesised =
+        proc_macro2::Group::new(proc_macro2::Delimiter::Parenthesis, arguments);
+    parenthesised.set_span(*paren_span);
+    quote!(#step #parenthesised)
+}
+
+/// A body that parses, or `None`: then the compiler's own error on it is the best there is.
+pub(crate) fn parse_body(body: TokenStream) -> Option<Block> {
+    syn::parse2(body).ok()
+}
+

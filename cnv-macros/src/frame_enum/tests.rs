@@ -1,0 +1,85 @@
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::derive;
+use crate::snapshot::pretty;
+
+#[test]
+fn an_enum_expands_to_its_range_and_two_impls() {
+    let expansion = derive(quote! {
+        #[repr(u8)]
+        enum Mode {
+            Idle = 1,
+            Active,
+        }
+    });
+    insta::assert_snapshot!(pretty(expansion), @r##"
+    const _: () = {
+        const __CNV_KIND: ::cnv::__private::frame::FieldKind = ::cnv::__private::frame::enumeration::<
+            Mode,
+        >(
+            "Mode",
+            &[
+                Mode::Idle as ::cnv::__private::frame::primitive::u8,
+                Mode::Active as ::cnv::__private::frame::primitive::u8,
+            ],
+        );
+        #[automatically_derived]
+        unsafe impl ::cnv::__private::frame::FrameField for Mode {
+            const KIND: ::cnv::__private::frame::FieldKind = __CNV_KIND;
+            const ALIGN: ::cnv::__private::frame::primitive::usize = 1;
+        }
+        #[automatically_derived]
+        unsafe impl ::cnv::__private::frame::FrameEnum for Mode {}
+    };
+    "##);
+}
+
+fn messages(input: TokenStream) -> String {
+    let text = derive(input).to_string();
+    let messages = text.split("compile_error ! { \"").skip(1);
+    messages
+        .map(|rest| rest.split("\" }").next().unwrap_or(rest))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn an_enum_that_is_not_one_range_of_one_byte_is_refused() {
+    let enums = [
+        quote!(#[repr(u8)] enum Sparse { A = 1, B = 4, C = 2 }),
+        quote!(#[repr(u8)] enum Letters { X = b'x', Z = b'z' }),
+        quote!(enum Plain { A }),
+        quote!(#[repr(C)] enum AsC { A }),
+        quote!(#[repr(u16)] enum Wide { A }),
+        quote!(#[repr(u8)] enum Loaded { A(u8), B { x: u8 }, C }),
+        quote!(#[repr(u8)] enum Empty {}),
+        quote!(#[repr(u8)] enum Generic<T> { A }),
+        quote!(#[repr(C)] struct NotAnEnum { a: u8 }),
+    ];
+    let text = enums.map(messages).join("\n");
+    insta::assert_snapshot!(text, @r##"
+    `Sparse` leaves a gap between `C = 2` and `B = 4`, and one byte range must hold exactly its values: write `B = 3`, or make the field a plain `u8`
+    `Letters` leaves a gap between `X = 120` and `Z = 122`, and one byte range must hold exactly its values: write `Z = 121`, or make the field a plain `u8`
+    `Plain` has no fixed size: write `#[repr(u8)]` above the enum
+    `AsC` has no fixed size: write `#[repr(u8)]` above the enum
+    `Wide` is `#[repr(u16)]`, and a frame enum is one byte: write `#[repr(u8)]`
+    variant `A` carries fields, and a frame enum is one byte: put them in fields of the frame
+    variant `B` carries fields, and a frame enum is one byte: put them in fields of the frame
+    `Empty` has no variants, so no byte could stand for it: add one
+    `Generic` is generic, and a frame enum has one layout: write one type for each layout you need
+    `NotAnEnum` is not an enum: derive `SimdFrame` for a struct
+    "##);
+}
+
+#[test]
+fn an_enum_without_a_gap_is_accepted_in_any_order_and_with_any_start() {
+    for accepted in [
+        quote!(#[repr(u8)] enum A { C = 3, A = 1, B }),
+        quote!(#[repr(u8)] enum B { Z = b'b', A = b'a' }),
+        quote!(#[repr(u8)] enum C { Top = 0xff }),
+        quote!(#[repr(u8)] enum D { Computed = START + 1, Next }),
+    ] {
+        assert_eq!(messages(accepted), "");
+    }
+}

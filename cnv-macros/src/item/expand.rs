@@ -1,0 +1,260 @@
+//! The tokens of one item: its companion, its guarded and metered body, its value function.
+
+use proc_macro2::{Group, Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, Type, parse_quote};
+
+use super::model::ItemModel;
+use crate::budget::{BudgetModel, plan};
+use crate::verb;
+use crate::verb::parameters::name_or;
+
+pub(crate) fn expand(model: &ItemModel) -> TokenStream {
+    let function = match &model.budget {
+        Some(budget) => budgeted(model, budget),
+        None => plain(model),
+    };
+    let companion = companion(model);
+    quote!(#function #companion)
+}
+
+/// A function without a budget stays where it is; a guard goes in front of its body.
+fn plain(model: &ItemModel) -> TokenStream {
+    let function = &model.function;
+    let Some(guard) = &model.guard else {
+        return function.to_token_stream();
+    };
+    let attributes = &function.attributes;
+    let visibility = &function.visibility;
+    let signature = &function.signature;
+    let statements = guard.statements(&model.krate);
+    let body = function.body.stream();
+    let body = braced(quote!(#statements #body), function.body.span());
+    quote!(#(#attributes)* #visibility #signature #body)
+}
+
+/// The item in the type namespace that stands beside the function, so that one `use` brings both.
+fn companion(model: &ItemModel) -> TokenStream {
+    if model.budget.is_none() && !model.is_verb {
+        return TokenStream::new();
+    }
+    let companion = &model.companion;
+    let visibility = &model.function.visibility;
+    let cfgs = model.function.cfgs();
+    let mut implementations = Vec::new();
+    if let Some(budget) = &model.budget {
+        implementations.push(budgeted_impl(model, budget));
+    }
+    if model.is_verb {
+        implementations.push(verb_impl(model));
+    }
+    let implementations = implementations
+        .into_iter()
+        .map(|implementation| quote!(#(#cfgs)* #implementation));
+    quote! {
+        #(#cfgs)*
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, dead_code, clippy::empty_enums)]
+        #visibility enum #companion {}
+        #(#implementations)*
+    }
+}
+
+fn budgeted_impl(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+    let ItemModel {
+        krate, companion, ..
+    } = model;
+    let name = model.function.signature.ident.to_string();
+    let limits = budget.limits(krate);
+    let budget = budget.budget_type(krate);
+    quote! {
+        impl #krate::__private::quota::Budgeted for #companion {
+            const NAME: &'static ::core::primitive::str = #name;
+            const LIMITS: #krate::quota::Limits = #limits;
+            type Budget = #budget;
+        }
+    }
+}
+
+fn verb_impl(model: &ItemModel) -> TokenStream {
+    let ItemModel {
+        krate, companion, ..
+    } = model;
+    let signature = &model.function.signature;
+    let Some(verb) = &model.verb else {
+        // The faults are reported; the impl keeps `verbs!` from reporting them again.
+        return quote! {
+            impl #krate::__private::command::Verb for #companion {
+                const SPEC: #krate::command::VerbSpec = #krate::__private::command::faulty_spec();
+                fn arguments() -> #krate::__private::command::Arguments {
+                    #krate::__private::never()
+                }
+                fn invoke(
+                    _: #krate::command::Context,
+                    _: #krate::__private::command::clap::ArgMatches,
+                ) -> #krate::__private::command::Invocation {
+                    #krate::__private::never()
+                }
+            }
+        };
+    };
+    let callee = match &model.budget {
+        Some(_) => quote!(#companion::call),
+        None => signature.ident.to_token_stream(),
+    };
+    verb::expand::expand(
+        verb,
+        &verb::expand::Facts {
+            companion,
+            signature,
+            callee,
+            contract: model.guard.as_ref().map(|guard| guard.contract(krate)),
+            limits: model.budget.as_ref().map(|budget| budget.limits(krate)),
+            krate,
+        },
+    )
+}
+
+/// The body moves into `companion::call`, which is what `spend!` calls; the value function forwards
+/// to it, and unless the budget is `open` a plain call of it does not compile.
+fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+    let ItemModel {
+        companion, function, ..
+    } = model;
+    let visibility = &function.visibility;
+    let cfgs = function.cfgs();
+    let docs = function.docs();
+    let (about, onto_body): (Vec<&Attribute>, Vec<&Attribute>) = function
+        .attributes
+        .iter()
+        .filter(|a| !a.path().is_ident("doc") && !a.path().is_ident("cfg"))
+        .partition(|a| a.path().is_ident("deprecated") || a.path().is_ident("must_use"));
+
+    let mut call = function.signature.clone();
+    call.ident = Ident::new("call", call.ident.span());
+    let body = metered_body(model, budget);
+
+    let (value, forwarded) = value_signature(model, budget);
+    let generics = forwarded_generics(&function.signature);
+    let awaiting = value.asyncness.map(|_| quote!(.await));
+    quote! {
+        #(#cfgs)*
+        impl #companion {
+            #[doc(hidden)]
+            #(#onto_body)*
+            #visibility #call #body
+        }
+
+        #(#docs)*
+        #(#cfgs)*
+        #(#about)*
+        #[allow(dead_code, clippy::all, clippy::pedantic)]
+        #visibility #value {
+            #companion::call #generics (#(#forwarded),*) #awaiting
+        }
+    }
+}
+
+/// The check of what the body spends, the guard, the meter, the body.
+fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+    let ItemModel {
+        krate, function, ..
+    } = model;
+    let signature = &function.signature;
+    let name = signature.ident.to_string();
+    let limits = budget.limits(krate);
+    let check = plan::check_item(&model.plan, &signature.ident, &limits, krate);
+    let guard = model.guard.as_ref().map(|guard| guard.statements(krate));
+    let body = match &model.rewritten {
+        Some(block) => {
+            let statements = &block.stmts;
+            quote!(#(#statements)*)
+        }
+        None => function.body.stream(),
+    };
+    let inner = if signature.asyncness.is_some() {
+        let hint = return_hint(&signature.output, krate);
+        let body = braced(quote!(#hint #body), function.body.span());
+        quote!(#krate::__private::quota::metered(#name, const { #limits }, async move #body).await)
+    } else {
+        let scope = Ident::new("scope", Span::mixed_site());
+        quote! {
+            let #scope = #krate::__private::quota::enter(#name, const { #limits });
+            #body
+        }
+    };
+    braced(quote!(#check #guard #inner), function.body.span())
+}
+
+fn braced(tokens: TokenStream, span: Span) -> TokenStream {
+    let mut group = Group::new(proc_macro2::Delimiter::Brace, tokens);
+    group.set_span(span);
+    group.to_token_stream()
+}
+
+/// Tells the compiler the type of an `async` block, which `?` inside it needs and which nothing else
+/// says in time. A type with `impl Trait` cannot be named there, and is left to inference.
+fn return_hint(output: &ReturnType, krate: &syn::Path) -> TokenStream {
+    let ReturnType::Type(_, ty) = output else {
+        return TokenStream::new();
+    };
+    if ty.to_token_stream().into_iter().any(mentions_impl) {
+        return TokenStream::new();
+    }
+    quote! {
+        if false {
+            return #krate::__private::never::<#ty>();
+        }
+    }
+}
+
+fn mentions_impl(token: proc_macro2::TokenTree) -> bool {
+    match token {
+        proc_macro2::TokenTree::Ident(ident) => ident == "impl",
+        proc_macro2::TokenTree::Group(group) => group.stream().into_iter().any(mentions_impl),
+        _ => false,
+    }
+}
+
+/// The signature of the value function and the names that it forwards.
+fn value_signature(model: &ItemModel, budget: &BudgetModel) -> (Signature, Vec<Ident>) {
+    let ItemModel {
+        krate, companion, ..
+    } = model;
+    let mut signature = model.function.signature.clone();
+    let mut names = Vec::new();
+    for (index, input) in signature.inputs.iter_mut().enumerate() {
+        if let FnArg::Typed(parameter) = input {
+            let name = name_or(&parameter.pat, index);
+            parameter.pat = parse_quote!(#name);
+            names.push(name);
+        }
+    }
+    if !budget.open {
+        // A bound that never holds. The compiler lets it stand because a bound with a lifetime of its
+        // own is not checked where it is written, only where the function is called.
+        signature.generics.make_where_clause().predicates.push(
+            parse_quote!(for<'__cnv> #companion: #krate::__private::quota::PaidFor<'__cnv>),
+        );
+    }
+    (signature, names)
+}
+
+/// `::<T, N>` for functions whose type parameters the arguments may not determine.
+fn forwarded_generics(signature: &Signature) -> Option<TokenStream> {
+    let names: Vec<&Ident> = signature
+        .generics
+        .params
+        .iter()
+        .filter_map(|param| match param {
+            GenericParam::Type(param) => Some(&param.ident),
+            GenericParam::Const(param) => Some(&param.ident),
+            GenericParam::Lifetime(_) => None,
+        })
+        .collect();
+    let implicit = signature
+        .inputs
+        .iter()
+        .any(|input| matches!(input, FnArg::Typed(p) if matches!(&*p.ty, Type::ImplTrait(_))));
+    (!names.is_empty() && !implicit).then(|| quote!(::<#(#names),*>))
+}

@@ -1,0 +1,141 @@
+//! A function as an attribute sees it: its signature parsed, its body left as it was written.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, FnArg, Meta, Path, Signature, Visibility};
+
+use crate::args::Arguments;
+use crate::errors::ErrorSink;
+
+/// The attributes that expand together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Verb,
+    Budget,
+    RequiresAttestation,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Verb => "verb",
+            Self::Budget => "budget",
+            Self::RequiresAttestation => "requires_attestation",
+        }
+    }
+
+    /// The sibling that `attribute` is, written bare or behind a crate's name.
+    fn of(attribute: &Attribute) -> Option<Self> {
+        let segments = &attribute.path().segments;
+        let last = segments.last()?;
+        [Self::Verb, Self::Budget, Self::RequiresAttestation]
+            .into_iter()
+            .find(|kind| segments.len() <= 2 && last.ident == kind.name())
+    }
+}
+
+/// A function with its body as raw tokens.
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) signature: Signature,
+    pub(crate) body: Group,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let signature = input.parse()?;
+        match input.parse()? {
+            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => Ok(Self {
+                attributes,
+                visibility,
+                signature,
+                body,
+            }),
+            other => Err(syn::Error::new(other.span(), "expected a function body")),
+        }
+    }
+}
+
+impl Function {
+    /// Takes the sibling attributes off the item, with their arguments.
+    pub(crate) fn take_siblings(&mut self, errors: &mut ErrorSink) -> Vec<(Kind, Arguments)> {
+        let mut siblings = Vec::new();
+        self.attributes.retain(|attribute| {
+            let Some(kind) = Kind::of(attribute) else {
+                return true;
+            };
+            let arguments = match &attribute.meta {
+                Meta::Path(path) => Ok(Arguments {
+                    span: syn::spanned::Spanned::span(path),
+                    list: Vec::new(),
+                }),
+                _ => attribute.parse_args::<Arguments>(),
+            };
+            if let Some(arguments) = errors.take(arguments) {
+                siblings.push((kind, arguments));
+            }
+            false
+        });
+        siblings
+    }
+
+    /// The attributes of every parameter, taken off: `#[arg(..)]` and documentation are the
+    /// macro's to read, and the compiler refuses them on a plain function.
+    pub(crate) fn take_parameter_attributes(&mut self) -> Vec<Vec<Attribute>> {
+        self.signature
+            .inputs
+            .iter_mut()
+            .map(|input| {
+                let attributes = match input {
+                    FnArg::Typed(parameter) => &mut parameter.attrs,
+                    FnArg::Receiver(receiver) => &mut receiver.attrs,
+                };
+                let (ours, theirs) = std::mem::take(attributes)
+                    .into_iter()
+                    .partition(|a: &Attribute| a.path().is_ident("arg") || a.path().is_ident("doc"));
+                *attributes = theirs;
+                ours
+            })
+            .collect()
+    }
+
+    /// Those that decide whether the item exists: every item of the expansion has to carry them.
+    pub(crate) fn cfgs(&self) -> Vec<&Attribute> {
+        self.attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"))
+            .collect()
+    }
+
+    pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
+        self.attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("doc"))
+    }
+}
+
+impl ToTokens for Function {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self {
+            attributes,
+            visibility,
+            signature,
+            body,
+        } = self;
+        tokens.extend(quote!(#(#attributes)* #visibility #signature #body));
+    }
+}
+
+/// `crate = ".."` of whichever attribute says it, or `::cnv`.
+pub(crate) fn crate_path(siblings: &[(Kind, Arguments)], errors: &mut ErrorSink) -> Path {
+    siblings
+        .iter()
+        .flat_map(|(_, arguments)| &arguments.list)
+        .find(|argument| argument.key == "crate")
+        .and_then(|argument| argument.path(errors))
+        .unwrap_or_else(|| syn::parse_quote!(::cnv))
+}

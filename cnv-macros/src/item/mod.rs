@@ -1,0 +1,63 @@
+//! One item, one expansion. Several attributes stand on one function; whichever comes first takes its
+//! siblings off the item and expands all of them from one model, so that their order never matters,
+//! the companion item is made once, and the layers always nest the same way: guard, meter, body.
+
+mod expand;
+pub(crate) mod function;
+mod model;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::args::Arguments;
+use crate::errors::ErrorSink;
+use function::{Function, Kind};
+use model::ItemModel;
+
+/// Expands `kind` and its siblings on `item`.
+pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = ErrorSink::new();
+    let function = match syn::parse2::<Function>(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            errors.push(not_a_function(kind, &item, error));
+            let errors = errors.into_compile_errors();
+            return quote!(#errors #item);
+        }
+    };
+    let arguments = errors
+        .take(syn::parse2::<Arguments>(arguments))
+        .unwrap_or(Arguments {
+            span: proc_macro2::Span::call_site(),
+            list: Vec::new(),
+        });
+    let model = ItemModel::new(kind, arguments, function, &mut errors);
+    let tokens = expand::expand(&model);
+    let errors = errors.into_compile_errors();
+    quote!(#tokens #errors)
+}
+
+/// Says what the attribute stands on, where that is no function.
+fn not_a_function(kind: Kind, item: &TokenStream, error: syn::Error) -> syn::Error {
+    let name = kind.name();
+    let Ok(other) = syn::parse2::<syn::Item>(item.clone()) else {
+        return error;
+    };
+    let (what, span): (&str, &dyn quote::ToTokens) = match &other {
+        syn::Item::Struct(item) => ("a struct", &item.ident),
+        syn::Item::Enum(item) => ("an enum", &item.ident),
+        syn::Item::Impl(item) => ("an `impl` block", &item.self_ty),
+        syn::Item::Trait(item) => ("a trait", &item.ident),
+        syn::Item::Mod(item) => ("a module", &item.ident),
+        syn::Item::Const(item) => ("a constant", &item.ident),
+        syn::Item::Static(item) => ("a static", &item.ident),
+        _ => return error,
+    };
+    syn::Error::new_spanned(
+        span,
+        format!("`#[{name}]` goes on a function, and this is {what}"),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,360 @@
+//! The parameters of a verb: plain Rust types that become typed arguments. `#[arg(..)]` has clap's
+//! own names.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, Expr, ExprLit, FnArg, GenericArgument, Ident, Lit, Pat, PathArguments, Signature, Type,
+};
+
+use super::Help;
+use crate::args::Arguments;
+use crate::attestation::is_context;
+use crate::errors::{ErrorSink, nearest};
+
+/// Methods of clap's `Arg` that `#[arg(..)]` may name.
+const KEYS: &[&str] = &[
+    "action",
+    "alias",
+    "aliases",
+    "allow_hyphen_values",
+    "allow_negative_numbers",
+    "conflicts_with",
+    "conflicts_with_all",
+    "default_missing_value",
+    "default_value",
+    "default_value_t",
+    "display_order",
+    "env",
+    "help",
+    "help_heading",
+    "hide",
+    "ignore_case",
+    "last",
+    "long",
+    "long_help",
+    "num_args",
+    "overrides_with",
+    "require_equals",
+    "required",
+    "required_unless_present",
+    "requires",
+    "short",
+    "trailing_var_arg",
+    "value_delimiter",
+    "value_enum",
+    "value_hint",
+    "value_name",
+    "value_parser",
+    "visible_alias",
+];
+
+/// Options that every command has; an argument of the same name would be ambiguous.
+const TAKEN_LONG: &[&str] = &[
+    "attestation", "dry-run", "frames", "help", "json", "output", "quiet", "timeout", "trust", "version",
+];
+const TAKEN_SHORT: &[char] = &['h', 'q', 'V'];
+
+/// One parameter of the function.
+pub(crate) enum Parameter {
+    Context { by_reference: bool },
+    Argument(Box<Argument>),
+}
+
+/// A typed argument.
+pub(crate) struct Argument {
+    pub(crate) name: String,
+    /// The type of one value: `T` of `T`, `Option<T>` and `Vec<T>`.
+    pub(crate) value: Type,
+    pub(crate) shape: Shape,
+    pub(crate) help: Help,
+    /// The part after `Arg::new(name)`, from `#[arg(..)]`.
+    pub(crate) methods: TokenStream,
+    /// What reads one value, where `#[arg(..)]` says so.
+    pub(crate) parser: Option<TokenStream>,
+    /// Whether it has `--name` or `-n`, or stands in its place.
+    pub(crate) named: bool,
+    pub(crate) has_default: bool,
+}
+
+/// How many values an argument has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    One,
+    Optional,
+    Many,
+    Flag,
+}
+
+/// All parameters, or `None` where one of them is at fault.
+pub(crate) fn parse(
+    signature: &Signature,
+    attributes: Vec<Vec<Attribute>>,
+    errors: &mut ErrorSink,
+) -> Option<Vec<Parameter>> {
+    let parameters: Vec<Option<Parameter>> = signature
+        .inputs
+        .iter()
+        .zip(attributes)
+        .map(|(input, attributes)| parameter(input, &attributes, errors))
+        .collect();
+    parameters.into_iter().collect()
+}
+
+fn parameter(input: &FnArg, attributes: &[Attribute], errors: &mut ErrorSink) -> Option<Parameter> {
+    let parameter = match input {
+        FnArg::Typed(parameter) => parameter,
+        FnArg::Receiver(receiver) => {
+            errors.at(
+                receiver,
+                "a verb is a free function: what it needs besides its arguments comes with the `Context`",
+            );
+            return None;
+        }
+    };
+    if is_context(&parameter.ty) {
+        return Some(Parameter::Context {
+            by_reference: matches!(&*parameter.ty, Type::Reference(_)),
+        });
+    }
+    let Pat::Ident(name) = &*parameter.pat else {
+        errors.at(
+            &parameter.pat,
+            "an argument is known by its name: write `name: Type`, and take it apart in the body",
+        );
+        return None;
+    };
+    let (shape, value) = shape(&name.ident, &parameter.ty, errors)?;
+    let help = Help::from_attributes(attributes.iter());
+    let mut argument = Argument {
+        name: name.ident.unraw().to_string(),
+        value,
+        shape,
+        help,
+        methods: TokenStream::new(),
+        parser: None,
+        named: false,
+        has_default: false,
+    };
+    let arg = attributes.iter().filter(|a| a.path().is_ident("arg"));
+    for attribute in arg {
+        if let Some(arguments) = errors.take(attribute.parse_args::<Arguments>()) {
+            argument.apply(arguments, errors);
+        }
+    }
+    // A bare `bool` has no value to stand in a place, so it is a switch.
+    if shape == Shape::Flag && !argument.named {
+        argument.long(argument.name.replace('_', "-"), name.ident.span(), errors);
+    }
+    Some(Parameter::Argument(Box::new(argument)))
+}
+
+impl Argument {
+    fn apply(&mut self, arguments: Arguments, errors: &mut ErrorSink) {
+        for argument in arguments.known("arg", KEYS, errors) {
+            let key = &argument.key;
+            let span = key.span();
+            match (argument.name().as_str(), &argument.value) {
+                ("long", None) => self.long(self.name.replace('_', "-"), span, errors),
+                ("long", Some(_)) => {
+                    if let Some(text) = argument.string("name", errors) {
+                        self.long(text.value(), text.span(), errors);
+                    }
+                }
+                ("short", None) => {
+                    let initial = self.name.chars().next().unwrap_or('x');
+                    self.short(initial, span, errors);
+                }
+                (
+                    "short",
+                    Some(Expr::Lit(ExprLit {
+                        lit: Lit::Char(initial),
+                        ..
+                    })),
+                ) => self.short(initial.value(), initial.span(), errors),
+                ("value_enum", None) => {
+                    let value = &self.value;
+                    self.parser = Some(quote_spanned!(span=> ValueEnum #value));
+                }
+                ("value_parser", Some(parser)) => self.parser = Some(parser.to_token_stream()),
+                ("default_value_t", Some(value)) => {
+                    let ty = &self.value;
+                    self.has_default = true;
+                    self.methods
+                        .extend(quote_spanned!(span=> .default_value(__cnv_command::default_value::<#ty>(#value))));
+                }
+                ("default_value", Some(value)) => {
+                    self.has_default = true;
+                    self.methods.extend(quote_spanned!(span=> .default_value(#value)));
+                }
+                (_, Some(value)) => self.methods.extend(quote_spanned!(span=> .#key(#value))),
+                (name, None) => errors.at(
+                    key,
+                    format!("`{name}` needs a value: write `{name} = ..`"),
+                ),
+            }
+        }
+    }
+
+    fn long(&mut self, name: String, span: Span, errors: &mut ErrorSink) {
+        if TAKEN_LONG.contains(&name.as_str()) {
+            errors.push(syn::Error::new(
+                span,
+                format!("every command has a `--{name}` of its own: give this one another name, as in `#[arg(long = \"..\")]`"),
+            ));
+        }
+        self.named = true;
+        self.methods.extend(quote_spanned!(span=> .long(#name)));
+    }
+
+    fn short(&mut self, initial: char, span: Span, errors: &mut ErrorSink) {
+        if TAKEN_SHORT.contains(&initial) {
+            errors.push(syn::Error::new(
+                span,
+                format!("every command has a `-{initial}` of its own: choose another letter, as in `#[arg(short = 'x')]`"),
+            ));
+        }
+        self.named = true;
+        self.methods.extend(quote_spanned!(span=> .short(#initial)));
+    }
+}
+
+/// How many values the type takes, and the type of one; types that cannot come from outside are
+/// refused with the type to write instead.
+fn shape(name: &Ident, ty: &Type, errors: &mut ErrorSink) -> Option<(Shape, Type)> {
+    let mut refuse = |message: String| {
+        errors.push(syn::Error::new(ty.span(), message));
+        None
+    };
+    match ty {
+        Type::Paren(inner) => shape(name, &inner.elem, errors),
+        Type::Group(inner) => shape(name, &inner.elem, errors),
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            let inner = |arguments: &PathArguments| match arguments {
+                PathArguments::AngleBracketed(arguments) => {
+                    arguments.args.first().and_then(|argument| match argument {
+                        GenericArgument::Type(ty) => Some(ty.clone()),
+                        _ => None,
+                    })
+                }
+                _ => None,
+            };
+            match (last.ident.to_string().as_str(), inner(&last.arguments)) {
+                ("bool", None) => Some((Shape::Flag, ty.clone())),
+                ("Option", Some(value)) => Some((Shape::Optional, value)),
+                ("Vec", Some(value)) => Some((Shape::Many, value)),
+                _ => Some((Shape::One, ty.clone())),
+            }
+        }
+        Type::Reference(reference) => {
+            let owned = owned_form(&reference.elem);
+            refuse(format!(
+                "`{name}` comes from outside, so it has to own its value: write `{name}: {owned}`"
+            ))
+        }
+        Type::ImplTrait(_) => refuse(format!(
+            "`{name}` comes from outside, where nothing can choose a type: name one, as in `{name}: String`"
+        )),
+        Type::Tuple(_) => refuse(format!(
+            "an argument is one value: write one parameter for each part of `{name}`"
+        )),
+        Type::Array(array) => {
+            let element = array.elem.to_token_stream();
+            refuse(format!(
+                "an argument has one value or any number: write `{name}: Vec<{element}>`, and check the length in the body"
+            ))
+        }
+        other => {
+            let shown = other.to_token_stream();
+            refuse(format!(
+                "`{shown}` cannot be read from a command line: write a type with `FromStr`, such as `String`, `u64` or `PathBuf`"
+            ))
+        }
+    }
+}
+
+fn owned_form(elem: &Type) -> String {
+    match elem {
+        Type::Slice(slice) => format!("Vec<{}>", slice.elem.to_token_stream()),
+        Type::Path(path) => match path.path.segments.last().map(|segment| segment.ident.to_string()) {
+            Some(name) if name == "str" => "String".to_owned(),
+            Some(name) if name == "Path" => "PathBuf".to_owned(),
+            Some(name) if name == "OsStr" => "OsString".to_owned(),
+            _ => nearest_owned(path.to_token_stream()),
+        },
+        other => nearest_owned(other.to_token_stream()),
+    }
+}
+
+fn nearest_owned(tokens: TokenStream) -> String {
+    let text = tokens.to_string();
+    match nearest(&text, &["String", "PathBuf"]) {
+        Some(near) => near.to_owned(),
+        None => text,
+    }
+}
+
+/// The function's own name for a parameter, or one made for a pattern.
+pub(crate) fn name_or(pat: &Pat, index: usize) -> Ident {
+    match pat {
+        Pat::Ident(pat) => pat.ident.clone(),
+        _ => Ident::new(&format!("argument_{index}"), Span::mixed_site()),
+    }
+}
+
+/// Tokens that build clap's `Arg`.
+pub(crate) fn build(argument: &Argument) -> TokenStream {
+    let Argument {
+        name,
+        value,
+        shape,
+        help,
+        methods,
+        parser,
+        named,
+        has_default,
+    } = argument;
+    let short = (!help.short.is_empty()).then(|| {
+        let short = &help.short;
+        quote!(.help(#short))
+    });
+    let long = help.long.as_ref().map(|long| quote!(.long_help(#long)));
+    let parser = match (parser, shape) {
+        (_, Shape::Flag) => quote!(),
+        (Some(parser), _) if parser.to_string().starts_with("ValueEnum ") => {
+            quote_spanned!(value.span()=> .value_parser(__cnv_command::enum_parser::<#value>()))
+        }
+        (Some(parser), _) => quote!(.value_parser(#parser)),
+        (None, _) => value_parser(value),
+    };
+    let shape = match shape {
+        Shape::Flag => quote!(.action(__cnv_command::clap::ArgAction::SetTrue)),
+        Shape::One if *has_default => quote!(),
+        Shape::One => quote!(.required(true)),
+        Shape::Optional => quote!(),
+        Shape::Many if *named => quote!(.action(__cnv_command::clap::ArgAction::Append)),
+        Shape::Many => quote!(.num_args(0..)),
+    };
+    quote!(__cnv_command::clap::Arg::new(#name) #short #long #parser #shape #methods)
+}
+
+/// clap's own parsers for the types it knows, `FromStr` for all others.
+fn value_parser(value: &Type) -> TokenStream {
+    const KNOWN: &[&str] = &[
+        "String", "PathBuf", "OsString", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64",
+    ];
+    let known = matches!(value, Type::Path(path) if path
+        .path
+        .segments
+        .last()
+        .is_some_and(|segment| KNOWN.iter().any(|known| segment.ident == known)));
+    if known {
+        quote!(.value_parser(__cnv_command::clap::value_parser!(#value)))
+    } else {
+        let parser = Ident::new("parser", value.span());
+        quote_spanned!(value.span()=> .value_parser(__cnv_command::#parser::<#value>()))
+    }
+}

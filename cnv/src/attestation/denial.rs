@@ -1,0 +1,129 @@
+//! Refusals: one sentence for the caller, the whole story for the operator.
+
+use core::fmt;
+use std::error::Error;
+
+use crate::capability::{CapabilityContract, Gap};
+
+use super::{AttestationError, KeyId, Timestamp, TokenError};
+
+/// A guarded function was not allowed to run.
+///
+/// `Display` is the same sentence whatever the reason was: a caller that could tell "expired" from "forged" or from
+/// "enough for another command" could feel its way to what is accepted. The reason is in [`reason`](Self::reason), in
+/// [`source`](Error::source) and in `Debug`, for the operator's log; keep it out of what goes back to the caller.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Denied {
+    // Boxed, so that the `Result` of every guarded call stays small.
+    reason: Box<DenialReason>,
+}
+
+impl Denied {
+    /// Which check failed, and with what values.
+    #[must_use]
+    pub fn reason(&self) -> &DenialReason {
+        &self.reason
+    }
+}
+
+impl From<DenialReason> for Denied {
+    fn from(reason: DenialReason) -> Self {
+        Self {
+            reason: Box::new(reason),
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("attestation refused")
+    }
+}
+
+impl fmt::Debug for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Denied").field(&self.reason).finish()
+    }
+}
+
+impl Error for Denied {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.reason)
+    }
+}
+
+/// Why an attestation was not accepted, in the order in which the checks are made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DenialReason {
+    /// None was presented.
+    #[error("no attestation was presented, and this command requires one")]
+    Missing,
+    /// What was presented is no attestation.
+    #[error("what was presented is no attestation: {0}")]
+    Malformed(TokenError),
+    /// It was made with values that were refused, so it has no signature.
+    #[error("the attestation was never signed: {0}")]
+    NotSigned(AttestationError),
+    /// It was issued by a key that is not trusted here.
+    #[error(
+        "the issuer's key {issuer} is not trusted here; add the public key to the trust store to trust it"
+    )]
+    UnknownIssuer {
+        /// The key that it says it was signed with.
+        issuer: KeyId,
+    },
+    /// It is expired.
+    #[error(
+        "the attestation expired {ago_seconds} s ago, at {expired_at}; ask its issuer for a new one"
+    )]
+    Expired {
+        /// The first moment at which it was expired.
+        expired_at: Timestamp,
+        /// How long ago that was, in seconds.
+        ago_seconds: u64,
+    },
+    /// It is not valid yet, clock skew allowed for.
+    #[error(
+        "the attestation is valid in {wait_seconds} s, from {valid_from}; is this machine's clock right?"
+    )]
+    NotYetValid {
+        /// The first moment of its validity.
+        valid_from: Timestamp,
+        /// How long that is from now, in seconds.
+        wait_seconds: u64,
+    },
+    /// It is meant for another verifier.
+    #[error("the attestation is meant for `{meant_for}`, {}", this_audience(this.as_deref()))]
+    WrongAudience {
+        /// The audience it names.
+        meant_for: String,
+        /// The audience that this verifier answers to, or `None` where it has no name.
+        this: Option<String>,
+    },
+    /// It does not cover what the command requires.
+    #[error("the attestation does not cover the command: {gap} (held: {have}; needed: {need})")]
+    Insufficient {
+        /// What it grants.
+        have: CapabilityContract,
+        /// What the command requires.
+        need: CapabilityContract,
+        /// The first dimension in which that is not enough.
+        gap: Gap,
+    },
+    /// Its signature is not the trusted key's: it was forged, or changed after it was signed.
+    #[error(
+        "the signature is not that of the trusted key {issuer}: the attestation is forged or was changed"
+    )]
+    BadSignature {
+        /// The trusted key that it names as its issuer.
+        issuer: KeyId,
+    },
+}
+
+fn this_audience(name: Option<&str>) -> String {
+    name.map_or_else(
+        || "this verifier has no name".to_owned(),
+        |name| format!("this is `{name}`"),
+    )
+}

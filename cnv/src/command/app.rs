@@ -1,0 +1,242 @@
+//! The application: its verbs, its rules, and the faults that start-up would find.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use super::verb::Registration;
+use crate::attestation::TrustStore;
+use crate::quota::{Limits, Resource};
+
+/// A set of verbs under one name, served through one pipeline.
+///
+/// ```
+/// use cnv::prelude::*;
+///
+/// /// Adds two numbers.
+/// #[verb(noun = "sum", effect = "pure")]
+/// fn add(left: i64, right: i64) -> Result<i64, Failure> {
+///     left.checked_add(right).ok_or_else(|| Failure::failed("the sum is too large"))
+/// }
+///
+/// let app = App::new("calc").verbs(verbs![add]);
+/// app.check().unwrap();
+/// let reply = app.call_blocking(["sum", "add", "2", "3"]);
+/// assert_eq!(reply.result.unwrap().as_json(), "5");
+/// ```
+#[derive(Debug)]
+pub struct App {
+    pub(super) name: &'static str,
+    pub(super) about: Option<&'static str>,
+    pub(super) version: Option<&'static str>,
+    pub(super) verbs: Vec<Registration>,
+    pub(super) limits: Option<Limits>,
+    pub(super) trust: Option<TrustStore>,
+    pub(super) production: bool,
+}
+
+impl App {
+    /// An application without verbs. `name` is what people type, and the audience that an attestation
+    /// may be bound to.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            about: None,
+            version: None,
+            verbs: Vec::new(),
+            limits: None,
+            trust: None,
+            production: false,
+        }
+    }
+
+    /// One line for the help.
+    #[must_use]
+    pub fn about(mut self, about: &'static str) -> Self {
+        self.about = Some(about);
+        self
+    }
+
+    /// What `--version` says, usually `env!("CARGO_PKG_VERSION")`.
+    #[must_use]
+    pub fn version(mut self, version: &'static str) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Serves the verbs of a [`verbs!`](crate::verbs) list, besides those already there.
+    #[must_use]
+    pub fn verbs(mut self, verbs: impl IntoIterator<Item = Registration>) -> Self {
+        self.verbs.extend(verbs);
+        self
+    }
+
+    /// The most that one call may declare. A verb with a larger budget is a fault at start-up, and is
+    /// not admitted.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// The roots that attestations are checked against. Without this and without `--trust`, an
+    /// authority made for the process vouches for every call, and says so.
+    #[must_use]
+    pub fn trust(mut self, trust: TrustStore) -> Self {
+        self.trust = Some(trust);
+        self
+    }
+
+    /// Refuses the development authority: without a trust store, every guarded call is denied.
+    #[must_use]
+    pub fn production(mut self) -> Self {
+        self.production = true;
+        self
+    }
+
+    /// Finds every fault that start-up would, for a unit test.
+    ///
+    /// # Errors
+    ///
+    /// [`Faults`] with all of them.
+    pub fn check(&self) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        if self.verbs.is_empty() {
+            faults.push(Fault::NoVerbs);
+        }
+        for (index, entry) in self.verbs.iter().enumerate() {
+            let spec = entry.spec;
+            let earlier = self.verbs[..index]
+                .iter()
+                .find(|other| (other.spec.noun, other.spec.name) == (spec.noun, spec.name));
+            if let Some(earlier) = earlier {
+                faults.push(Fault::DuplicateVerb {
+                    verb: spec.to_string(),
+                    first: place(earlier),
+                    second: place(entry),
+                });
+            }
+            if let (Some(allowed), Some(declared)) = (&self.limits, spec.limits())
+                && let Some(resource) = declared.first_over(allowed)
+            {
+                faults.push(Fault::OverLimits {
+                    verb: spec.to_string(),
+                    declared: *declared,
+                    allowed: *allowed,
+                    resource,
+                });
+            }
+            duplicate_options(entry, &mut faults);
+        }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Faults(faults))
+        }
+    }
+
+    /// Serves the process's command line on a runtime of its own, and says how the process ends.
+    /// It is the whole of a `main` function.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        match runtime() {
+            Ok(runtime) => runtime.block_on(self.run()),
+            Err(error) => super::cli::report_early(&error.into()),
+        }
+    }
+
+    /// Serves the process's command line, on the caller's tokio runtime.
+    pub async fn run(self) -> ExitCode {
+        super::cli::run(&self, std::env::args_os()).await
+    }
+}
+
+/// One thread, as one command needs no more; with timers, for deadlines.
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+fn place(entry: &Registration) -> String {
+    let spec = entry.spec;
+    format!("`{}` ({}:{})", spec.function, spec.file, spec.line)
+}
+
+fn duplicate_options(entry: &Registration, faults: &mut Vec<Fault>) {
+    let arguments = (entry.arguments)();
+    let mut seen = Vec::new();
+    for argument in &arguments {
+        let long = argument.get_long().map(|long| format!("--{long}"));
+        let short = argument.get_short().map(|short| format!("-{short}"));
+        for option in long.into_iter().chain(short) {
+            if seen.contains(&option) {
+                faults.push(Fault::DuplicateOption {
+                    verb: entry.spec.to_string(),
+                    option,
+                });
+            } else {
+                seen.push(option);
+            }
+        }
+    }
+}
+
+/// One thing that keeps an application from starting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// There is nothing to call.
+    #[error("the application has no verbs: add them with `.verbs(verbs![..])`")]
+    NoVerbs,
+    /// Two functions answer to the same words.
+    #[error("`{verb}` is both {first} and {second}: rename one with `#[verb(name = \"..\")]`")]
+    DuplicateVerb {
+        /// Noun and verb.
+        verb: String,
+        /// The function registered first, and where it is.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Two arguments of one verb answer to the same option.
+    #[error("`{verb}` has two arguments called `{option}`: rename one with `#[arg(..)]`")]
+    DuplicateOption {
+        /// Noun and verb.
+        verb: String,
+        /// The option with its dashes.
+        option: String,
+    },
+    /// A budget larger than the application allows.
+    #[error("`{verb}` declares {declared}, more {resource} than the application allows ({allowed})")]
+    OverLimits {
+        /// Noun and verb.
+        verb: String,
+        /// The verb's budget.
+        declared: Limits,
+        /// The application's limits.
+        allowed: Limits,
+        /// The first resource that is over.
+        resource: Resource,
+    },
+}
+
+/// Every fault that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// The faults, in the order of the verbs.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the application cannot start")?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for Faults {}

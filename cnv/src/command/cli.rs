@@ -1,0 +1,419 @@
+//! The command-line door: parses the process's arguments with clap, hands the call to the pipeline, and
+//! shows what comes back. Data goes to standard output, everything else to standard error.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::builder::styling::{AnsiColor, Style};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use super::app::{App, runtime};
+use super::context::{Cancellation, Sink};
+use super::display::{Display, Format};
+use super::failure::{Failure, FailureCode};
+use super::output::Output;
+use super::pipeline::{Collector, Reply, Visit, call_id, explain};
+use super::verb::Registration;
+use crate::attestation::{Evidence, SystemClock, TrustStore, development_authority};
+use crate::capability::CapabilityContract;
+
+/// A token is at most 4 KiB of text; a file with one may end in a newline.
+const TOKEN_FILE_MAX_BYTES: u64 = 8 * 1024;
+
+/// Serves one command line and says how the process ends.
+pub(super) async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let early = Display::new(early_format(&arguments));
+    if let Err(faults) = app.check() {
+        return early.failure(&faults.into());
+    }
+    let matches = match command(app).try_get_matches_from(&arguments) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error, &early),
+    };
+    let options = match Options::from_matches(&matches) {
+        Ok(options) => options,
+        Err(failure) => return early.failure(&failure),
+    };
+    let display = Arc::new(Display::new(options.format));
+    let reply = attend(app, matches, &options, Arc::clone(&display) as Arc<dyn Sink>, true).await;
+    display.reply(reply, options.quiet)
+}
+
+/// Reports what went wrong before there was a command line to read.
+pub(super) fn report_early(failure: &Failure) -> ExitCode {
+    Display::new(Format::Table).failure(failure)
+}
+
+impl App {
+    /// Makes a call in this process, as the command line would, and keeps what it streams. The
+    /// arguments are those after the program's name.
+    ///
+    /// Nothing is printed and no signal is caught, so this is the door for tests.
+    pub async fn call<A>(&self, arguments: impl IntoIterator<Item = A>) -> Reply
+    where
+        A: Into<OsString> + Clone,
+    {
+        let program = OsString::from(self.name);
+        let arguments = std::iter::once(program).chain(arguments.into_iter().map(Into::into));
+        let matches = match command(self).try_get_matches_from(arguments) {
+            Ok(matches) => matches,
+            Err(error) => return Reply::refused(usage_failure(&error)),
+        };
+        let options = match Options::from_matches(&matches) {
+            Ok(options) => options,
+            Err(failure) => return Reply::refused(failure),
+        };
+        let collector = Arc::new(Collector::default());
+        let sink = Arc::clone(&collector) as Arc<dyn Sink>;
+        let mut reply = attend(self, matches, &options, sink, false).await;
+        reply.items = collector.take();
+        reply
+    }
+
+    /// [`call`](Self::call) on a runtime of its own, for callers that are not async.
+    pub fn call_blocking<A>(&self, arguments: impl IntoIterator<Item = A>) -> Reply
+    where
+        A: Into<OsString> + Clone,
+    {
+        match runtime() {
+            Ok(runtime) => runtime.block_on(self.call(arguments)),
+            Err(error) => Reply::refused(error.into()),
+        }
+    }
+}
+
+/// Resolves the verb and serves it, or explains it.
+async fn attend(
+    app: &App,
+    matches: ArgMatches,
+    options: &Options,
+    sink: Arc<dyn Sink>,
+    is_process: bool,
+) -> Reply {
+    let Some((entry, matches)) = resolve(app, matches) else {
+        return Reply::refused(Failure::new(FailureCode::Usage, "no such command"));
+    };
+    if options.dry_run {
+        let mut reply = Reply::refused(Failure::failed(""));
+        reply.result = Output::of(&explain(&entry.spec, options.timeout));
+        return reply;
+    }
+    let cancellation = Arc::new(Cancellation::default());
+    if is_process {
+        catch_signals(Arc::clone(&cancellation));
+    }
+    let prepared = evidence(app, entry, options, is_process).and_then(|evidence| {
+        Ok(Visit {
+            matches,
+            evidence,
+            deadline: options.deadline()?,
+            cancellation,
+            sink,
+            show_progress: is_process && !options.quiet,
+            call_id: call_id()?,
+        })
+    });
+    match prepared {
+        Ok(visit) => app.serve(entry, visit).await,
+        Err(failure) => Reply::refused(failure),
+    }
+}
+
+fn resolve(app: &App, mut matches: ArgMatches) -> Option<(&Registration, ArgMatches)> {
+    let (noun, mut matches) = matches.remove_subcommand()?;
+    let (name, matches) = matches.remove_subcommand()?;
+    Some((app.resolve(&noun, &name)?, matches))
+}
+
+/// The grammar as clap knows it: nouns, under them verbs, and the options that every verb has.
+pub(super) fn command(app: &App) -> Command {
+    let mut root = Command::new(app.name)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .args(global_options());
+    if let Some(about) = app.about {
+        root = root.about(about);
+    }
+    if let Some(version) = app.version {
+        root = root.version(version);
+    }
+    let mut nouns: Vec<&'static str> = app.verbs.iter().map(|entry| entry.spec.noun).collect();
+    nouns.sort_unstable();
+    nouns.dedup();
+    for noun in nouns {
+        let verbs = app.verbs.iter().filter(|entry| entry.spec.noun == noun);
+        let names: Vec<&str> = verbs.clone().map(|entry| entry.spec.name).collect();
+        let about = format!("{} {noun}", names.join(", "));
+        root = root.subcommand(
+            Command::new(noun)
+                .about(about)
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommands(verbs.map(verb_command)),
+        );
+    }
+    root
+}
+
+fn verb_command(entry: &Registration) -> Command {
+    let spec = entry.spec;
+    let mut command = Command::new(spec.name)
+        .about(spec.about)
+        .args((entry.arguments)());
+    if let Some(long) = spec.long_about {
+        command = command.long_about(long);
+    }
+    command
+}
+
+/// Keep the names in step with those that `#[arg(..)]` refuses.
+fn global_options() -> [Arg; 8] {
+    let option = |name: &'static str| Arg::new(format!("cnv-{name}")).long(name).global(true);
+    [
+        option("output")
+            .value_name("FORMAT")
+            .value_parser(value_parser!(Format))
+            .help("How to show the result [default: table]"),
+        option("json")
+            .action(ArgAction::SetTrue)
+            .conflicts_with("cnv-output")
+            .help("Short for --output json"),
+        option("frames")
+            .action(ArgAction::SetTrue)
+            .conflicts_with_all(["cnv-output", "cnv-json"])
+            .help("Write the result as binary frames"),
+        option("dry-run")
+            .action(ArgAction::SetTrue)
+            .help("Say what the call would need, and do nothing"),
+        option("timeout")
+            .value_name("TIME")
+            .value_parser(parse_duration)
+            .help("Stop the call after this time, such as 500ms, 5s or 2min"),
+        option("attestation")
+            .value_name("TOKEN|@FILE")
+            .env("CNV_ATTESTATION")
+            .hide_env_values(true)
+            .help("The attestation that allows the call, or @ and a file with it"),
+        option("trust")
+            .value_name("FILE")
+            .env("CNV_TRUST")
+            .value_parser(value_parser!(PathBuf))
+            .help("The trust store: public keys whose attestations are believed"),
+        option("quiet")
+            .short('q')
+            .action(ArgAction::SetTrue)
+            .help("No progress, notice or receipt on standard error"),
+    ]
+}
+
+/// What the options of every verb say.
+struct Options {
+    format: Format,
+    dry_run: bool,
+    timeout: Option<Duration>,
+    token: Option<String>,
+    trust: Option<PathBuf>,
+    quiet: bool,
+}
+
+impl Options {
+    fn from_matches(matches: &ArgMatches) -> Result<Self, Failure> {
+        // Global options stand at the innermost command, wherever they were written.
+        let mut innermost = matches;
+        while let Some((_, inner)) = innermost.subcommand() {
+            innermost = inner;
+        }
+        let format = if innermost.get_flag("cnv-json") {
+            Format::Json
+        } else if innermost.get_flag("cnv-frames") {
+            Format::Frames
+        } else {
+            let format = innermost.get_one::<Format>("cnv-output").copied();
+            format.unwrap_or(Format::Table)
+        };
+        let token = innermost.get_one::<String>("cnv-attestation");
+        Ok(Self {
+            format,
+            dry_run: innermost.get_flag("cnv-dry-run"),
+            timeout: innermost.get_one::<Duration>("cnv-timeout").copied(),
+            token: token.map(|token| read_token(token)).transpose()?,
+            trust: innermost.get_one::<PathBuf>("cnv-trust").cloned(),
+            quiet: innermost.get_flag("cnv-quiet"),
+        })
+    }
+
+    fn deadline(&self) -> Result<Option<Instant>, Failure> {
+        let Some(timeout) = self.timeout else {
+            return Ok(None);
+        };
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => Ok(Some(deadline)),
+            None => Err(Failure::new(
+                FailureCode::Usage,
+                format!("`--timeout {timeout:?}` is further ahead than the clock goes"),
+            )),
+        }
+    }
+}
+
+fn read_token(text: &str) -> Result<String, Failure> {
+    let Some(path) = text.strip_prefix('@') else {
+        return Ok(text.to_owned());
+    };
+    let unreadable = |error: io::Error| {
+        Failure::new(
+            FailureCode::Attestation,
+            format!("cannot read the attestation in `{path}`: {error}"),
+        )
+    };
+    let mut token = String::new();
+    let file = std::fs::File::open(Path::new(path)).map_err(unreadable)?;
+    io::Read::read_to_string(&mut io::Read::take(file, TOKEN_FILE_MAX_BYTES + 1), &mut token)
+        .map_err(unreadable)?;
+    if token.len() as u64 > TOKEN_FILE_MAX_BYTES {
+        return Err(unreadable(io::Error::other("too large to be a token")));
+    }
+    Ok(token.trim_end().to_owned())
+}
+
+/// The evidence of a call: the given token against the configured roots, or a development authority
+/// where none are configured and that is allowed.
+fn evidence(
+    app: &App,
+    entry: &Registration,
+    options: &Options,
+    is_process: bool,
+) -> Result<Evidence, Failure> {
+    let clock = Arc::new(SystemClock);
+    let store = match (&options.trust, &app.trust) {
+        (Some(path), _) => Some(TrustStore::load(path)?),
+        (None, Some(store)) => Some(store.clone()),
+        (None, None) => None,
+    };
+    let needs = entry.spec.contract.is_some();
+    if store.is_none() && needs && options.token.is_none() && !app.production {
+        if is_process && !options.quiet {
+            notice("no trust store is configured, so an authority made for this process vouches for the call; name one with --trust or CNV_TRUST");
+        }
+        return Ok(development_authority(CapabilityContract::dangerous(), clock)?);
+    }
+    if store.is_none() && needs {
+        return Err(Failure::new(
+            FailureCode::Attestation,
+            "no trust store is configured to check an attestation against; name one with --trust or CNV_TRUST",
+        ));
+    }
+    let evidence = Evidence::new(Arc::new(store.unwrap_or_default()), clock).with_audience(app.name);
+    Ok(match &options.token {
+        Some(token) => evidence.with_token(token),
+        None => evidence,
+    })
+}
+
+fn notice(text: &str) {
+    let style = Style::new().fg_color(Some(AnsiColor::Yellow.into())).bold();
+    let _ = writeln!(anstream::stderr(), "{style}notice{style:#}: {text}");
+}
+
+/// The format that an error should have, before the arguments have been understood.
+fn early_format(arguments: &[OsString]) -> Format {
+    let json = arguments.iter().enumerate().any(|(index, argument)| {
+        argument == "--json"
+            || argument == "--output=json"
+            || argument == "--output"
+                && arguments.get(index + 1).is_some_and(|value| value == "json")
+    });
+    if json { Format::Json } else { Format::Table }
+}
+
+/// clap's own words for a person, an object for a program; help and version are no errors.
+fn usage(error: &clap::Error, display: &Display) -> ExitCode {
+    if !error.use_stderr() {
+        return match error.print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    if display.format() == Format::Json {
+        return display.failure(&usage_failure(error));
+    }
+    let _ = error.print();
+    ExitCode::from(FailureCode::Usage.exit_code())
+}
+
+fn usage_failure(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let first = text.split("\n\n").next().unwrap_or(text);
+    Failure::new(FailureCode::Usage, first.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// A whole number and a unit.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let wrong = || format!("`{text}` is not a time; write it as 500ms, 5s, 2min or 1h");
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "min" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(wrong),
+        "h" => number.checked_mul(3600).map(Duration::from_secs).ok_or_else(wrong),
+        _ => Err(wrong()),
+    }
+}
+
+/// The first interrupt asks the call to stop, the second ends the process. A thread of its own, because
+/// a handler that computes gives the runtime no turn to notice.
+fn catch_signals(cancellation: Arc<Cancellation>) {
+    let watch = move || {
+        let Ok(runtime) = runtime() else { return };
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                return;
+            }
+            cancellation.cancel();
+            let _ = tokio::signal::ctrl_c().await;
+            std::process::exit(FailureCode::Cancelled.exit_code().into());
+        });
+    };
+    // Without the thread an interrupt ends the process, as it does by default.
+    let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+}
+
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("2min"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "5", "s", "-1s", "1.5s", "5 s", "99999999999999999999s", "9999999999999999999h"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_early_error_has_the_format_that_was_asked_for() {
+        let format = |arguments: &[&str]| {
+            early_format(&arguments.iter().map(OsString::from).collect::<Vec<_>>())
+        };
+        assert_eq!(format(&["ops", "x", "--json"]), Format::Json);
+        assert_eq!(format(&["ops", "--output", "json"]), Format::Json);
+        assert_eq!(format(&["ops", "--output", "yaml", "json"]), Format::Table);
+    }
+
+    #[test]
+    fn every_format_has_a_name() {
+        assert_eq!(Format::value_variants().len(), 3);
+    }
+}

@@ -1,0 +1,227 @@
+//! What a handler holds of its call: evidence, deadline, streams and progress.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use super::failure::{Failure, FailureCode};
+use super::output::Output;
+use super::progress::Progress;
+use super::verb::VerbSpec;
+use crate::attestation::{CarriesEvidence, Evidence};
+
+/// Why a call has to stop before its work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Stopped {
+    /// The deadline of the call has passed. A retry needs a later deadline.
+    #[error("the deadline passed")]
+    Deadline,
+    /// Whoever made the call took it back.
+    #[error("the call was cancelled")]
+    Cancelled,
+}
+
+impl Stopped {
+    pub(super) const fn code(self) -> FailureCode {
+        match self {
+            Self::Deadline => FailureCode::Deadline,
+            Self::Cancelled => FailureCode::Cancelled,
+        }
+    }
+}
+
+/// A random 128-bit number that names one call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CallId(pub(super) [u8; 16]);
+
+impl CallId {
+    /// The number, big-endian.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CallId({self})")
+    }
+}
+
+/// Where a call's output goes.
+pub(super) trait Sink: Send + Sync {
+    /// Takes one item of a stream, in order.
+    fn item(&self, output: Output) -> Result<(), Failure>;
+}
+
+/// Asks running calls to stop.
+#[derive(Debug, Default)]
+pub(super) struct Cancellation {
+    cancelled: AtomicBool,
+    wake: Notify,
+}
+
+impl Cancellation {
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.wake.notify_waiters();
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    async fn cancelled(&self) {
+        let mut wake = std::pin::pin!(self.wake.notified());
+        // Registered before the flag is read, so that a cancellation in between is not missed.
+        wake.as_mut().enable();
+        if !self.is_cancelled() {
+            wake.await;
+        }
+    }
+}
+
+pub(super) struct Call {
+    pub(super) id: CallId,
+    pub(super) spec: VerbSpec,
+    pub(super) evidence: Evidence,
+    pub(super) deadline: Option<Instant>,
+    pub(super) cancellation: Arc<Cancellation>,
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) show_progress: bool,
+}
+
+/// The call that a handler serves. It carries the evidence that `#[requires_attestation]` checks, so a
+/// guarded function takes it as a parameter; it is cheap to clone, and clones name the same call.
+#[derive(Clone)]
+pub struct Context {
+    call: Arc<Call>,
+}
+
+impl Context {
+    pub(super) fn new(call: Call) -> Self {
+        Self {
+            call: Arc::new(call),
+        }
+    }
+
+    /// The number of this call.
+    #[must_use]
+    pub fn call_id(&self) -> CallId {
+        self.call.id
+    }
+
+    /// The verb being served.
+    #[must_use]
+    pub fn verb(&self) -> &VerbSpec {
+        &self.call.spec
+    }
+
+    /// What is left until the deadline; `None` without one, zero once it has passed.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        let deadline = self.call.deadline?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.call.deadline
+    }
+
+    /// Says whether the work may go on. A handler that computes or blocks for long asks at every
+    /// round; between two `.await`s nothing else can stop it. Costs one atomic load, and one reading
+    /// of the clock where there is a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`], to be returned with `?`.
+    pub fn checkpoint(&self) -> Result<(), Stopped> {
+        if self.call.cancellation.is_cancelled() {
+            return Err(Stopped::Cancelled);
+        }
+        match self.call.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Stopped::Deadline),
+            _ => Ok(()),
+        }
+    }
+
+    /// Completes when the call is cancelled. A handler that follows something without end waits for
+    /// this beside its work, and then returns what it has.
+    pub async fn cancelled(&self) {
+        self.call.cancellation.cancelled().await;
+    }
+
+    /// Waits, for a handler that looks at something again and again.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] as soon as the call has to stop.
+    pub async fn sleep(&self, duration: Duration) -> Result<(), Stopped> {
+        // Whether it was the cancellation or the time that came first, the checkpoint knows.
+        let _ = tokio::time::timeout(duration, self.cancelled()).await;
+        self.checkpoint()
+    }
+
+    /// The stream of the call's output.
+    #[must_use]
+    pub fn stdout(&self) -> Stdout {
+        Stdout {
+            call: Arc::clone(&self.call),
+        }
+    }
+
+    /// Tells how far a long piece of work is, of `total` steps (bytes, files). On a terminal it is a
+    /// bar on standard error; elsewhere nothing is drawn.
+    #[must_use]
+    pub fn progress(&self, total: u64) -> Progress {
+        Progress::new(total, self.call.show_progress)
+    }
+}
+
+impl CarriesEvidence for Context {
+    fn evidence(&self) -> &Evidence {
+        &self.call.evidence
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("call_id", &self.call.id)
+            .field("verb", &format_args!("{}", self.call.spec))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Streams output item by item, before the handler returns.
+pub struct Stdout {
+    call: Arc<Call>,
+}
+
+impl Stdout {
+    /// Sends one item: a row of a table, a line of JSON, a YAML document or a frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] where the item does not serialise, or where nobody reads any more.
+    pub async fn send<T: Serialize + ?Sized>(&self, item: &T) -> Result<(), Failure> {
+        self.call.sink.item(Output::of(item)?)
+    }
+}
+
+impl fmt::Debug for Stdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stdout").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! How a call ends when it does not end well.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use super::context::Stopped;
+use crate::attestation::Denied;
+use crate::quota::BudgetExceeded;
+
+/// The stable code of a failure, for programs, and the exit code that it becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureCode {
+    /// The handler returned an error: exit code 1.
+    Failed,
+    /// The command line could not be understood: exit code 2.
+    Usage,
+    /// The deadline passed: exit code 7.
+    Deadline,
+    /// No valid attestation: exit code 8.
+    Attestation,
+    /// Over budget: exit code 9.
+    Budget,
+    /// Interrupted by the user: exit code 130.
+    Cancelled,
+}
+
+impl FailureCode {
+    /// The code as machine-readable output shows it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Deadline => "deadline",
+            Self::Attestation => "attestation",
+            Self::Budget => "budget",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The exit code of a process that ends this way.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Deadline => 7,
+            Self::Attestation => 8,
+            Self::Budget => 9,
+            Self::Cancelled => 130,
+        }
+    }
+}
+
+/// The error of a call: any error of a handler, with the code that its cause deserves.
+///
+/// It converts from every error, so a handler may return it and use `?` freely; like other catch-all
+/// error types it is itself no [`Error`]. A refused attestation, an exceeded budget or a passed
+/// deadline anywhere among the causes decides the code.
+///
+/// ```
+/// use cnv::command::{Failure, FailureCode};
+///
+/// fn read() -> Result<String, Failure> {
+///     Ok(std::fs::read_to_string("/nonexistent")?)
+/// }
+/// assert_eq!(read().unwrap_err().code(), FailureCode::Failed);
+/// ```
+pub struct Failure {
+    code: FailureCode,
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure that a message says all of.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(FailureCode::Failed, message)
+    }
+
+    pub(super) fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            source: None,
+            retry_after: None,
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> FailureCode {
+        self.code
+    }
+
+    /// How long to wait before the same call may succeed, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The causes, outermost first, without those that the message repeats.
+    pub fn causes(&self) -> impl Iterator<Item = String> + '_ {
+        let mut said = self.message.clone();
+        let first = self.source.as_deref().and_then(Error::source);
+        std::iter::successors(first, |error: &&(dyn Error + 'static)| (*error).source()).filter_map(move |error| {
+            let text = error.to_string();
+            let news = !said.contains(&text);
+            said.clone_from(&text);
+            news.then_some(text)
+        })
+    }
+
+    /// The error that the handler returned, if there was one.
+    #[must_use]
+    pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            code: classify(&error),
+            message: error.to_string(),
+            source: Some(Box::new(error)),
+            retry_after: None,
+        }
+    }
+}
+
+/// The code of the first cause that has one of its own.
+fn classify(error: &(dyn Error + 'static)) -> FailureCode {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<Denied>() {
+            return FailureCode::Attestation;
+        }
+        if error.is::<BudgetExceeded>() {
+            return FailureCode::Budget;
+        }
+        if let Some(stopped) = error.downcast_ref::<Stopped>() {
+            return stopped.code();
+        }
+        // An I/O error hides what it wraps from `source`, and shows only what that wraps.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    FailureCode::Failed
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.causes().try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} ({})", self.code.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot load the report")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn the_cause_decides_the_code_even_behind_an_io_error() {
+        let stopped = io::Error::other(Stopped::Deadline);
+        let failure = Failure::from(Outer(stopped));
+        assert_eq!(failure.code(), FailureCode::Deadline);
+        assert_eq!(failure.to_string(), "cannot load the report: the deadline passed");
+    }
+
+    #[test]
+    fn an_error_without_such_a_cause_is_a_plain_failure() {
+        let failure = Failure::from(Outer(io::Error::other("disk on fire")));
+        assert_eq!(failure.code().exit_code(), 1);
+    }
+}

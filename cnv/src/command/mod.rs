@@ -1,0 +1,65 @@
+//! Commands: functions that people and agents call by noun and verb, through one pipeline.
+//!
+//! A command that an agent may call has to say what it does to the world, what it may use and who may
+//! call it, and something has to hold it to that wherever the call comes from. Here all of it stands on
+//! the function, and every door leads through the same stages: resolve, authorise, admit, run,
+//! receipt. Registration is explicit, with [`verbs!`](crate::verbs): a registry that fills itself at
+//! link time loses commands silently when nothing refers to their crate.
+//!
+//! Start with [`App`], [`macro@verb`] and [`Context`].
+//!
+//! ```
+//! use cnv::prelude::*;
+//!
+//! /// Greets someone.
+//! #[verb(noun = "greeting", effect = "pure")]
+//! fn say(
+//!     /// Whom to greet
+//!     name: String,
+//!     #[arg(long, default_value_t = 1)] times: usize,
+//! ) -> Result<Vec<String>, Failure> {
+//!     Ok(vec![format!("hello, {name}"); times])
+//! }
+//!
+//! let app = App::new("hello").verbs(verbs![say]);
+//! let reply = app.call_blocking(["greeting", "say", "world", "--times", "2"]);
+//! assert_eq!(reply.result.unwrap().as_json(), r#"["hello, world","hello, world"]"#);
+//! ```
+//!
+//! # What every command has
+//!
+//! `--output table|json|yaml`, `--json`, `--frames`, `--dry-run`, `--timeout TIME`, `--attestation
+//! TOKEN|@FILE` (`CNV_ATTESTATION`), `--trust FILE` (`CNV_TRUST`), `--quiet`. Results go to standard
+//! output, everything else to standard error; `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are
+//! respected. Exit codes: 0 ok, 1 failed, 2 usage, 7 deadline, 8 attestation, 9 budget, 130
+//! interrupted.
+//!
+//! # Limits
+//!
+//! A deadline and an interrupt reach a handler at its `.await`s and where it asks
+//! [`Context::checkpoint`]; a handler that does neither runs to its end. With `--frames` one item is at
+//! most 1 MiB.
+//!
+//! Needs the feature `command`, which is on by default.
+
+mod app;
+pub(crate) mod argument;
+mod cli;
+mod context;
+mod display;
+mod failure;
+mod output;
+mod pipeline;
+mod progress;
+mod receipt;
+mod table;
+pub(crate) mod verb;
+
+pub use app::{App, Fault, Faults};
+pub use context::{CallId, Context, Stdout, Stopped};
+pub use failure::{Failure, FailureCode};
+pub use output::{Outcome, Output};
+pub use pipeline::Reply;
+pub use progress::Progress;
+pub use receipt::{AttestedBy, Receipt};
+pub use verb::{Effect, Invocation, Registration, Verb, VerbSpec};

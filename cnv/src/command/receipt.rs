@@ -1,0 +1,151 @@
+//! What a call was allowed, what it used, and on whose word it ran.
+
+use std::fmt;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use super::context::CallId;
+use super::failure::FailureCode;
+use super::verb::VerbSpec;
+use crate::attestation::{KeyId, Timestamp};
+use crate::capability::CapabilityContract;
+use crate::quota::{Limits, Resource, Usage};
+
+/// The record of one call. Its display is one line.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// The number of the call.
+    pub call_id: CallId,
+    /// What was called.
+    pub verb: VerbSpec,
+    /// What the call used.
+    pub usage: Usage,
+    /// On whose word the call ran; `None` where the verb asks for no attestation.
+    pub attestation: Option<AttestedBy>,
+    /// How the call failed; `None` where it did not.
+    pub failure: Option<FailureCode>,
+}
+
+/// The attestation that a call ran under.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AttestedBy {
+    /// Who may act.
+    pub subject: String,
+    /// The issuer's name in the trust store.
+    pub issuer_name: String,
+    /// The issuer's key.
+    pub issuer: KeyId,
+    /// What was attested, which may be more than the verb asks for.
+    pub contract: CapabilityContract,
+    /// When the attestation ends.
+    pub expires_at: Timestamp,
+    /// Whether an authority made for this process alone vouches.
+    pub development: bool,
+}
+
+impl Receipt {
+    /// The declared budget, or `None` where the function has none.
+    #[must_use]
+    pub const fn allowed(&self) -> Option<&Limits> {
+        self.verb.limits()
+    }
+
+    /// The first resource of which more was used than declared.
+    #[must_use]
+    pub fn over(&self) -> Option<Resource> {
+        self.usage.first_over(self.allowed()?)
+    }
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.allowed() {
+            Some(limits) => write!(f, "allowed {limits}")?,
+            None => f.write_str("allowed anything (no budget)")?,
+        }
+        write!(f, " | used {}", self.usage)?;
+        match &self.attestation {
+            Some(by) => write!(f, " | {by}")?,
+            None => f.write_str(" | no attestation needed")?,
+        }
+        match self.over() {
+            Some(resource) => write!(f, " | over budget: {resource}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for AttestedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "attested for {} by {}",
+            self.subject, self.issuer_name
+        )?;
+        if !self.development {
+            write!(f, " ({})", self.issuer)?;
+        }
+        write!(f, ", {}", self.contract)
+    }
+}
+
+impl Serialize for Receipt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut receipt = serializer.serialize_struct("Receipt", 7)?;
+        receipt.serialize_field("call_id", &self.call_id.to_string())?;
+        receipt.serialize_field("verb", &self.verb.to_string())?;
+        receipt.serialize_field("outcome", self.failure.map_or("ok", FailureCode::as_str))?;
+        receipt.serialize_field("allowed", &self.allowed().map(Amounts::from))?;
+        receipt.serialize_field("used", &Amounts::from(&self.usage))?;
+        receipt.serialize_field("over", &self.over().map(|resource| resource.to_string()))?;
+        receipt.serialize_field("attestation", &self.attestation)?;
+        receipt.end()
+    }
+}
+
+impl Serialize for AttestedBy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut by = serializer.serialize_struct("AttestedBy", 6)?;
+        by.serialize_field("subject", &self.subject)?;
+        by.serialize_field("issuer_name", &self.issuer_name)?;
+        by.serialize_field("issuer", &self.issuer.to_string())?;
+        by.serialize_field("contract", &self.contract.to_string())?;
+        by.serialize_field("expires_at", &self.expires_at.as_unix_seconds())?;
+        by.serialize_field("development", &self.development)?;
+        by.end()
+    }
+}
+
+/// Limits or usage as JSON: bytes, nanoseconds, operations, bytes; `null` is unlimited or not metered.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(super) struct Amounts {
+    memory_bytes: Option<u64>,
+    cpu_ns: Option<u64>,
+    io_ops: Option<u64>,
+    network_bytes: Option<u64>,
+}
+
+impl From<&Limits> for Amounts {
+    fn from(limits: &Limits) -> Self {
+        let finite = |amount: u64| (amount != crate::quota::UNLIMITED).then_some(amount);
+        Self {
+            memory_bytes: finite(limits.memory_bytes),
+            cpu_ns: finite(limits.cpu_ns),
+            io_ops: finite(limits.io_ops),
+            network_bytes: finite(limits.network_bytes),
+        }
+    }
+}
+
+impl From<&Usage> for Amounts {
+    fn from(usage: &Usage) -> Self {
+        Self {
+            memory_bytes: usage.memory_peak_bytes,
+            cpu_ns: Some(usage.cpu_ns),
+            io_ops: Some(usage.io_ops),
+            network_bytes: Some(usage.network_bytes),
+        }
+    }
+}

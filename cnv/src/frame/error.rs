@@ -1,0 +1,143 @@
+//! What can be wrong with bytes that claim to be a frame.
+
+use core::fmt;
+use core::str::Utf8Error;
+
+use super::header::FrameKind;
+use super::layout::FieldPath;
+
+/// Bytes that are not a value of a frame type. None of these goes away by trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The slice is too short or too long.
+    #[error("`{frame}` is {expected} bytes, and these are {actual}")]
+    Length {
+        /// The frame type.
+        frame: &'static str,
+        /// Bytes of one frame.
+        expected: usize,
+        /// Bytes that were there.
+        actual: usize,
+    },
+    /// The slice starts at an address where the frame cannot be borrowed. `SimdFrame::read` copies
+    /// it from any address.
+    #[error("`{frame}` is borrowed from a multiple of {align} bytes, and this address is {excess} bytes past one")]
+    Misaligned {
+        /// The frame type.
+        frame: &'static str,
+        /// The alignment it needs, in bytes.
+        align: usize,
+        /// Bytes from the last aligned address to the start of the slice.
+        excess: usize,
+    },
+    /// A byte has a value that its field does not have.
+    #[error("`{frame}`: field `{field}`, byte {offset}, is {value}, and {} allowed", Allowed(*.min, *.max))]
+    OutOfRange {
+        /// The frame type.
+        frame: &'static str,
+        /// The field, through nested frames.
+        field: FieldPath,
+        /// Bytes from the start of the frame.
+        offset: usize,
+        /// The byte that was there.
+        value: u8,
+        /// The lowest value allowed.
+        min: u8,
+        /// The highest value allowed.
+        max: u8,
+    },
+}
+
+struct Allowed(u8, u8);
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self(min, max) if min == max => write!(f, "only {min} is"),
+            Self(min, max) => write!(f, "{min} to {max} are"),
+        }
+    }
+}
+
+/// A frame that could not be written, or bytes that are not one.
+///
+/// Only [`Io`](Self::Io) can be worth a retry. After any other error of a stream its position is
+/// unknown, so that the stream is over.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The bytes end before the frame does.
+    #[error("the frame is {expected} bytes, and there are {actual}")]
+    Truncated {
+        /// Bytes of the header line, or of the whole frame once the line is there to say so.
+        expected: usize,
+        /// Bytes that were there.
+        actual: usize,
+    },
+    /// The bytes go on after the frame.
+    #[error("{count} bytes follow the frame")]
+    TrailingBytes {
+        /// How many.
+        count: usize,
+    },
+    /// The stream ended inside a frame.
+    #[error("the stream ended {missing} bytes before the end of a frame")]
+    UnexpectedEof {
+        /// Bytes to the end of the header line, or of the payload once the line is there.
+        missing: usize,
+    },
+    /// The header line has a byte that its field does not allow: another version, an unknown kind, a
+    /// flag.
+    #[error("the header line is not valid")]
+    Header(#[from] LayoutError),
+    /// The payload is longer than the limit of this serializer.
+    #[error("a payload of {len} bytes is over the limit of {max}")]
+    PayloadTooLarge {
+        /// Bytes of the payload.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The payload ends before the fields that its kind starts with.
+    #[error("a payload of kind {kind:?} starts with {expected} bytes of its own, and there are {actual}")]
+    PayloadTooShort {
+        /// What the frame carries.
+        kind: FrameKind,
+        /// Bytes that the kind starts with.
+        expected: usize,
+        /// Bytes of the payload.
+        actual: usize,
+    },
+    /// A byte of the header line behind the payload is not 0.
+    #[error("byte {offset} of the header line is {value}, and it is unused and so 0")]
+    UnusedByte {
+        /// Bytes from the start of the line.
+        offset: usize,
+        /// The byte that was there.
+        value: u8,
+    },
+    /// A log payload has a level that is none.
+    #[error("{value} is not a log level")]
+    LogLevel {
+        /// The byte that was there.
+        value: u8,
+    },
+    /// A message is not UTF-8.
+    #[error("the message of a frame of kind {kind:?} is not UTF-8")]
+    Utf8 {
+        /// What the frame carries.
+        kind: FrameKind,
+        /// Where the message stops being UTF-8.
+        source: Utf8Error,
+    },
+    /// The buffer could not grow.
+    #[error("no memory for a buffer of {bytes} bytes")]
+    OutOfMemory {
+        /// The size that was asked for.
+        bytes: usize,
+    },
+    /// The stream could not be read or written.
+    #[error("the stream failed")]
+    Io(#[from] std::io::Error),
+}

@@ -1,0 +1,220 @@
+//! The header line: the first 64 bytes of every frame.
+
+use super::payload::INLINE_PAYLOAD_BYTES;
+use cnv_macros::{FrameEnum, SimdFrame};
+
+/// Who is speaking: 16 bytes that the two ends of a connection agree on, such as a UUID.
+pub type SessionId = [u8; 16];
+
+/// What a frame carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FrameEnum)]
+#[frame(crate = "crate")]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum FrameKind {
+    /// Bytes of the stream.
+    Data = 0,
+    /// A failure: a code and a message.
+    Error = 1,
+    /// A line for the log: a level and a message.
+    Log = 2,
+    /// The stream is over, with its receipt.
+    End = 3,
+}
+
+/// Version of the wire format. A reader refuses a line of any other version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FrameEnum)]
+#[frame(crate = "crate")]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum FrameVersion {
+    /// The only one so far.
+    V1 = 1,
+}
+
+/// The 64 bytes at the start of every frame, one cache line, little-endian:
+///
+/// | byte | field | |
+/// |---|---|---|
+/// | 0 | session | 16 bytes |
+/// | 16 | stream | `u8` |
+/// | 17 | kind | [`FrameKind`] |
+/// | 18 | version | [`FrameVersion`] |
+/// | 19 | flags | none so far: 0 |
+/// | 20 | payload length | `u32`, bytes |
+/// | 24 | sequence | `u64` |
+/// | 32 | timestamp | `u64`, nanoseconds since 1970 |
+/// | 40 | payload | the payload if it is at most 24 bytes, and zeros behind it |
+///
+/// All constrained bytes are in the one word at 16, which is what validating a line looks at.
+///
+/// ```
+/// use cnv::frame::{FrameHeader, SimdFrame, Window};
+///
+/// assert_eq!(FrameHeader::SIZE, 64);
+/// assert_eq!(FrameHeader::WINDOW, Window::Bytes { offset: 16, len: 8 });
+///
+/// let error = FrameHeader::read(&[0; 64]).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "`FrameHeader`: field `version`, byte 18, is 0, and only 1 is allowed"
+/// );
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, SimdFrame)]
+#[frame(crate = "crate")]
+#[repr(C)]
+pub struct FrameHeader {
+    session: SessionId,
+    stream: u8,
+    kind: FrameKind,
+    version: FrameVersion,
+    #[frame(reserved)]
+    flags: [u8; 1],
+    payload_len: u32,
+    sequence: u64,
+    timestamp_ns: u64,
+    inline: [u8; INLINE_PAYLOAD_BYTES],
+}
+
+impl FrameHeader {
+    /// A line without its payload's length and bytes.
+    pub(super) const fn new(
+        session: SessionId,
+        stream: u8,
+        kind: FrameKind,
+        sequence: u64,
+        timestamp_ns: u64,
+    ) -> Self {
+        Self {
+            session,
+            stream,
+            kind,
+            version: FrameVersion::V1,
+            flags: [0],
+            payload_len: 0,
+            sequence,
+            timestamp_ns,
+            inline: [0; INLINE_PAYLOAD_BYTES],
+        }
+    }
+
+    /// The session the frame belongs to.
+    #[must_use]
+    pub const fn session_id(&self) -> SessionId {
+        self.session
+    }
+
+    /// The stream within the session.
+    #[must_use]
+    pub const fn stream_id(&self) -> u8 {
+        self.stream
+    }
+
+    /// What the frame carries.
+    #[must_use]
+    pub const fn kind(&self) -> FrameKind {
+        self.kind
+    }
+
+    /// Version of the wire format.
+    #[must_use]
+    pub const fn version(&self) -> FrameVersion {
+        self.version
+    }
+
+    /// Bytes of the payload, wherever it stands.
+    #[must_use]
+    pub const fn payload_len(&self) -> u32 {
+        self.payload_len
+    }
+
+    /// Number of the frame within its stream.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn timestamp_ns(&self) -> u64 {
+        self.timestamp_ns
+    }
+
+    /// The payload, if it is short enough to stand in the line; otherwise it follows the line.
+    #[must_use]
+    pub fn inline_payload(&self) -> Option<&[u8]> {
+        self.inline.get(..self.payload_len as usize)
+    }
+
+    /// Bytes of the payload that follow the line.
+    #[must_use]
+    pub fn following_bytes(&self) -> usize {
+        match self.inline_payload() {
+            Some(_) => 0,
+            None => self.payload_len as usize,
+        }
+    }
+
+    pub(super) fn set_payload_len(&mut self, len: u32) {
+        self.payload_len = len;
+    }
+
+    pub(super) fn inline_mut(&mut self) -> &mut [u8; INLINE_PAYLOAD_BYTES] {
+        &mut self.inline
+    }
+
+    /// Offset in the line and value of the first byte behind the payload that is not 0.
+    pub(super) fn unused_byte(&self) -> Option<(usize, u8)> {
+        let used = self.inline_payload().map_or(0, <[u8]>::len);
+        let unused = self.inline.iter().enumerate().skip(used);
+        unused
+            .map(|(at, &byte)| (core::mem::offset_of!(Self, inline) + at, byte))
+            .find(|&(_, byte)| byte != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::SimdFrame;
+
+    #[test]
+    fn the_line_is_where_the_table_says() {
+        let offsets = FrameHeader::LAYOUT.fields().iter().map(|field| (field.name(), field.offset()));
+        let expected = [
+            ("session", 0),
+            ("stream", 16),
+            ("kind", 17),
+            ("version", 18),
+            ("flags", 19),
+            ("payload_len", 20),
+            ("sequence", 24),
+            ("timestamp_ns", 32),
+            ("inline", 40),
+        ];
+        assert!(offsets.eq(expected));
+        assert_eq!(FrameHeader::SIZE, 64);
+        assert_eq!(FrameHeader::SPAN[16..20], [255, 3, 0, 0]);
+        assert_eq!(FrameHeader::LO[16..20], [0, 0, 1, 0]);
+    }
+
+    /// A change here is a change of the wire format, and needs a version of its own.
+    #[test]
+    fn the_layout_hash_is_pinned() {
+        assert_eq!(FrameHeader::LAYOUT_HASH, 0xcdbf_62e0_a10b_85f8);
+    }
+
+    #[test]
+    fn unused_bytes_are_those_behind_the_payload() {
+        let mut header = FrameHeader::new([0; 16], 0, FrameKind::Data, 0, 0);
+        header.set_payload_len(3);
+        header.inline_mut()[2] = 7;
+        assert_eq!(header.unused_byte(), None);
+        header.inline_mut()[23] = 9;
+        assert_eq!(header.unused_byte(), Some((63, 9)));
+        header.set_payload_len(25);
+        assert_eq!(header.inline_payload(), None);
+        assert_eq!(header.following_bytes(), 25);
+        assert_eq!(header.unused_byte(), Some((42, 7)));
+    }
+}

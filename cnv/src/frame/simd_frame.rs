@@ -1,0 +1,154 @@
+//! Structs that are their own wire format.
+#![allow(
+    unsafe_code,
+    reason = "a checked struct is viewed as bytes, and checked bytes as a struct"
+)]
+
+use super::error::LayoutError;
+use super::field::FrameField;
+use super::layout::{FieldPath, FrameLayout, Window};
+
+/// A struct whose bytes in memory are its encoding. `#[derive(SimdFrame)]` implements it, nobody else.
+///
+/// Encoding is a borrow ([`as_bytes`](Self::as_bytes)) or a copy. Decoding is one test of each
+/// constrained byte against a range, and then a borrow ([`parse`](Self::parse)) or a copy from any
+/// address ([`read`](Self::read)).
+///
+/// # Safety
+///
+/// As for [`FrameField`]; also [`LAYOUT`](Self::LAYOUT) describes `Self` truly: the size is that of
+/// `Self`, the fields fill it without a gap, and any bytes that are within `lo` and `span` are a
+/// valid value of `Self`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a frame",
+    label = "not a frame",
+    note = "put `#[repr(C)]` and `#[derive(Clone, Copy, SimdFrame)]` on it"
+)]
+pub unsafe trait SimdFrame: FrameField {
+    /// Size, fields, byte tables, window and hash.
+    const LAYOUT: &'static FrameLayout;
+
+    /// Bytes of one frame.
+    const SIZE: usize = size_of::<Self>();
+
+    /// The lowest value allowed for each byte.
+    const LO: &'static [u8] = Self::LAYOUT.lo();
+
+    /// How far above [`LO`](Self::LO) each byte may be; 255 where every value is allowed.
+    const SPAN: &'static [u8] = Self::LAYOUT.span();
+
+    /// The smallest window that holds every constrained byte.
+    const WINDOW: Window = Self::LAYOUT.window();
+
+    /// [`FrameLayout::hash`]: equal where two programs mean the same by the same bytes.
+    const LAYOUT_HASH: u64 = Self::LAYOUT.hash();
+
+    /// Tests the length of `bytes` and each constrained byte.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Length`], or [`LayoutError::OutOfRange`] for the first byte that is refused.
+    fn validate(bytes: &[u8]) -> Result<(), LayoutError> {
+        if bytes.len() != Self::SIZE {
+            return Err(LayoutError::Length {
+                frame: Self::LAYOUT.name(),
+                expected: Self::SIZE,
+                actual: bytes.len(),
+            });
+        }
+        let (offset, len) = const { Self::WINDOW.bytes(Self::SIZE) };
+        let excess = |at: usize| bytes[at].wrapping_sub(Self::LO[at]).saturating_sub(Self::SPAN[at]);
+        // All bytes of the window, without a branch: the tables are constants, and so is its length.
+        let bad = (offset..offset + len).fold(0, |bad, at| bad | excess(at));
+        if bad == 0 { Ok(()) } else { Err(first_violation(Self::LAYOUT, bytes)) }
+    }
+
+    /// Borrows a frame from exactly its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Length`] if `bytes` are not [`SIZE`](Self::SIZE) bytes,
+    /// [`LayoutError::Misaligned`] if they do not start at a multiple of the type's alignment, and
+    /// [`LayoutError::OutOfRange`] for the first byte that is refused.
+    fn parse(bytes: &[u8]) -> Result<&Self, LayoutError> {
+        Self::validate(bytes)?;
+        let frame = bytes.as_ptr().cast::<Self>();
+        if !frame.is_aligned() {
+            return Err(LayoutError::Misaligned {
+                frame: Self::LAYOUT.name(),
+                align: align_of::<Self>(),
+                excess: frame.addr() % align_of::<Self>(),
+            });
+        }
+        // SAFETY: the pointer is aligned (tested above) and comes from a slice of `SIZE` initialised
+        // bytes (`validate`) that the result borrows from. They are within `LO` and `SPAN`
+        // (`validate`), for which the implementor promises a valid value, and that there is no
+        // interior mutability.
+        Ok(unsafe { &*frame })
+    }
+
+    /// Copies a frame from exactly its bytes, at any address.
+    ///
+    /// # Errors
+    ///
+    /// As for [`parse`](Self::parse), without [`LayoutError::Misaligned`].
+    fn read(bytes: &[u8]) -> Result<Self, LayoutError> {
+        Self::validate(bytes)?;
+        // SAFETY: `bytes` are `SIZE` initialised bytes within `LO` and `SPAN` (`validate`), for which
+        // the implementor promises a valid value. `Self` is `Copy`, so that a copy owns nothing.
+        Ok(unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
+    }
+
+    /// The frame's [`SIZE`](Self::SIZE) bytes, as they stand in memory. Reserved bytes that this
+    /// program set to something other than 0 are in it; [`encode_into`](Self::encode_into) tests
+    /// them.
+    fn as_bytes(&self) -> &[u8] {
+        // SAFETY: the implementor promises that every one of the `size_of::<Self>()` bytes is
+        // initialised and that there is no interior mutability; the result borrows `self`.
+        unsafe { core::slice::from_raw_parts((&raw const *self).cast::<u8>(), size_of::<Self>()) }
+    }
+
+    /// Copies the frame to the start of `out` and returns how many bytes that were,
+    /// [`SIZE`](Self::SIZE).
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Length`] if `out` is shorter, and [`LayoutError::OutOfRange`] if a reserved
+    /// byte is not 0. `out` is unchanged then.
+    fn encode_into(&self, out: &mut [u8]) -> Result<usize, LayoutError> {
+        let bytes = self.as_bytes();
+        Self::validate(bytes)?;
+        let available = out.len();
+        let out = out.get_mut(..Self::SIZE).ok_or(LayoutError::Length {
+            frame: Self::LAYOUT.name(),
+            expected: Self::SIZE,
+            actual: available,
+        })?;
+        out.copy_from_slice(bytes);
+        Ok(Self::SIZE)
+    }
+}
+
+/// The first byte of `bytes` that its range refuses.
+///
+/// # Panics
+///
+/// If there is none, which the caller has found to be false.
+#[cold]
+fn first_violation(layout: &'static FrameLayout, bytes: &[u8]) -> LayoutError {
+    let ranges = layout.lo().iter().zip(layout.span());
+    let (offset, (&value, (&lo, &span))) = bytes
+        .iter()
+        .zip(ranges)
+        .enumerate()
+        .find(|(_, (byte, (lo, span)))| byte.wrapping_sub(**lo) > **span)
+        .expect("a byte out of range");
+    LayoutError::OutOfRange {
+        frame: layout.name(),
+        field: FieldPath::new(layout, offset),
+        offset,
+        value,
+        min: lo,
+        max: lo + span,
+    }
+}

@@ -1,0 +1,14 @@
+//! What an application imports with `use cnv::prelude::*`.
+
+pub use crate::quota::{Limits, MeteredAllocator};
+pub use crate::{budget, run, spend};
+
+#[cfg(feature = "attestation")]
+pub use crate::attestation::Denied;
+#[cfg(feature = "attestation")]
+pub use crate::requires_attestation;
+
+#[cfg(feature = "command")]
+pub use crate::command::{App, Context, Failure};
+#[cfg(feature = "command")]
+pub use crate::{verb, verbs};

@@ -1,0 +1,70 @@
+//! What an expansion puts around the body of a function with a budget: held and counted, no clock read.
+
+use std::future::poll_fn;
+use std::pin::pin;
+
+use super::ledger::{Spent, Stretch};
+use crate::quota::limits::Limits;
+
+/// Meters this thread until the guard is dropped.
+#[inline]
+#[must_use = "a guard that is dropped at once meters nothing"]
+pub fn enter(operation: &'static str, limits: Limits) -> Stretch {
+    Stretch::enter(operation, &limits)
+}
+
+/// Meters `future` while it is polled, and only then.
+pub async fn metered<F: Future>(operation: &'static str, limits: Limits, future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut spent = Spent::default();
+    poll_fn(|context| {
+        let stretch = Stretch::resume(operation, &limits, spent);
+        let poll = future.as_mut().poll(context);
+        spent = stretch.spent();
+        poll
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::charge_io;
+    use super::*;
+    use std::future::pending;
+    use std::task::{Context, Poll, Waker};
+
+    const TWO_OPERATIONS: Limits = Limits {
+        io_ops: 2,
+        ..Limits::unlimited()
+    };
+
+    #[test]
+    fn a_body_is_held_until_its_guard_is_dropped() {
+        let guard = enter("body", TWO_OPERATIONS);
+        charge_io(2).unwrap();
+        assert_eq!(charge_io(1).unwrap_err().operation, Some("body"));
+        drop(guard);
+        charge_io(1).unwrap();
+    }
+
+    #[test]
+    fn a_future_is_held_over_its_polls_and_stays_send() {
+        fn send<T: Send>(value: T) -> T {
+            value
+        }
+        let body = poll_fn(|_| match charge_io(1) {
+            Ok(()) => Poll::Pending,
+            Err(refused) => Poll::Ready(refused),
+        });
+        let mut future = pin!(send(metered("body", TWO_OPERATIONS, body)));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        charge_io(100).unwrap();
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        let Poll::Ready(refused) = future.as_mut().poll(&mut context) else {
+            panic!("accepted a third operation");
+        };
+        assert_eq!((refused.limit, refused.used), (2, 2));
+        drop(send(metered("body", TWO_OPERATIONS, pending::<()>())));
+    }
+}

@@ -1,0 +1,215 @@
+//! Input and output that is counted, and held to the budget.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::ledger::{self, HeldResource};
+use crate::quota::exceeded::BudgetExceeded;
+
+/// A reader or writer whose use is charged to the [`Scope`](super::Scope)s around it.
+///
+/// [`new`](Self::new) counts operations: each call of `read`, `write` or `seek` is one.
+/// [`network`](Self::network) counts bytes instead. Where the innermost scope, or one around it, has
+/// nothing left, the call is not made and fails with a [`BudgetExceeded`] inside an
+/// [`io::Error`] of kind [`QuotaExceeded`](io::ErrorKind::QuotaExceeded). Outside any scope nothing
+/// is refused.
+///
+/// The wrapper belongs next to the operating system, and a buffer around it:
+/// `BufReader::new(Metered::new(pipe))`. The other way round would count what never leaves the buffer.
+///
+/// # Costs
+/// Under 10 ns for a call, next to the microsecond or so that the system call itself takes.
+///
+/// ```
+/// use std::io::Read;
+/// use cnv::quota::{BudgetExceeded, Limits, Metered, Scope};
+///
+/// let mut input = Metered::new(&b"four bytes, then more"[..]);
+/// let limits = Limits { io_ops: 1, ..Limits::unlimited() };
+/// let scope = Scope::enter("peek", limits);
+/// let mut start = [0; 4];
+/// input.read_exact(&mut start)?;
+/// let refused = input.read_exact(&mut start).unwrap_err();
+/// assert_eq!(
+///     BudgetExceeded::in_chain(&refused).unwrap().to_string(),
+///     "over budget in `peek`: io: 1 asked for, none left of 1",
+/// );
+/// assert_eq!(scope.finish().io_ops, 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Metered<T> {
+    inner: T,
+    unit: HeldResource,
+}
+
+impl<T> Metered<T> {
+    /// Counts I/O operations.
+    #[must_use]
+    pub const fn new(inner: T) -> Self {
+        Self {
+            inner,
+            unit: HeldResource::Io,
+        }
+    }
+
+    /// Counts network bytes, and no I/O operations.
+    ///
+    /// A read is shortened to what is left. A write that is larger than what is left is refused
+    /// whole.
+    #[must_use]
+    pub const fn network(inner: T) -> Self {
+        Self {
+            inner,
+            unit: HeldResource::Network,
+        }
+    }
+
+    /// What is wrapped. What is done with it there is not counted.
+    pub const fn get_ref(&self) -> &T {
+        &self.inner
+    }
+
+    /// What is wrapped. What is done with it there is not counted.
+    pub const fn get_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
+    /// Takes the wrapper off.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    /// Makes one call that moves up to `len` bytes, if that is allowed whole.
+    fn whole(
+        &mut self,
+        len: usize,
+        call: impl FnOnce(&mut T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        match self.unit {
+            HeldResource::Io => {
+                ledger::take(HeldResource::Io, 1)?;
+                call(&mut self.inner)
+            }
+            HeldResource::Network => {
+                ledger::require(HeldResource::Network, len as u64)?;
+                let moved = call(&mut self.inner)?;
+                ledger::count(HeldResource::Network, moved as u64);
+                Ok(moved)
+            }
+        }
+    }
+}
+
+impl<T: Read> Read for Metered<T> {
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = match self.unit {
+            HeldResource::Io => buffer.len(),
+            HeldResource::Network => {
+                let allowed = ledger::allowance(HeldResource::Network, buffer.len() as u64)?;
+                usize::try_from(allowed).unwrap_or(usize::MAX)
+            }
+        };
+        self.whole(len, |inner| inner.read(&mut buffer[..len]))
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match self.unit {
+            HeldResource::Io => self.whole(0, |inner| inner.read_vectored(buffers)),
+            HeldResource::Network => match buffers.iter_mut().find(|buffer| !buffer.is_empty()) {
+                Some(buffer) => self.read(buffer),
+                None => self.read(&mut []),
+            },
+        }
+    }
+}
+
+impl<T: Write> Write for Metered<T> {
+    #[inline]
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.whole(buffer.len(), |inner| inner.write(buffer))
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.whole(len, |inner| inner.write_vectored(buffers))
+    }
+
+    /// Not counted: the operations that matter are the writes.
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<T: Seek> Seek for Metered<T> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        if let HeldResource::Io = self.unit {
+            ledger::take(HeldResource::Io, 1)?;
+        }
+        self.inner.seek(position)
+    }
+}
+
+/// A file whose operations are counted: opening it is one, and each read, write and seek.
+///
+/// ```
+/// use std::io::{BufReader, Read};
+/// use cnv::quota::{File, Limits, Scope};
+///
+/// let scope = Scope::enter("load", Limits::unlimited());
+/// let mut text = String::new();
+/// BufReader::new(File::open("Cargo.toml")?).read_to_string(&mut text)?;
+/// assert!(scope.finish().io_ops >= 3);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub type File = Metered<fs::File>;
+
+impl File {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// What [`std::fs::File::open`] fails with, or [`BudgetExceeded`] where no operation is left.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::open_with(OpenOptions::new().read(true), path)
+    }
+
+    /// Opens a file for writing, emptied if there is one and made if there is none.
+    ///
+    /// # Errors
+    /// What [`std::fs::File::create`] fails with, or [`BudgetExceeded`] where no operation is left;
+    /// the file is as it was then.
+    pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::open_with(
+            OpenOptions::new().write(true).create(true).truncate(true),
+            path,
+        )
+    }
+
+    /// Opens a file as `options` say.
+    ///
+    /// # Errors
+    /// What [`OpenOptions::open`] fails with, or [`BudgetExceeded`] where no operation is left.
+    pub fn open_with(options: &OpenOptions, path: impl AsRef<Path>) -> io::Result<Self> {
+        charge_io(1)?;
+        options.open(path).map(Self::new)
+    }
+}
+
+/// Charges I/O operations that are made without a wrapper, such as listing a directory, before they
+/// are made.
+///
+/// # Errors
+/// Where the innermost scope on this thread, or one around it, has fewer left; nothing is taken.
+pub fn charge_io(operations: u64) -> Result<(), BudgetExceeded> {
+    ledger::take(HeldResource::Io, operations)
+}
+
+/// Charges network bytes that are moved without a wrapper, before they are moved.
+///
+/// # Errors
+/// Where the innermost scope on this thread, or one around it, has fewer left; nothing is taken.
+pub fn charge_network(bytes: u64) -> Result<(), BudgetExceeded> {
+    ledger::take(HeldResource::Network, bytes)
+}

@@ -1,0 +1,346 @@
+//! The thread's ledger: what this thread has used, and how far it may go.
+//!
+//! Counters only ever run on; a [`Stretch`] reads them when it enters and when it asks, so that what
+//! an inner stretch uses counts in the outer one without any copying. What is held (I/O operations and
+//! network bytes) has a ceiling beside its counter: the nearest of all the stretches' limits.
+//!
+//! `Cell`s without a destructor, initialised in const evaluation: the allocator may touch them at any
+//! time in a thread's life, also in its teardown.
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::marker::PhantomData;
+
+use crate::quota::exceeded::BudgetExceeded;
+use crate::quota::limits::{Limits, Resource, UNLIMITED};
+
+thread_local! {
+    static LEDGER: Ledger = const { Ledger::new() };
+}
+
+struct Ledger {
+    /// Bytes allocated and not freed by this thread. A free of another thread's memory takes at
+    /// most what is there.
+    live_bytes: Cell<u64>,
+    /// The largest `live_bytes` since the innermost stretch began.
+    peak_bytes: Cell<u64>,
+    /// All bytes allocated by this thread.
+    gross_bytes: Cell<u64>,
+    /// Whether allocations arrive here at all; `None` until asked.
+    is_memory_metered: Cell<Option<bool>>,
+    io: Held,
+    network: Held,
+    /// The serial number of the innermost stretch, 0 for none.
+    innermost: Cell<u64>,
+    /// The serial number that was given last.
+    last_serial: Cell<u64>,
+}
+
+/// A counter that stops at a ceiling.
+struct Held {
+    used: Cell<u64>,
+    ceiling: Cell<Ceiling>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ceiling {
+    /// The value of the counter at which it stops.
+    at: u64,
+    /// The limit that put the ceiling there.
+    limit: u64,
+    /// The operation whose limit that is.
+    operation: Option<&'static str>,
+}
+
+impl Ledger {
+    const fn new() -> Self {
+        Self {
+            live_bytes: Cell::new(0),
+            peak_bytes: Cell::new(0),
+            gross_bytes: Cell::new(0),
+            is_memory_metered: Cell::new(None),
+            io: Held::new(),
+            network: Held::new(),
+            innermost: Cell::new(0),
+            last_serial: Cell::new(0),
+        }
+    }
+
+    fn held(&self, resource: HeldResource) -> &Held {
+        match resource {
+            HeldResource::Io => &self.io,
+            HeldResource::Network => &self.network,
+        }
+    }
+
+    fn is_memory_metered(&self) -> bool {
+        if let Some(known) = self.is_memory_metered.get() {
+            return known;
+        }
+        let before = self.gross_bytes.get();
+        drop(black_box(Box::new(0_u8)));
+        let is_metered = self.gross_bytes.get() != before;
+        self.is_memory_metered.set(Some(is_metered));
+        is_metered
+    }
+}
+
+impl Held {
+    const fn new() -> Self {
+        Self {
+            used: Cell::new(0),
+            ceiling: Cell::new(Ceiling {
+                at: UNLIMITED,
+                limit: UNLIMITED,
+                operation: None,
+            }),
+        }
+    }
+
+    #[inline]
+    fn left(&self) -> u64 {
+        match self.ceiling.get().at {
+            UNLIMITED => UNLIMITED,
+            at => at.saturating_sub(self.used.get()),
+        }
+    }
+
+    /// Puts the ceiling `limit - spent` above the counter, where it is not as near already.
+    #[inline]
+    fn lower_ceiling(&self, operation: &'static str, limit: u64, spent: u64) {
+        if limit == UNLIMITED {
+            return;
+        }
+        let left = limit.saturating_sub(spent);
+        let at = self.used.get().saturating_add(left);
+        if at < self.ceiling.get().at {
+            self.ceiling.set(Ceiling {
+                at,
+                limit,
+                operation: Some(operation),
+            });
+        }
+    }
+
+    /// Fails where less than `amount` is left.
+    #[inline]
+    fn require(&self, resource: HeldResource, amount: u64) -> Result<(), BudgetExceeded> {
+        if amount > self.left() {
+            return Err(self.refusal(resource, amount));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn count(&self, amount: u64) {
+        self.used.set(self.used.get().saturating_add(amount));
+    }
+
+    #[cold]
+    fn refusal(&self, resource: HeldResource, requested: u64) -> BudgetExceeded {
+        let Ceiling {
+            limit, operation, ..
+        } = self.ceiling.get();
+        let used = limit.saturating_sub(self.left());
+        BudgetExceeded::refused(resource.resource(), limit, used, requested, operation)
+    }
+}
+
+/// A resource that the ledger holds, rather than only observes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum HeldResource {
+    Io,
+    Network,
+}
+
+impl HeldResource {
+    const fn resource(self) -> Resource {
+        match self {
+            Self::Io => Resource::Io,
+            Self::Network => Resource::Network,
+        }
+    }
+}
+
+/// Counts an allocation of `bytes`. Called by the allocator: neither panics nor allocates.
+#[inline]
+pub(super) fn allocated(bytes: usize) {
+    let _ = LEDGER.try_with(|ledger| {
+        let bytes = bytes as u64;
+        let live_bytes = ledger.live_bytes.get().wrapping_add(bytes);
+        ledger.live_bytes.set(live_bytes);
+        if live_bytes > ledger.peak_bytes.get() {
+            ledger.peak_bytes.set(live_bytes);
+        }
+        let gross_bytes = ledger.gross_bytes.get().wrapping_add(bytes);
+        ledger.gross_bytes.set(gross_bytes);
+    });
+}
+
+/// Counts a free of `bytes`. Called by the allocator: neither panics nor allocates.
+#[inline]
+pub(super) fn freed(bytes: usize) {
+    let _ = LEDGER.try_with(|ledger| {
+        let live_bytes = ledger.live_bytes.get().saturating_sub(bytes as u64);
+        ledger.live_bytes.set(live_bytes);
+    });
+}
+
+/// Whether this program's allocations are counted.
+pub(super) fn is_memory_metered() -> bool {
+    LEDGER.with(Ledger::is_memory_metered)
+}
+
+/// Takes `amount`, or nothing where the innermost budget or one around it has less left.
+#[inline]
+pub(super) fn take(resource: HeldResource, amount: u64) -> Result<(), BudgetExceeded> {
+    LEDGER.with(|ledger| {
+        let held = ledger.held(resource);
+        held.require(resource, amount)?;
+        held.count(amount);
+        Ok(())
+    })
+}
+
+/// Fails where the innermost budget or one around it has less than `amount` left; takes nothing.
+#[inline]
+pub(super) fn require(resource: HeldResource, amount: u64) -> Result<(), BudgetExceeded> {
+    LEDGER.with(|ledger| ledger.held(resource).require(resource, amount))
+}
+
+/// How much of `wanted` may still be used; fails where that is nothing of something.
+#[inline]
+pub(super) fn allowance(resource: HeldResource, wanted: u64) -> Result<u64, BudgetExceeded> {
+    LEDGER.with(|ledger| {
+        let held = ledger.held(resource);
+        match held.left().min(wanted) {
+            0 if wanted > 0 => Err(held.refusal(resource, wanted)),
+            allowed => Ok(allowed),
+        }
+    })
+}
+
+/// Counts what was used within an allowance or a requirement.
+#[inline]
+pub(super) fn count(resource: HeldResource, amount: u64) {
+    LEDGER.with(|ledger| ledger.held(resource).count(amount));
+}
+
+/// What a piece of work used, over all the turns it had on any thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spent {
+    /// Memory allocated and not freed, as far as this work did both.
+    pub(super) live_bytes: u64,
+    pub(super) peak_bytes: u64,
+    pub(super) gross_bytes: u64,
+    pub(super) io_ops: u64,
+    pub(super) network_bytes: u64,
+}
+
+/// A stretch of work on this thread; dropping it ends it.
+///
+/// Not `Send`, because the ledger is the thread's.
+#[derive(Debug)]
+pub struct Stretch {
+    serial: u64,
+    before: Before,
+    spent: Spent,
+    not_send: PhantomData<*const ()>,
+}
+
+/// The ledger when a stretch began, to be measured from and, in part, restored.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    innermost: u64,
+    live_bytes: u64,
+    peak_bytes: u64,
+    gross_bytes: u64,
+    io_ops: u64,
+    network_bytes: u64,
+    io_ceiling: Ceiling,
+    network_ceiling: Ceiling,
+}
+
+impl Stretch {
+    /// Begins work that may use `limits`.
+    #[inline]
+    pub(in crate::quota) fn enter(operation: &'static str, limits: &Limits) -> Self {
+        Self::resume(operation, limits, Spent::default())
+    }
+
+    /// Goes on with work that has used `spent` of its `limits` already.
+    #[inline]
+    pub(super) fn resume(operation: &'static str, limits: &Limits, spent: Spent) -> Self {
+        LEDGER.with(|ledger| {
+            let before = Before {
+                innermost: ledger.innermost.get(),
+                live_bytes: ledger.live_bytes.get(),
+                peak_bytes: ledger.peak_bytes.get(),
+                gross_bytes: ledger.gross_bytes.get(),
+                io_ops: ledger.io.used.get(),
+                network_bytes: ledger.network.used.get(),
+                io_ceiling: ledger.io.ceiling.get(),
+                network_ceiling: ledger.network.ceiling.get(),
+            };
+            let serial = ledger.last_serial.get() + 1;
+            ledger.last_serial.set(serial);
+            ledger.innermost.set(serial);
+            ledger.peak_bytes.set(before.live_bytes);
+            let Limits {
+                io_ops,
+                network_bytes,
+                ..
+            } = *limits;
+            ledger.io.lower_ceiling(operation, io_ops, spent.io_ops);
+            ledger
+                .network
+                .lower_ceiling(operation, network_bytes, spent.network_bytes);
+            Self {
+                serial,
+                before,
+                spent,
+                not_send: PhantomData,
+            }
+        })
+    }
+
+    /// What the work used up to now, earlier stretches included.
+    #[inline]
+    pub(super) fn spent(&self) -> Spent {
+        let Self { before, spent, .. } = self;
+        LEDGER.with(|ledger| {
+            let peak_bytes = ledger.peak_bytes.get().saturating_sub(before.live_bytes);
+            let live_bytes =
+                (spent.live_bytes + ledger.live_bytes.get()).saturating_sub(before.live_bytes);
+            Spent {
+                live_bytes,
+                peak_bytes: spent.peak_bytes.max(spent.live_bytes + peak_bytes),
+                gross_bytes: spent.gross_bytes
+                    + ledger.gross_bytes.get().wrapping_sub(before.gross_bytes),
+                io_ops: spent.io_ops + (ledger.io.used.get() - before.io_ops),
+                network_bytes: spent.network_bytes
+                    + (ledger.network.used.get() - before.network_bytes),
+            }
+        })
+    }
+}
+
+impl Drop for Stretch {
+    #[inline]
+    fn drop(&mut self) {
+        let before = self.before;
+        // The ledger has no destructor, so it outlives every stretch of its thread.
+        let _ = LEDGER.try_with(|ledger| {
+            // A stretch that is dropped after the one around it was ended with that one: putting
+            // its ceilings back would hold the thread to them for ever.
+            if self.serial > ledger.innermost.get() {
+                return;
+            }
+            ledger.innermost.set(before.innermost);
+            let peak_bytes = ledger.peak_bytes.get().max(before.peak_bytes);
+            ledger.peak_bytes.set(peak_bytes);
+            ledger.io.ceiling.set(before.io_ceiling);
+            ledger.network.ceiling.set(before.network_ceiling);
+        });
+    }
+}

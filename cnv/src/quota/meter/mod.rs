@@ -1,0 +1,18 @@
+//! What a piece of work really uses.
+
+mod allocator;
+pub(crate) mod body;
+mod clock;
+mod future;
+mod io;
+mod ledger;
+mod scope;
+mod usage;
+
+pub use allocator::{MeteredAllocator, is_memory_metered};
+pub use clock::CpuClock;
+pub use future::{MeteredFuture, metered};
+pub use io::{File, Metered, charge_io, charge_network};
+pub(super) use ledger::Stretch;
+pub use scope::Scope;
+pub use usage::Usage;

@@ -1,0 +1,71 @@
+//! A named piece of work under a budget type.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::budget::{Budget, BudgetInfo};
+use super::meter::{Scope, Stretch, Usage};
+
+/// Runs closures under the budget `B`.
+///
+/// Input, output and network through the [metered wrappers](super::Metered) are held to the budget;
+/// memory and processor time are observed.
+///
+/// ```
+/// use cnv::quota::{MediumBudget, Operation};
+///
+/// let operation = Operation::<MediumBudget>::new("sum");
+/// let (sum, usage) = operation.measure(|| (1..=10).sum::<u32>());
+/// assert_eq!(sum, 55);
+/// assert_eq!(usage.io_ops, 0);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Operation<B> {
+    name: &'static str,
+    budget: PhantomData<B>,
+}
+
+impl<B: Budget> Operation<B> {
+    /// An operation that errors will call `name`.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            budget: PhantomData,
+        }
+    }
+
+    /// The name that it was given.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the operation may use.
+    #[must_use]
+    pub const fn budget_info(&self) -> BudgetInfo {
+        BudgetInfo::of::<B>()
+    }
+
+    /// Runs `work` on this thread. Reads no clock, and so costs some 10 ns.
+    pub fn execute<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _stretch = Stretch::enter(self.name, &B::LIMITS);
+        work()
+    }
+
+    /// Runs `work` on this thread and says what it used.
+    pub fn measure<R>(&self, work: impl FnOnce() -> R) -> (R, Usage) {
+        let scope = Scope::enter(self.name, B::LIMITS);
+        let result = work();
+        (result, scope.finish())
+    }
+}
+
+impl<B: Budget> fmt::Debug for Operation<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operation")
+            .field("name", &self.name)
+            .field("limits", &B::LIMITS)
+            .finish()
+    }
+}

@@ -1,0 +1,667 @@
+//! `cnv::quota`, as a downstream crate uses it.
+
+use std::hint::black_box;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::{fs, thread};
+
+use cnv::quota::*;
+use proptest::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
+
+type MyBudget = ResourceBudget<
+    MemoryQuota<1_000_000>,
+    CpuQuota<1_000_000>,
+    IoQuota<100>,
+    NetworkQuota<100_000>,
+>;
+
+const MB: usize = 1_000_000;
+
+require_budget_fit!(SmallBudget, MediumBudget);
+
+fn io_limit(io_ops: u64) -> Limits {
+    Limits {
+        io_ops,
+        ..Limits::unlimited()
+    }
+}
+
+fn network_limit(network_bytes: u64) -> Limits {
+    Limits {
+        network_bytes,
+        ..Limits::unlimited()
+    }
+}
+
+fn exceeded(error: &io::Error) -> BudgetExceeded {
+    assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
+    *BudgetExceeded::in_chain(error).expect("a typed refusal")
+}
+
+fn peak(usage: &Usage) -> u64 {
+    usage
+        .memory_peak_bytes
+        .expect("the metered allocator is installed")
+}
+
+fn allocate(bytes: usize) -> Vec<u8> {
+    black_box(Vec::with_capacity(bytes))
+}
+
+#[track_caller]
+fn assert_about(bytes: u64, expected: usize) {
+    let expected = expected as u64;
+    assert!(
+        bytes >= expected && bytes < expected + expected / 10,
+        "{bytes} is not about {expected}"
+    );
+}
+
+mod budgets {
+    use super::*;
+
+    #[test]
+    fn budget_values() {
+        let limits = |memory_bytes, cpu_ns, io_ops, network_bytes| Limits {
+            memory_bytes,
+            cpu_ns,
+            io_ops,
+            network_bytes,
+        };
+        assert_eq!(TinyBudget::LIMITS, limits(1_000, 1_000, 1, 100));
+        assert_eq!(SmallBudget::LIMITS, limits(10_000, 10_000, 10, 1_000));
+        assert_eq!(
+            MediumBudget::LIMITS,
+            limits(1_000_000, 1_000_000, 100, 100_000)
+        );
+        assert_eq!(
+            LargeBudget::LIMITS,
+            limits(10_000_000, 10_000_000, 1_000, 1_000_000)
+        );
+        assert_eq!(UnlimitedBudget::LIMITS, Limits::unlimited());
+        assert_eq!(MyBudget::LIMITS, MediumBudget::LIMITS);
+        assert_eq!(<IoQuota<7> as Quota>::RESOURCE, Resource::Io);
+        assert_eq!(<IoQuota<7> as Quota>::LIMIT, 7);
+    }
+
+    #[test]
+    fn budgets_are_zero_sized() {
+        assert_eq!(size_of::<MyBudget>(), 0);
+        assert_eq!(size_of::<MemoryQuota<1>>(), 0);
+        let budget = MyBudget::default();
+        assert_eq!(
+            format!("{budget:?}"),
+            "ResourceBudget(memory 1 MB, cpu 1 ms, io 100, network 100 KB)"
+        );
+    }
+
+    #[test]
+    fn budget_fit() {
+        require_budget_fit::<SmallBudget, MediumBudget>();
+        require_budget_fit::<MediumBudget, MyBudget>();
+        require_budget_fit::<LargeBudget, UnlimitedBudget>();
+        const { <TinyBudget as FitsWithinBudget<SmallBudget>>::FITS }
+
+        let tiers = [
+            TinyBudget::LIMITS,
+            SmallBudget::LIMITS,
+            MediumBudget::LIMITS,
+            LargeBudget::LIMITS,
+            UnlimitedBudget::LIMITS,
+        ];
+        for (i, a) in tiers.iter().enumerate() {
+            for (j, b) in tiers.iter().enumerate() {
+                assert_eq!(a.fits_within(b), i <= j, "{a} within {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn budget_info() {
+        let info = Operation::<SmallBudget>::new("test").budget_info();
+        assert_eq!(info, BudgetInfo::of::<SmallBudget>());
+        assert_eq!(info.tier(), Some("SmallBudget"));
+        assert_eq!(info.limits(), SmallBudget::LIMITS);
+        assert_eq!(
+            info.to_string(),
+            "SmallBudget (memory 10 KB, cpu 10 us, io 10, network 1 KB)"
+        );
+
+        type Own = ResourceBudget<MemoryQuota<5>, CpuQuota<5>, IoQuota<0>, NetworkQuota<UNLIMITED>>;
+        let own = BudgetInfo::of::<Own>();
+        assert_eq!(own.tier(), None);
+        assert_eq!(
+            own.to_string(),
+            "memory 5 B, cpu 5 ns, io none, network unlimited"
+        );
+    }
+}
+
+mod operations {
+    use super::*;
+
+    #[test]
+    fn operation() {
+        let operation = Operation::<MyBudget>::new("test");
+        assert_eq!(operation.name(), "test");
+        assert_eq!(operation.execute(|| 21 * 2), 42);
+        let (bytes, usage) = operation.measure(|| allocate(2 * MB));
+        assert_eq!(bytes.capacity(), 2 * MB);
+        assert_about(peak(&usage), 2 * MB);
+        assert_eq!(
+            usage.first_over(&MyBudget::LIMITS),
+            Some(Resource::Memory),
+            "{usage}"
+        );
+        let overrun = usage.check(&MyBudget::LIMITS).unwrap_err().of("test");
+        assert_eq!(
+            overrun.to_string(),
+            "over budget in `test`: memory: 2 MB used, 1 MB allowed"
+        );
+    }
+
+    #[test]
+    fn execute_holds_io_to_the_budget() {
+        let operation = Operation::<TinyBudget>::new("peek");
+        let result = operation.execute(|| {
+            let mut input = Metered::new(&b"abc"[..]);
+            let mut byte = [0];
+            input.read_exact(&mut byte)?;
+            input.read_exact(&mut byte)
+        });
+        let refused = exceeded(&result.unwrap_err());
+        assert_eq!(refused.operation, Some("peek"));
+        assert_eq!((refused.limit, refused.used, refused.requested), (1, 1, 1));
+    }
+}
+
+mod pools {
+    use super::*;
+
+    #[test]
+    fn pool_allocation() -> Result<(), BudgetExceeded> {
+        let mut pool = BudgetPool::from_budget(&MediumBudget::default());
+        pool.allocate_memory(100_000)?;
+        pool.consume_cpu(50_000)?;
+        pool.consume_io(10)?;
+        pool.consume_network(1)?;
+        let stats = pool.stats();
+        let used = Resource::ALL.map(|resource| stats.used(resource));
+        assert_eq!(used, [100_000, 50_000, 10, 1]);
+        assert_eq!(stats.limit(Resource::Memory), 1_000_000);
+        assert_eq!(stats.remaining(Resource::Memory), 900_000);
+        Ok(())
+    }
+
+    #[test]
+    fn pool_exhaustion() {
+        let mut pool = BudgetPool::from_budget(&MediumBudget::default());
+        pool.allocate_memory(950_000).unwrap();
+        let before = pool.clone();
+        let refused = pool.allocate_memory(100_000).unwrap_err();
+        assert_eq!(pool, before, "a refused request takes nothing");
+        assert_eq!(refused.resource, Resource::Memory);
+        assert_eq!(refused.remaining(), 50_000);
+        assert_eq!(
+            refused.to_string(),
+            "over budget: memory: 100 KB asked for, 50 KB left of 1 MB"
+        );
+        pool.release_memory(50_000);
+        pool.allocate_memory(100_000).unwrap();
+        assert!(pool.allocate_memory(u64::MAX).is_err());
+
+        assert_eq!(
+            pool.consume_cpu(1_000_001).unwrap_err().resource,
+            Resource::Cpu
+        );
+        assert_eq!(pool.consume_io(101).unwrap_err().resource, Resource::Io);
+        assert_eq!(
+            pool.consume_network(100_001).unwrap_err().resource,
+            Resource::Network
+        );
+    }
+
+    #[test]
+    fn pool_utilization() {
+        let mut pool = BudgetPool::from_budget(&MediumBudget::default());
+        assert_eq!(pool.stats().memory_utilization(), 0.0);
+        pool.allocate_memory(250_000).unwrap();
+        pool.consume_cpu(500_000).unwrap();
+        pool.consume_io(75).unwrap();
+        pool.consume_network(100_000).unwrap();
+        let stats = pool.stats();
+        assert_eq!(stats.memory_utilization(), 0.25);
+        assert_eq!(stats.cpu_utilization(), 0.5);
+        assert_eq!(stats.io_utilization(), 0.75);
+        assert_eq!(stats.network_utilization(), 1.0);
+    }
+
+    #[test]
+    fn utilization_is_a_number_without_a_limit_and_with_none_allowed() {
+        let mut pool = BudgetPool::from_limits(Limits {
+            network_bytes: 0,
+            ..Limits::unlimited()
+        });
+        pool.consume_io(u64::MAX).unwrap();
+        pool.consume_io(1).unwrap();
+        assert!(pool.consume_network(1).is_err());
+        pool.consume_network(0).unwrap();
+        let stats = pool.stats();
+        assert_eq!(stats.io_utilization(), 0.0);
+        assert_eq!(stats.network_utilization(), 0.0);
+        assert_eq!(stats.remaining(Resource::Io), UNLIMITED);
+        assert_eq!(stats.remaining(Resource::Network), 0);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Request {
+        Take(Resource, u64),
+        Release(u64),
+    }
+
+    fn amount() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            0..2_000_u64,
+            Just(u64::MAX - 1),
+            Just(u64::MAX),
+            any::<u64>()
+        ]
+    }
+
+    fn request() -> impl Strategy<Value = Request> {
+        prop_oneof![
+            (0..4_usize, amount()).prop_map(|(i, amount)| Request::Take(Resource::ALL[i], amount)),
+            amount().prop_map(Request::Release),
+        ]
+    }
+
+    proptest! {
+        /// Against the same in wide integers, where nothing can overflow.
+        #[test]
+        fn a_pool_is_four_counters_with_a_limit(
+            limits in [amount(), amount(), amount(), amount()],
+            requests in prop::collection::vec(request(), 0..40),
+        ) {
+            let [memory_bytes, cpu_ns, io_ops, network_bytes] = limits;
+            let mut pool = BudgetPool::from_limits(Limits { memory_bytes, cpu_ns, io_ops, network_bytes });
+            let mut model = [0_u128; 4];
+            for request in requests {
+                match request {
+                    Request::Take(resource, amount) => {
+                        let taken = match resource {
+                            Resource::Memory => pool.allocate_memory(amount),
+                            Resource::Cpu => pool.consume_cpu(amount),
+                            Resource::Io => pool.consume_io(amount),
+                            _ => pool.consume_network(amount),
+                        };
+                        let (used, limit) = (&mut model[resource as usize], limits[resource as usize]);
+                        let sum = *used + u128::from(amount);
+                        let fits = limit == UNLIMITED || sum <= u128::from(limit);
+                        prop_assert_eq!(taken.is_ok(), fits);
+                        if fits {
+                            *used = sum.min(u128::from(u64::MAX));
+                        }
+                    }
+                    Request::Release(bytes) => {
+                        pool.release_memory(bytes);
+                        model[0] = model[0].saturating_sub(bytes.into());
+                    }
+                }
+                let stats = pool.stats();
+                for resource in Resource::ALL {
+                    prop_assert_eq!(u128::from(stats.used(resource)), model[resource as usize]);
+                    prop_assert!((0.0..=1.0).contains(&stats.utilization(resource)));
+                }
+            }
+        }
+    }
+}
+
+mod memory {
+    use super::*;
+
+    #[test]
+    fn the_allocator_is_found() {
+        assert!(is_memory_metered());
+        assert!(thread::spawn(is_memory_metered).join().unwrap());
+    }
+
+    #[test]
+    fn a_scope_shows_its_peak() {
+        let scope = Scope::enter("test", Limits::unlimited());
+        drop(allocate(MB));
+        drop(allocate(MB / 2));
+        let usage = scope.finish();
+        assert_about(peak(&usage), MB);
+        assert_about(usage.memory_gross_bytes.unwrap(), MB + MB / 2);
+    }
+
+    #[test]
+    fn what_was_held_before_does_not_count() {
+        let before = allocate(MB);
+        let scope = Scope::enter("test", Limits::unlimited());
+        assert_eq!(peak(&scope.usage()), 0);
+        drop(scope);
+        drop(before);
+    }
+
+    #[test]
+    fn an_inner_scope_counts_in_the_outer_one() {
+        let outer = Scope::enter("outer", Limits::unlimited());
+        drop(allocate(3 * MB));
+        let held = allocate(MB);
+        let inner = Scope::enter("inner", Limits::unlimited());
+        drop(allocate(MB));
+        assert_about(peak(&inner.finish()), MB);
+        assert_about(peak(&outer.usage()), 3 * MB);
+
+        let inner = Scope::enter("inner", Limits::unlimited());
+        drop(allocate(4 * MB));
+        assert_about(peak(&inner.finish()), 4 * MB);
+        assert_about(peak(&outer.usage()), 5 * MB);
+        drop(held);
+        assert_about(peak(&outer.finish()), 5 * MB);
+    }
+
+    #[test]
+    fn growth_counts_as_the_difference() {
+        let scope = Scope::enter("test", Limits::unlimited());
+        let mut bytes = allocate(MB);
+        bytes.reserve_exact(2 * MB);
+        assert_about(peak(&scope.usage()), 2 * MB);
+        bytes.shrink_to(MB / 2);
+        drop(black_box(vec![0_u8; MB]));
+        let usage = scope.finish();
+        assert_about(peak(&usage), 2 * MB);
+        assert_about(usage.memory_gross_bytes.unwrap(), 3 * MB);
+    }
+
+    #[test]
+    fn frees_of_another_thread_s_memory_stop_at_nothing() {
+        let scope = Scope::enter("test", Limits::unlimited());
+        let bytes = allocate(10 * MB);
+        let usage = thread::spawn(move || {
+            drop(bytes);
+            let scope = Scope::enter("other", Limits::unlimited());
+            drop(allocate(20 * MB));
+            scope.finish()
+        })
+        .join()
+        .unwrap();
+        assert_about(peak(&usage), 20 * MB);
+        assert_about(peak(&scope.finish()), 10 * MB);
+    }
+
+    #[test]
+    fn allocation_in_a_thread_s_teardown_is_safe() {
+        struct Late;
+        impl Drop for Late {
+            fn drop(&mut self) {
+                drop(allocate(1_000));
+            }
+        }
+        thread_local!(static LATE: Late = const { Late });
+        thread::spawn(|| LATE.with(|_| drop(allocate(10))))
+            .join()
+            .unwrap();
+    }
+
+    #[test]
+    fn a_panic_leaves_the_scope() {
+        let outer = Scope::enter("outer", io_limit(5));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _inner = Scope::enter("inner", io_limit(1));
+            charge_io(1).unwrap();
+            std::panic::resume_unwind(Box::new("stop"));
+        }));
+        assert!(panicked.is_err());
+        charge_io(4).unwrap();
+        assert_eq!(charge_io(1).unwrap_err().operation, Some("outer"));
+        assert_eq!(outer.finish().io_ops, 5);
+        charge_io(1_000).unwrap();
+    }
+}
+
+mod cpu {
+    use super::*;
+
+    #[test]
+    fn the_declared_time_chooses_the_clock() {
+        let clock = |cpu_ns| {
+            let limits = Limits {
+                cpu_ns,
+                ..Limits::unlimited()
+            };
+            Scope::enter("test", limits).finish().cpu_clock
+        };
+        assert_eq!(clock(99_999), CpuClock::Wall);
+        if cfg!(target_os = "linux") {
+            assert_eq!(clock(100_000), CpuClock::Thread);
+            assert_eq!(clock(UNLIMITED), CpuClock::Thread);
+        }
+    }
+
+    #[test]
+    fn work_takes_time_on_both_clocks() {
+        for cpu_ns in [1, UNLIMITED] {
+            let limits = Limits {
+                cpu_ns,
+                ..Limits::unlimited()
+            };
+            let scope = Scope::enter("test", limits);
+            black_box((0..100_000_u64).fold(0, |a, b| black_box(a ^ b)));
+            assert!(scope.finish().cpu_ns > 0);
+        }
+    }
+}
+
+mod held {
+    use super::*;
+
+    #[test]
+    fn the_operation_after_the_last_is_refused() {
+        let mut output = Metered::new(Vec::new());
+        let scope = Scope::enter("write", io_limit(3));
+        for _ in 0..3 {
+            output.write_all(b"x").unwrap();
+        }
+        let refused = exceeded(&output.write(b"y").unwrap_err());
+        assert_eq!(
+            refused.to_string(),
+            "over budget in `write`: io: 1 asked for, none left of 3"
+        );
+        assert_eq!(output.get_ref(), b"xxx", "a refused call does nothing");
+        assert_eq!(scope.finish().io_ops, 3);
+        output.write_all(b"z").unwrap();
+    }
+
+    #[test]
+    fn the_nearest_limit_holds_and_is_named() {
+        let outer = Scope::enter("outer", io_limit(3));
+        let inner = Scope::enter("inner", io_limit(1));
+        charge_io(1).unwrap();
+        assert_eq!(charge_io(1).unwrap_err().operation, Some("inner"));
+        drop(inner);
+        let inner = Scope::enter("inner", io_limit(100));
+        charge_io(1).unwrap();
+        let refused = charge_io(2).unwrap_err();
+        assert_eq!(refused.operation, Some("outer"));
+        assert_eq!((refused.limit, refused.used, refused.requested), (3, 2, 2));
+        charge_io(1).unwrap();
+        assert_eq!(inner.finish().io_ops, 2);
+        assert_eq!(outer.finish().io_ops, 3);
+    }
+
+    #[test]
+    fn a_scope_that_outlives_the_one_around_it_holds_nobody() {
+        let outer = Scope::enter("outer", io_limit(1));
+        let inner = Scope::enter("inner", io_limit(0));
+        drop(outer);
+        drop(inner);
+        charge_io(1_000).unwrap();
+    }
+
+    #[test]
+    fn network_counts_bytes_both_ways() {
+        let scope = Scope::enter("talk", network_limit(10));
+        let mut input = Metered::network(&b"0123456789"[..]);
+        let mut buffer = [0; 8];
+        assert_eq!(input.read(&mut buffer).unwrap(), 8);
+        assert_eq!(
+            input.read(&mut buffer).unwrap(),
+            2,
+            "shortened to what is left"
+        );
+        assert_eq!(exceeded(&input.read(&mut buffer).unwrap_err()).requested, 8);
+        let usage = scope.finish();
+        assert_eq!((usage.network_bytes, usage.io_ops), (10, 0));
+
+        let scope = Scope::enter("talk", network_limit(10));
+        let mut output = Metered::network(Vec::new());
+        output.write_all(b"0123456").unwrap();
+        let refused = exceeded(&output.write(b"0123").unwrap_err());
+        assert_eq!((refused.used, refused.requested), (7, 4));
+        output.write_all(b"789").unwrap();
+        assert_eq!(output.get_ref(), b"0123456789");
+        assert_eq!(charge_network(1).unwrap_err().resource, Resource::Network);
+        assert_eq!(scope.finish().network_bytes, 10);
+    }
+
+    #[test]
+    fn a_file_counts_from_its_opening() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let scope = Scope::enter("files", Limits::unlimited());
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"abcdef").unwrap();
+        drop(file);
+        let mut file = File::open(&path).unwrap();
+        file.seek(SeekFrom::Start(4)).unwrap();
+        let mut rest = [0; 2];
+        file.read_exact(&mut rest).unwrap();
+        assert_eq!(&rest, b"ef");
+        assert_eq!(scope.finish().io_ops, 5);
+
+        let _none = Scope::enter("denied", io_limit(0));
+        let refused = exceeded(&File::create(&path).unwrap_err());
+        assert_eq!(
+            refused.to_string(),
+            "over budget in `denied`: io: 1 asked for, none allowed"
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"abcdef", "not emptied");
+    }
+}
+
+mod futures {
+    use super::*;
+
+    /// Does one thing in each of its polls.
+    struct Steps<F> {
+        left: u32,
+        step: F,
+    }
+
+    impl<F: FnMut() + Unpin> Future for Steps<F> {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            if self.left == 0 {
+                return Poll::Ready(());
+            }
+            self.left -= 1;
+            (self.step)();
+            Poll::Pending
+        }
+    }
+
+    fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn finish<F: Future + Unpin>(future: &mut F) -> F::Output {
+        loop {
+            if let Poll::Ready(output) = poll(future) {
+                return output;
+            }
+        }
+    }
+
+    #[test]
+    fn interleaved_polls_are_charged_to_the_right_future() {
+        let mut keep_a = Vec::new();
+        let mut a = metered("a", Limits::unlimited(), async {
+            let step = || {
+                keep_a.push(allocate(MB));
+                charge_io(1).unwrap();
+            };
+            Steps { left: 3, step }.await;
+        });
+        let mut b = metered("b", Limits::unlimited(), async {
+            let step = || {
+                drop(allocate(5 * MB));
+                charge_io(10).unwrap();
+            };
+            Steps { left: 2, step }.await;
+        });
+        assert_eq!(a.usage().memory_peak_bytes, Some(0));
+        for _ in 0..2 {
+            assert!(poll(&mut a).is_pending());
+            assert!(poll(&mut b).is_pending());
+            drop(allocate(20 * MB));
+        }
+        let ((), b) = finish(&mut b);
+        let ((), a) = finish(&mut a);
+        assert_about(peak(&a), 3 * MB);
+        assert_eq!(a.io_ops, 3);
+        assert_about(peak(&b), 5 * MB);
+        assert_eq!(b.io_ops, 20);
+        assert_about(b.memory_gross_bytes.unwrap(), 10 * MB);
+    }
+
+    #[test]
+    fn the_limit_holds_over_all_polls_and_threads() {
+        let mut future = metered("steps", io_limit(3), async {
+            let mut refused = Vec::new();
+            let step = || refused.extend(charge_io(2).err());
+            Steps { left: 3, step }.await;
+            refused
+        });
+        assert!(poll(&mut future).is_pending());
+        charge_io(100).unwrap();
+        let (refused, usage) = thread::spawn(move || finish(&mut future)).join().unwrap();
+        let seen: Vec<_> = refused
+            .iter()
+            .map(|r| (r.operation, r.limit, r.used))
+            .collect();
+        assert_eq!(seen, [(Some("steps"), 3, 2), (Some("steps"), 3, 2)]);
+        assert_eq!(usage.io_ops, 2);
+        charge_io(100).unwrap();
+    }
+
+    #[test]
+    fn a_future_that_is_given_up_still_tells_its_use() {
+        let mut future = metered("steps", io_limit(3), async {
+            let step = || charge_io(1).unwrap();
+            Steps { left: 3, step }.await;
+        });
+        assert!(poll(&mut future).is_pending());
+        assert_eq!(future.usage().io_ops, 1);
+    }
+
+    #[test]
+    fn a_panicking_poll_leaves_its_scope() {
+        let mut future = metered("steps", io_limit(0), async {
+            std::panic::resume_unwind(Box::new("stop"))
+        });
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _: Poll<((), Usage)> = poll(&mut future);
+        }));
+        assert!(panicked.is_err());
+        charge_io(1).unwrap();
+    }
+}

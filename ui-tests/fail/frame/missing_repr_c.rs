@@ -1,0 +1,8 @@
+use cnv::frame::SimdFrame;
+
+#[derive(Clone, Copy, SimdFrame)]
+struct Reading {
+    value: u64,
+}
+
+fn main() {}

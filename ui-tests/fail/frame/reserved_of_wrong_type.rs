@@ -1,0 +1,21 @@
+use cnv::frame::SimdFrame;
+
+#[derive(Clone, Copy, SimdFrame)]
+#[repr(C)]
+struct Reading {
+    value: u32,
+    #[frame(reserved)]
+    _pad: u32,
+}
+
+type Filler = u16;
+
+#[derive(Clone, Copy, SimdFrame)]
+#[repr(C)]
+struct Other {
+    value: u16,
+    #[frame(reserved)]
+    _pad: Filler,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use cnv::frame::FrameEnum;
+
+#[derive(Clone, Copy, FrameEnum)]
+#[repr(u8)]
+enum Mode {
+    Idle,
+    Active,
+    Failed = 100,
+}
+
+fn main() {
+    let _ = Mode::from_byte(1);
+}

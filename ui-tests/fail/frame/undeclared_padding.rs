@@ -1,0 +1,11 @@
+use cnv::frame::SimdFrame;
+
+#[derive(Clone, Copy, SimdFrame)]
+#[repr(C)]
+struct Reading {
+    sensor: u8,
+    value: u64,
+    flags: u16,
+}
+
+fn main() {}

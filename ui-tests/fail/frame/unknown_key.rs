@@ -1,0 +1,11 @@
+use cnv::frame::SimdFrame;
+
+#[derive(Clone, Copy, SimdFrame)]
+#[repr(C)]
+struct Reading {
+    value: u32,
+    #[frame(reservd)]
+    _pad: [u8; 4],
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use cnv::frame::SimdFrame;
+
+#[derive(Clone, SimdFrame)]
+#[repr(C)]
+struct Message {
+    id: u64,
+    text: String,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use cnv::frame::SimdFrame;
+
+#[derive(Clone, Copy, SimdFrame)]
+#[repr(C)]
+struct Counter {
+    count: usize,
+}
+
+fn main() {
+    let _ = Counter { count: 1 }.as_bytes();
+}
