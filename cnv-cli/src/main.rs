@@ -1,1 +1,42 @@
-fn main() {}
+//! `cnv`: makes keys, issues and checks attestations, and shows frames. It is itself a cnv application.
+//!
+//! Its verbs ask for no attestation: they make the first one there is, and what they can do is what
+//! the files of their user allow.
+
+mod attestation;
+mod frames;
+mod key;
+mod stdin;
+
+use std::process::ExitCode;
+
+use cnv::prelude::*;
+
+/// Counts what every call allocates.
+#[global_allocator]
+static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
+
+fn app() -> App {
+    App::new("cnv")
+        .about("Keys, attestations and frames")
+        .version(env!("CARGO_PKG_VERSION"))
+        .verbs(verbs![
+            key::new,
+            attestation::issue,
+            attestation::inspect,
+            attestation::verify,
+            frames::show,
+        ])
+}
+
+fn main() -> ExitCode {
+    app().main()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_application_starts() {
+        super::app().check().unwrap();
+    }
+}

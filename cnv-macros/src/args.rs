@@ -49,7 +49,10 @@ impl Argument {
             })) => errors.take(text.parse_with(Path::parse_mod_style)),
             _ => {
                 let name = self.name();
-                errors.at(&self.key, format!("`{name}` takes a path: write `{name} = name`"));
+                errors.at(
+                    &self.key,
+                    format!("`{name}` takes a path: write `{name} = name`"),
+                );
                 None
             }
         }
@@ -103,7 +106,12 @@ impl Parse for Arguments {
 impl Arguments {
     /// Reports keys that are not in `known` (with the nearest that is) and keys said twice, and
     /// keeps the rest.
-    pub(crate) fn known(self, attribute: &str, known: &[&str], errors: &mut ErrorSink) -> Vec<Argument> {
+    pub(crate) fn known(
+        self,
+        attribute: &str,
+        known: &[&str],
+        errors: &mut ErrorSink,
+    ) -> Vec<Argument> {
         let mut kept: Vec<Argument> = Vec::new();
         for argument in self.list {
             let name = argument.name();

@@ -1,7 +1,8 @@
 //! `#[requires_attestation(CLASS)]`: the guard that stands before the body.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{FnArg, Ident, Pat, Path, ReturnType, Signature, Type};
 
 use crate::args::{Arguments, listed};
@@ -14,7 +15,9 @@ const CLASSES: &[&str] = &["pure", "read_only", "read_write", "network", "danger
 #[derive(Clone)]
 pub(crate) struct GuardModel {
     pub(crate) class: Ident,
-    pub(crate) evidence: Ident,
+    evidence: Ident,
+    /// Where the return type stands.
+    output: Span,
 }
 
 impl GuardModel {
@@ -30,14 +33,14 @@ impl GuardModel {
         errors: &mut ErrorSink,
     ) -> Option<Self> {
         let span = arguments.span;
-        let (classes, rest) = arguments.list.into_iter().partition::<Vec<_>, _>(|argument| {
-            argument.value.is_none() && argument.key != "via" && argument.key != "crate"
-        });
-        let rest = Arguments { span, list: rest }.known(
-            "requires_attestation",
-            &["via", "crate"],
-            errors,
-        );
+        let (classes, rest) = arguments
+            .list
+            .into_iter()
+            .partition::<Vec<_>, _>(|argument| {
+                argument.value.is_none() && argument.key != "via" && argument.key != "crate"
+            });
+        let rest =
+            Arguments { span, list: rest }.known("requires_attestation", &["via", "crate"], errors);
         let via = rest
             .iter()
             .find(|argument| argument.key == "via")
@@ -63,10 +66,11 @@ impl GuardModel {
             );
         }
         let evidence = evidence(via, signature, errors);
-        check_return(signature, errors);
+        let output = output(signature, errors);
         Some(Self {
             class: class?,
             evidence: evidence?,
+            output: output?,
         })
     }
 
@@ -74,12 +78,16 @@ impl GuardModel {
     pub(crate) fn statements(&self, krate: &Path) -> TokenStream {
         let contract = self.contract(krate);
         let evidence = &self.evidence;
+        let carrier = quote_spanned!(evidence.span()=> &#evidence);
         let denied = Ident::new("denied", Span::mixed_site());
+        // The error of a return type that cannot say no belongs under that type.
+        let refuse = quote_spanned!(self.output=> __cnv_attestation::refuse);
         quote! {
             if let ::core::result::Result::Err(#denied) =
-                #krate::__private::attestation::guard(&#evidence, &const { #contract })
+                #krate::__private::attestation::guard(#carrier, &const { #contract })
             {
-                return #krate::__private::attestation::refuse(#denied);
+                use #krate::__private::attestation as __cnv_attestation;
+                return #refuse(#denied);
             }
         }
     }
@@ -165,14 +173,18 @@ pub(crate) fn is_context(ty: &Type) -> bool {
     }
 }
 
-fn check_return(signature: &Signature, errors: &mut ErrorSink) {
-    if matches!(signature.output, ReturnType::Default) {
-        errors.at(
-            &signature.ident,
-            format!(
-                "`{}` has no way to refuse: let it return `Result<_, E>` where `E: From<Denied>`",
-                signature.ident
-            ),
-        );
+fn output(signature: &Signature, errors: &mut ErrorSink) -> Option<Span> {
+    match &signature.output {
+        ReturnType::Type(_, ty) => Some(ty.span()),
+        ReturnType::Default => {
+            errors.at(
+                &signature.ident,
+                format!(
+                    "`{}` has no way to refuse: let it return `Result<_, E>` where `E: From<Denied>`",
+                    signature.ident
+                ),
+            );
+            None
+        }
     }
 }

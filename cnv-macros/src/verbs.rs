@@ -1,7 +1,7 @@
 //! `verbs![log::scan, log::tail]`: the functions that an application serves.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
@@ -43,39 +43,38 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     for (index, path) in paths.iter().enumerate() {
         let shown = path.to_token_stream().to_string().replace(' ', "");
         if seen.contains(&shown) {
-            errors.at(path, format!("`{shown}` is listed twice; keep one of the two"));
+            errors.at(
+                path,
+                format!("`{shown}` is listed twice; keep one of the two"),
+            );
             continue;
         }
-        seen.push(shown.clone());
-        names.push(shown);
-        // The name of a plain function resolves to the fallback, so that the error can say what is
-        // missing instead of "expected type, found function".
-        let name = format_ident!("__cnv_verb_{index}", span = Span::call_site());
-        imports.push(quote! {
-            #[allow(unused_imports)]
-            use #path as #name;
-        });
-        let located = proc_macro2::Ident::new(&name.to_string(), Span::call_site().located_at(path.span()));
-        entries.push(quote_spanned!(path.span()=> #located));
+        let span = path
+            .segments
+            .last()
+            .map_or_else(|| path.span(), |last| last.ident.span());
+        let name = format_ident!("__cnv_verb_{index}", span = span);
+        imports.push(quote!(use #path as #name;));
+        entries.push(name);
+        names.push(shown.clone());
+        seen.push(shown);
     }
-    let fallbacks = (0..paths.len()).map(|index| format_ident!("__cnv_verb_{index}"));
     let errors = errors.into_compile_errors();
+    let len = entries.len();
     quote! {{
+        // The name of a plain function, which has no companion, falls back to one of these, so that
+        // the error can say what is missing instead of "expected type, found function".
+        #[allow(non_camel_case_types, dead_code, missing_docs)]
         mod __cnv_fallback {
-            #(
-                #[allow(non_camel_case_types, dead_code)]
-                pub type #fallbacks = #krate::__private::command::NotAVerb;
-            )*
+            #(pub enum #entries {})*
         }
         #[allow(unused_imports)]
         use __cnv_fallback::*;
         #(#imports)*
-        const _: () = #krate::__private::command::assert_distinct(&[
-            #((#names, #krate::__private::command::spec::<#entries>())),*
-        ]);
         #errors
-        #krate::__private::command::registrations([
-            #(#krate::__private::command::registration::<#entries>()),*
-        ])
+        const __CNV_VERBS: [#krate::command::Registration; #len] =
+            [#(#krate::__private::command::registration::<#entries>()),*];
+        const _: () = #krate::__private::command::assert_distinct(&[#(#names),*], &__CNV_VERBS);
+        __CNV_VERBS
     }}
 }

@@ -30,8 +30,8 @@ pub mod command {
         ArgumentValue, default_value, enum_parser, flag, many, one, optional, parser,
     };
     pub use crate::command::verb::{
-        Arguments, Invocation, NotAVerb, Registration, Verb, VerbSpec, arguments, assert_distinct,
-        faulty_spec, invocation, outcome, registration, registrations, spec, verb_spec,
+        Arguments, Invocation, Registration, Verb, VerbSpec, arguments, assert_distinct,
+        faulty_spec, invocation, outcome, registration, verb_spec,
     };
     pub use clap;
 }

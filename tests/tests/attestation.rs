@@ -265,6 +265,23 @@ fn keys_outside_the_prime_order_subgroup_are_refused_at_import() {
     );
 }
 
+/// Vectors 304 and 305 of the same collection, under a good key: R of small order, which the equation alone would accept,
+/// and nothing unusual.
+#[test]
+fn a_signature_with_an_r_of_small_order_is_refused() {
+    let key = "ef75b20e7540e3dff77404193652ba2bd13df99c1508eee1515e27ae25f28076";
+    let key = PublicKey::from_bytes(&unhex_array(key)).unwrap();
+    let signature = |text| Signature::from_bytes(unhex_array(text));
+    let small_order = signature(
+        "0100000000000000000000000000000000000000000000000000000000000000330b30d6c1f07511e2208d233b6a34d4ed7109da2dea615bcd97daee3a842704",
+    );
+    let usual = signature(
+        "b62cf890de42c413b11b1411c9f01f1c4d77aa87ef182258d1251f69af2a350640657f1cb030f12543549bbabd848dc6403d354e7c99c4d0dcee9f63c9033b00",
+    );
+    assert!(key.verify(b"ed25519vectors 7", &small_order).is_err());
+    assert!(key.verify(b"ed25519vectors 5", &usual).is_ok());
+}
+
 #[test]
 fn cctv_vectors() {
     let Some(text) = vectors("cctv/ed25519vectors.json") else {

@@ -342,7 +342,7 @@ enum Mode {
     Active,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, SimdFrame)]
+#[derive(Debug, PartialEq, SimdFrame)]
 #[repr(C)]
 struct Inner {
     mode: Mode,
@@ -352,7 +352,7 @@ struct Inner {
     values: [i16; 2],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, SimdFrame)]
+#[derive(Debug, PartialEq, SimdFrame)]
 #[repr(C)]
 struct Outer {
     id: u64,
@@ -566,12 +566,12 @@ mod derived {
 
     #[test]
     fn a_frame_without_constraints_or_too_short_for_a_window_is_still_checked() {
-        #[derive(Clone, Copy, Debug, PartialEq, SimdFrame)]
+        #[derive(Debug, PartialEq, SimdFrame)]
         #[repr(C)]
         struct Free {
             bytes: [u8; 3],
         }
-        #[derive(Clone, Copy, Debug, PartialEq, SimdFrame)]
+        #[derive(Debug, PartialEq, SimdFrame)]
         #[repr(C)]
         struct Flag {
             flag: bool,

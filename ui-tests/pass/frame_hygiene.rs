@@ -17,13 +17,11 @@ pub mod shadows {
     pub mod cnv {}
     /// Not the library.
     pub mod core {}
-    /// Not the value that a closure takes.
-    pub const __cnv_frame: () = ();
 
     type Byte = ::core::primitive::u8;
 
     /// An enum.
-    #[derive(::core::clone::Clone, ::core::marker::Copy, ::renamed::frame::FrameEnum)]
+    #[derive(::renamed::frame::FrameEnum)]
     #[frame(crate = "::renamed")]
     #[repr(u8)]
     pub enum r#Mode {
@@ -34,7 +32,7 @@ pub mod shadows {
     }
 
     /// A nested frame.
-    #[derive(::core::clone::Clone, ::core::marker::Copy, ::renamed::frame::SimdFrame)]
+    #[derive(::renamed::frame::SimdFrame)]
     #[frame(crate = "::renamed")]
     #[repr(C)]
     pub struct Inner {
@@ -48,7 +46,7 @@ pub mod shadows {
     }
 
     /// A frame of a wider alignment.
-    #[derive(::core::clone::Clone, ::core::marker::Copy, ::renamed::frame::SimdFrame)]
+    #[derive(::renamed::frame::SimdFrame)]
     #[frame(crate = "::renamed")]
     #[repr(C, align(16))]
     pub struct Outer {
@@ -62,7 +60,7 @@ pub mod shadows {
 macro_rules! frame_of {
     ($name:ident, $ty:ty) => {
         /// A frame that a macro wrote.
-        #[derive(::core::clone::Clone, ::core::marker::Copy, ::renamed::frame::SimdFrame)]
+        #[derive(::renamed::frame::SimdFrame)]
         #[frame(crate = "::renamed")]
         #[repr(C)]
         pub struct $name {

@@ -64,18 +64,6 @@ impl BudgetModel {
         model
     }
 
-    /// `Limits` as a constant expression.
-    pub(crate) fn limits(&self, krate: &Path) -> TokenStream {
-        let Self {
-            memory_bytes,
-            cpu_ns,
-            io_ops,
-            network_bytes,
-            ..
-        } = self;
-        quote!(#krate::__private::quota::limits(#memory_bytes, #cpu_ns, #io_ops, #network_bytes))
-    }
-
     /// The const-generic budget type.
     pub(crate) fn budget_type(&self, krate: &Path) -> TokenStream {
         let Self {
@@ -96,7 +84,12 @@ impl BudgetModel {
     }
 }
 
-fn quantity(argument: &Argument, dimension: &units::Dimension, slot: &mut u64, errors: &mut ErrorSink) {
+fn quantity(
+    argument: &Argument,
+    dimension: &units::Dimension,
+    slot: &mut u64,
+    errors: &mut ErrorSink,
+) {
     match &argument.value {
         Some(value) => {
             if let Some(quantity) = errors.take(units::parse_quantity(value, dimension)) {

@@ -4,10 +4,11 @@
 //! A `spend!` that stands where it cannot be counted is an error, never free.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Block, Expr, ExprCall, ExprMacro, ExprPath, Ident, Item, Local, Macro, Path, PathArguments, Stmt,
+    Block, Expr, ExprCall, ExprMacro, ExprPath, Ident, Item, Local, Macro, Path, PathArguments,
+    Stmt,
 };
 
 use crate::errors::ErrorSink;
@@ -23,6 +24,12 @@ pub(crate) enum Plan {
 /// One `spend!`.
 #[derive(Debug, Clone)]
 pub(crate) struct Spend {
+    /// The name under which the expansion imports the callee's companion item.
+    pub(crate) alias: Ident,
+    /// How many arguments the call has.
+    pub(crate) arity: usize,
+    /// `spend` as it was written, for the import that brought it.
+    pub(crate) macro_path: Option<Path>,
     /// The callee's companion item: its path without generic arguments.
     pub(crate) companion: Path,
     /// The callee as the message names it.
@@ -43,7 +50,8 @@ fn find_spend(tokens: TokenStream) -> Option<Span> {
     while let Some(token) = tokens.next() {
         match token {
             TokenTree::Ident(ident) if ident == "spend" => {
-                if matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!') {
+                if matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!')
+                {
                     return Some(ident.span());
                 }
             }
@@ -59,15 +67,28 @@ fn find_spend(tokens: TokenStream) -> Option<Span> {
 }
 
 /// Rewrites the spends of `body` into calls and returns what they add up to.
-pub(crate) fn rewrite(body: &mut Block, function: &Ident, errors: &mut ErrorSink) -> Vec<Plan> {
+pub(crate) fn rewrite(body: &mut Block, function: &Ident, errors: &mut ErrorSink) -> Spends {
     let mut planner = Planner {
         function,
         errors,
         plan: Vec::new(),
         uncountable: None,
+        spends: Vec::new(),
     };
     planner.visit_block_mut(body);
-    planner.plan
+    Spends {
+        plan: planner.plan,
+        all: planner.spends,
+    }
+}
+
+/// What a body spends.
+#[derive(Debug, Default)]
+pub(crate) struct Spends {
+    /// What has to be added up.
+    pub(crate) plan: Vec<Plan>,
+    /// Every call that was rewritten, also one that could not be counted.
+    pub(crate) all: Vec<Spend>,
 }
 
 /// The call that a `spend!` stands for, and what it spends.
@@ -120,9 +141,7 @@ pub(crate) fn parse_spent_call(tokens: TokenStream, macro_name: &str) -> syn::Re
 /// `a::load::<T>(x)` becomes `a::load::call::<T>(x)`, charged to the companion `a::load`.
 fn charge(mut call: ExprCall) -> syn::Result<SpentCall> {
     let Expr::Path(ExprPath {
-        qself: None,
-        path,
-        ..
+        qself: None, path, ..
     }) = &mut *call.func
     else {
         return Err(syn::Error::new_spanned(
@@ -138,6 +157,9 @@ fn charge(mut call: ExprCall) -> syn::Result<SpentCall> {
         return Err(syn::Error::new_spanned(path, "a call needs a name"));
     };
     let spend = Spend {
+        alias: last.ident.clone(),
+        arity: call.args.len(),
+        macro_path: None,
         name: last.ident.to_string(),
         name_span: last.ident.span(),
         paren_span: call.paren_token.span.join(),
@@ -157,6 +179,7 @@ struct Planner<'a> {
     plan: Vec<Plan>,
     /// Where the walk stands, when a spend there could not be counted: "inside a loop".
     uncountable: Option<&'static str>,
+    spends: Vec<Spend>,
 }
 
 impl Planner<'_> {
@@ -180,7 +203,7 @@ impl Planner<'_> {
     }
 
     /// The call that replaces a `spend!`, or `None` where it is some other macro.
-    fn spend(&mut self, mac: &Macro) -> Option<Expr> {
+    fn spend(&mut self, mac: &mut Macro) -> Option<Expr> {
         if !is_spend(&mac.path) {
             if let Some(span) = find_spend(mac.tokens.clone()) {
                 let name = mac.path.to_token_stream().to_string().replace(' ', "");
@@ -190,16 +213,26 @@ impl Planner<'_> {
                         "`spend!` cannot be counted inside `{name}!`: call it before, and hand over the result (`let value = spend!(..);`)"
                     ),
                 ));
+                mac.tokens = without_spends(mac.tokens.clone());
             }
             return None;
         }
-        let SpentCall { mut call, spend } = self
-            .errors
-            .take(parse_spent_call(mac.tokens.clone(), "spend"))?;
+        // A `spend!` that cannot be read stays, and reports itself.
+        let SpentCall {
+            mut call,
+            mut spend,
+        } = parse_spent_call(mac.tokens.clone(), "spend").ok()?;
         // Arguments run before the call, and may spend themselves.
         for argument in &mut call.args {
             self.visit_expr_mut(argument);
         }
+        spend.macro_path = Some(mac.path.clone());
+        spend.alias = Ident::new(
+            &format!("__cnv_spent_{}", self.spends.len()),
+            spend.name_span,
+        );
+        call.func = Box::new(through(&call.func, &spend));
+        self.spends.push(spend.clone());
         if let Some(place) = self.uncountable {
             self.errors.push(syn::Error::new(
                 spend.name_span,
@@ -222,6 +255,46 @@ impl Planner<'_> {
     }
 }
 
+/// `a::load::call::<T>` through the import of `a::load`: `alias::call::<T>`.
+fn through(callee: &Expr, spend: &Spend) -> Expr {
+    let call = match callee {
+        Expr::Path(path) => path.path.segments.last(),
+        _ => None,
+    };
+    let alias = &spend.alias;
+    syn::parse_quote!(#alias::#call)
+}
+
+/// The tokens with every `spend!(call)` replaced by the call, so that a fault reported here is not
+/// reported again by the macro itself.
+fn without_spends(tokens: TokenStream) -> TokenStream {
+    let mut kept = TokenStream::new();
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_bang =
+            matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!');
+        match token {
+            TokenTree::Ident(ident) if ident == "spend" && is_bang => {
+                tokens.next();
+                if let Some(TokenTree::Group(group)) = tokens.next() {
+                    match parse_spent_call(group.stream(), "spend") {
+                        Ok(spent) => spent.call.to_tokens(&mut kept),
+                        Err(_) => kept.extend(group.stream()),
+                    }
+                }
+            }
+            TokenTree::Group(group) => {
+                let mut inner =
+                    proc_macro2::Group::new(group.delimiter(), without_spends(group.stream()));
+                inner.set_span(group.span());
+                kept.extend([TokenTree::Group(inner)]);
+            }
+            other => kept.extend([other]),
+        }
+    }
+    kept
+}
+
 fn is_spend(path: &Path) -> bool {
     path.segments
         .last()
@@ -231,7 +304,7 @@ fn is_spend(path: &Path) -> bool {
 impl VisitMut for Planner<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
         if let Stmt::Macro(statement) = stmt {
-            if let Some(call) = self.spend(&statement.mac) {
+            if let Some(call) = self.spend(&mut statement.mac) {
                 *stmt = Stmt::Expr(call, statement.semi_token);
             }
             return;
@@ -279,7 +352,9 @@ impl VisitMut for Planner<'_> {
             }
             Expr::ForLoop(looping) => {
                 self.visit_expr_mut(&mut looping.expr);
-                self.uncountable("inside a `for` loop", |p| p.visit_block_mut(&mut looping.body));
+                self.uncountable("inside a `for` loop", |p| {
+                    p.visit_block_mut(&mut looping.body)
+                });
             }
             Expr::While(looping) => self.uncountable("inside a `while` loop", |p| {
                 p.visit_expr_mut(&mut looping.cond);
@@ -292,10 +367,14 @@ impl VisitMut for Planner<'_> {
                 self.uncountable("inside a closure", |p| p.visit_expr_mut(&mut closure.body));
             }
             Expr::Async(block) => {
-                self.uncountable("inside an `async` block", |p| p.visit_block_mut(&mut block.block));
+                self.uncountable("inside an `async` block", |p| {
+                    p.visit_block_mut(&mut block.block)
+                });
             }
             Expr::Const(block) => {
-                self.uncountable("inside a `const` block", |p| p.visit_block_mut(&mut block.block));
+                self.uncountable("inside a `const` block", |p| {
+                    p.visit_block_mut(&mut block.block)
+                });
             }
             Expr::Verbatim(tokens) => {
                 if let Some(span) = find_spend(tokens.clone()) {
@@ -310,11 +389,67 @@ impl VisitMut for Planner<'_> {
     }
 }
 
+/// Imports the companion of every callee under a name of the expansion's own. A callee without a
+/// budget has no companion; its name then falls back to an item without a budget, so that the error
+/// can say what is missing instead of "expected type, found function".
+pub(crate) fn imports(spends: &Spends) -> TokenStream {
+    if spends.all.is_empty() {
+        return TokenStream::new();
+    }
+    let fallbacks = spends.all.iter().map(|spend| {
+        let alias = &spend.alias;
+        let types: Vec<Ident> = (0..spend.arity).map(|i| format_ident!("A{i}")).collect();
+        quote! {
+            pub enum #alias {}
+            impl #alias {
+                pub fn call<#(#types),*>(#(_: #types),*) -> ! {
+                    loop {}
+                }
+            }
+        }
+    });
+    let imports = spends.all.iter().map(|spend| {
+        let Spend {
+            alias, companion, ..
+        } = spend;
+        quote!(use #companion as #alias;)
+    });
+    let mut macros: Vec<&Path> = Vec::new();
+    for path in spends
+        .all
+        .iter()
+        .filter_map(|spend| spend.macro_path.as_ref())
+    {
+        if !macros.contains(&path) {
+            macros.push(path);
+        }
+    }
+    quote! {
+        #[allow(non_camel_case_types, dead_code, missing_docs, clippy::all, clippy::pedantic)]
+        mod __cnv_fallback {
+            #(#fallbacks)*
+        }
+        #[allow(unused_imports)]
+        use __cnv_fallback::*;
+        #(#imports)*
+        // The import that brought the macro is used, though the expansion has no use for it.
+        #(
+            #[allow(unused_imports)]
+            use #macros as _;
+        )*
+    }
+}
+
 /// The check as an item: what the spends add up to may not exceed what `function` has.
 ///
 /// `cargo check` evaluates `const _` items, also in generic functions and in dead code, so the
 /// message appears in editors.
-pub(crate) fn check_item(plan: &[Plan], function: &Ident, limits: &TokenStream, krate: &Path) -> TokenStream {
+pub(crate) fn check_item(
+    plan: &[Plan],
+    function: &Ident,
+    limits: &TokenStream,
+    krate: &Path,
+) -> TokenStream {
     if plan.is_empty() {
         return TokenStream::new();
     }
@@ -352,15 +487,15 @@ fn sequence(plan: &[Plan], account: &Ident, krate: &Path) -> TokenStream {
 /// elsewhere at either end would move the error onto the whole attribute.
 fn step(spend: &Spend, account: &Ident) -> TokenStream {
     let Spend {
-        companion,
+        alias,
         name,
         name_span,
         paren_span,
+        ..
     } = spend;
-    let step = Ident::new("__cnv_step", Span::call_site().located_at(*name_span));
-    let arguments = quote!(#account, #name, <#companion as __CnvBudgeted>::LIMITS, 1);
-    let mut parenthesised =
-        proc_macro2::Group::new(proc_macro2::Delimiter::Parenthesis, arguments);
+    let step = Ident::new("__cnv_step", *name_span);
+    let arguments = quote!(#account, #name, <#alias as __CnvBudgeted>::LIMITS, 1);
+    let mut parenthesised = proc_macro2::Group::new(proc_macro2::Delimiter::Parenthesis, arguments);
     parenthesised.set_span(*paren_span);
     quote!(#step #parenthesised)
 }
@@ -369,4 +504,3 @@ fn step(spend: &Spend, account: &Ident) -> TokenStream {
 pub(crate) fn parse_body(body: TokenStream) -> Option<Block> {
     syn::parse2(body).ok()
 }
-

@@ -88,7 +88,9 @@ pub(crate) fn parse_quantity(value: &Expr, dimension: &Dimension) -> syn::Result
         }) if dimension.bare => number.base10_parse().map_err(|_| {
             syn::Error::new(
                 number.span(),
-                format!("`{number}` is too large for `{key}`; the largest count is 18446744073709551614"),
+                format!(
+                    "`{number}` is too large for `{key}`; the largest count is 18446744073709551614"
+                ),
             )
         }),
         Expr::Lit(ExprLit {
@@ -130,10 +132,16 @@ fn parse_text(text: &str, dimension: &Dimension) -> Result<u64, String> {
     let unit = unit.strip_prefix(' ').unwrap_or(unit);
     let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
     if whole.is_empty() || fraction.contains('.') || number.ends_with('.') {
-        return Err(format!("`{text}` is not a {noun}; write it as \"{example}\""));
+        return Err(format!(
+            "`{text}` is not a {noun}; write it as \"{example}\""
+        ));
     }
     let factor = unit_factor(unit, text, dimension)?;
-    let too_large = || format!("`{text}` is too large; the largest {noun} is 18446744073709551614 of the smallest unit");
+    let too_large = || {
+        format!(
+            "`{text}` is too large; the largest {noun} is 18446744073709551614 of the smallest unit"
+        )
+    };
     let whole: u64 = whole.parse().map_err(|_| too_large())?;
     let whole = whole.checked_mul(factor).ok_or_else(too_large)?;
     let part = exact_fraction(fraction, factor)
@@ -151,7 +159,9 @@ fn unit_factor(unit: &str, text: &str, dimension: &Dimension) -> Result<u64, Str
     }
     if unit.is_empty() {
         let smallest = dimension.units[0].0;
-        return Err(format!("`{key}` needs a unit: write `{key} = \"{text}{smallest}\"`"));
+        return Err(format!(
+            "`{key}` needs a unit: write `{key} = \"{text}{smallest}\"`"
+        ));
     }
     let names: Vec<&str> = dimension
         .units
@@ -161,7 +171,10 @@ fn unit_factor(unit: &str, text: &str, dimension: &Dimension) -> Result<u64, Str
         .collect();
     Err(match nearest(unit, &names) {
         Some(near) => format!("unknown {noun} unit `{unit}`; did you mean `{near}`?"),
-        None => format!("unknown {noun} unit `{unit}`; the units are {}", listed(&names)),
+        None => format!(
+            "unknown {noun} unit `{unit}`; the units are {}",
+            listed(&names)
+        ),
     })
 }
 
@@ -172,7 +185,10 @@ fn exact_fraction(fraction: &str, factor: u64) -> Option<u64> {
         return Some(0);
     }
     let scale = 10u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let scaled = fraction.parse::<u128>().ok()?.checked_mul(u128::from(factor))?;
+    let scaled = fraction
+        .parse::<u128>()
+        .ok()?
+        .checked_mul(u128::from(factor))?;
     if scaled % scale == 0 {
         u64::try_from(scaled / scale).ok()
     } else {
@@ -203,17 +219,39 @@ mod tests {
     #[test]
     fn what_is_not_exact_or_not_known_is_refused() {
         let refused = [
-            (memory("1mb"), "unknown memory size unit `mb`; did you mean `MB`?"),
-            (memory("1.5B"), "`1.5B`: more decimals than the unit can hold exactly"),
-            (parse_text("1.0000001ms", &CPU), "`1.0000001ms`: more decimals than the unit can hold exactly"),
-            (memory("12"), "`memory` needs a unit: write `memory = \"12B\"`"),
-            (memory("MB"), "`MB` is not a memory size; write it as \"1MB\""),
-            (memory("1.2.3MB"), "`1.2.3MB` is not a memory size; write it as \"1MB\""),
+            (
+                memory("1mb"),
+                "unknown memory size unit `mb`; did you mean `MB`?",
+            ),
+            (
+                memory("1.5B"),
+                "`1.5B`: more decimals than the unit can hold exactly",
+            ),
+            (
+                parse_text("1.0000001ms", &CPU),
+                "`1.0000001ms`: more decimals than the unit can hold exactly",
+            ),
+            (
+                memory("12"),
+                "`memory` needs a unit: write `memory = \"12B\"`",
+            ),
+            (
+                memory("MB"),
+                "`MB` is not a memory size; write it as \"1MB\"",
+            ),
+            (
+                memory("1.2.3MB"),
+                "`1.2.3MB` is not a memory size; write it as \"1MB\"",
+            ),
         ];
         for (result, message) in refused {
             assert_eq!(result, Err(message.to_owned()));
         }
-        for large in ["18446744073709551615B", "99999999999999999999B", "20000000000TB"] {
+        for large in [
+            "18446744073709551615B",
+            "99999999999999999999B",
+            "20000000000TB",
+        ] {
             assert!(memory(large).unwrap_err().contains("too large"), "{large}");
         }
         assert_eq!(memory("18446744073709551614B"), Ok(u64::MAX - 1));

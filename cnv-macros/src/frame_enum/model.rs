@@ -49,7 +49,9 @@ fn check_repr(args: &EnumArgs, sink: &mut ErrorSink) {
     match wide {
         Some((word, span)) => sink.push(syn::Error::new(
             span,
-            format!("`{name}` is `#[repr({word})]`, and a frame enum is one byte: write `#[repr(u8)]`"),
+            format!(
+                "`{name}` is `#[repr({word})]`, and a frame enum is one byte: write `#[repr(u8)]`"
+            ),
         )),
         None => sink.at(
             name,
@@ -76,8 +78,14 @@ fn values(variants: &[VariantArgs]) -> Option<Vec<u8>> {
 
 fn literal(expr: &Expr) -> Option<u8> {
     match expr {
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),
-        Expr::Lit(ExprLit { lit: Lit::Byte(byte), .. }) => Some(byte.value()),
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) => number.base10_parse().ok(),
+        Expr::Lit(ExprLit {
+            lit: Lit::Byte(byte),
+            ..
+        }) => Some(byte.value()),
         Expr::Group(group) => literal(&group.expr),
         Expr::Paren(paren) => literal(&paren.expr),
         _ => None,
@@ -88,8 +96,12 @@ fn literal(expr: &Expr) -> Option<u8> {
 fn check_contiguous(args: &EnumArgs, values: Vec<u8>, sink: &mut ErrorSink) {
     let mut sorted: Vec<(u8, &VariantArgs)> = values.into_iter().zip(&args.variants).collect();
     sorted.sort_by_key(|(value, _)| *value);
-    let gap = sorted.windows(2).find(|pair| pair[1].0 > pair[0].0.saturating_add(1));
-    let Some([(below, before), (value, after)]) = gap else { return };
+    let gap = sorted
+        .windows(2)
+        .find(|pair| pair[1].0 > pair[0].0.saturating_add(1));
+    let Some([(below, before), (value, after)]) = gap else {
+        return;
+    };
     let (name, before, variant) = (&args.ident, &before.ident, &after.ident);
     let message = format!(
         "`{name}` leaves a gap between `{before} = {below}` and `{variant} = {value}`, and one byte range must hold exactly its values: write `{variant} = {}`, or make the field a plain `u8`",

@@ -33,7 +33,10 @@ pub(crate) fn parse(input: TokenStream, sink: &mut ErrorSink) -> Option<EnumArgs
         return None;
     };
     if data.variants.is_empty() {
-        sink.at(name, format_args!("`{name}` has no variants, so no byte could stand for it: add one"));
+        sink.at(
+            name,
+            format_args!("`{name}` has no variants, so no byte could stand for it: add one"),
+        );
         return None;
     }
     let variants = data
@@ -42,7 +45,10 @@ pub(crate) fn parse(input: TokenStream, sink: &mut ErrorSink) -> Option<EnumArgs
         .map(|variant| VariantArgs {
             ident: variant.ident.clone(),
             fields: (!matches!(variant.fields, Fields::Unit)).then(|| variant.fields.clone()),
-            discriminant: variant.discriminant.as_ref().map(|(_, value)| value.clone()),
+            discriminant: variant
+                .discriminant
+                .as_ref()
+                .map(|(_, value)| value.clone()),
         })
         .collect();
     Some(EnumArgs {

@@ -15,18 +15,18 @@ fn an_enum_expands_to_its_range_and_two_impls() {
     });
     insta::assert_snapshot!(pretty(expansion), @r##"
     const _: () = {
-        const __CNV_KIND: ::cnv::__private::frame::FieldKind = ::cnv::__private::frame::enumeration::<
+        const __CNV_VALUES: &[::cnv::__private::frame::primitive::u8] = &[
+            Mode::Idle as ::cnv::__private::frame::primitive::u8,
+            Mode::Active as ::cnv::__private::frame::primitive::u8,
+        ];
+        const _: () = ::cnv::__private::frame::check_enumeration::<
             Mode,
-        >(
-            "Mode",
-            &[
-                Mode::Idle as ::cnv::__private::frame::primitive::u8,
-                Mode::Active as ::cnv::__private::frame::primitive::u8,
-            ],
-        );
+        >("Mode", __CNV_VALUES);
         #[automatically_derived]
         unsafe impl ::cnv::__private::frame::FrameField for Mode {
-            const KIND: ::cnv::__private::frame::FieldKind = __CNV_KIND;
+            const KIND: ::cnv::__private::frame::FieldKind = ::cnv::__private::frame::enumeration(
+                __CNV_VALUES,
+            );
             const ALIGN: ::cnv::__private::frame::primitive::usize = 1;
         }
         #[automatically_derived]
@@ -47,15 +47,62 @@ fn messages(input: TokenStream) -> String {
 #[test]
 fn an_enum_that_is_not_one_range_of_one_byte_is_refused() {
     let enums = [
-        quote!(#[repr(u8)] enum Sparse { A = 1, B = 4, C = 2 }),
-        quote!(#[repr(u8)] enum Letters { X = b'x', Z = b'z' }),
-        quote!(enum Plain { A }),
-        quote!(#[repr(C)] enum AsC { A }),
-        quote!(#[repr(u16)] enum Wide { A }),
-        quote!(#[repr(u8)] enum Loaded { A(u8), B { x: u8 }, C }),
-        quote!(#[repr(u8)] enum Empty {}),
-        quote!(#[repr(u8)] enum Generic<T> { A }),
-        quote!(#[repr(C)] struct NotAnEnum { a: u8 }),
+        quote!(
+            #[repr(u8)]
+            enum Sparse {
+                A = 1,
+                B = 4,
+                C = 2,
+            }
+        ),
+        quote!(
+            #[repr(u8)]
+            enum Letters {
+                X = b'x',
+                Z = b'z',
+            }
+        ),
+        quote!(
+            enum Plain {
+                A,
+            }
+        ),
+        quote!(
+            #[repr(C)]
+            enum AsC {
+                A,
+            }
+        ),
+        quote!(
+            #[repr(u16)]
+            enum Wide {
+                A,
+            }
+        ),
+        quote!(
+            #[repr(u8)]
+            enum Loaded {
+                A(u8),
+                B { x: u8 },
+                C,
+            }
+        ),
+        quote!(
+            #[repr(u8)]
+            enum Empty {}
+        ),
+        quote!(
+            #[repr(u8)]
+            enum Generic<T> {
+                A,
+            }
+        ),
+        quote!(
+            #[repr(C)]
+            struct NotAnEnum {
+                a: u8,
+            }
+        ),
     ];
     let text = enums.map(messages).join("\n");
     insta::assert_snapshot!(text, @r##"
@@ -75,10 +122,34 @@ fn an_enum_that_is_not_one_range_of_one_byte_is_refused() {
 #[test]
 fn an_enum_without_a_gap_is_accepted_in_any_order_and_with_any_start() {
     for accepted in [
-        quote!(#[repr(u8)] enum A { C = 3, A = 1, B }),
-        quote!(#[repr(u8)] enum B { Z = b'b', A = b'a' }),
-        quote!(#[repr(u8)] enum C { Top = 0xff }),
-        quote!(#[repr(u8)] enum D { Computed = START + 1, Next }),
+        quote!(
+            #[repr(u8)]
+            enum A {
+                C = 3,
+                A = 1,
+                B,
+            }
+        ),
+        quote!(
+            #[repr(u8)]
+            enum B {
+                Z = b'b',
+                A = b'a',
+            }
+        ),
+        quote!(
+            #[repr(u8)]
+            enum C {
+                Top = 0xff,
+            }
+        ),
+        quote!(
+            #[repr(u8)]
+            enum D {
+                Computed = START + 1,
+                Next,
+            }
+        ),
     ] {
         assert_eq!(messages(accepted), "");
     }

@@ -15,7 +15,25 @@ pub(crate) fn expand(model: &ItemModel) -> TokenStream {
         None => plain(model),
     };
     let companion = companion(model);
-    quote!(#function #companion)
+    let imports = imports(model);
+    quote!(#function #companion #imports)
+}
+
+/// Uses the siblings' names, so that the imports which brought them are not reported as unused. In an
+/// `impl` block, where only a guard can stand, there is no room for that.
+fn imports(model: &ItemModel) -> TokenStream {
+    let taken = &model.function.taken;
+    if taken.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const _: () = {
+            #(
+                #[allow(unused_imports)]
+                use #taken as _;
+            )*
+        };
+    }
 }
 
 /// A function without a budget stays where it is; a guard goes in front of its body.
@@ -65,12 +83,10 @@ fn budgeted_impl(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         krate, companion, ..
     } = model;
     let name = model.function.signature.ident.to_string();
-    let limits = budget.limits(krate);
     let budget = budget.budget_type(krate);
     quote! {
         impl #krate::__private::quota::Budgeted for #companion {
             const NAME: &'static ::core::primitive::str = #name;
-            const LIMITS: #krate::quota::Limits = #limits;
             type Budget = #budget;
         }
     }
@@ -109,7 +125,7 @@ fn verb_impl(model: &ItemModel) -> TokenStream {
             signature,
             callee,
             contract: model.guard.as_ref().map(|guard| guard.contract(krate)),
-            limits: model.budget.as_ref().map(|budget| budget.limits(krate)),
+            limits: model.budget.as_ref().map(|_| limits(model)),
             krate,
         },
     )
@@ -119,7 +135,9 @@ fn verb_impl(model: &ItemModel) -> TokenStream {
 /// to it, and unless the budget is `open` a plain call of it does not compile.
 fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let ItemModel {
-        companion, function, ..
+        companion,
+        function,
+        ..
     } = model;
     let visibility = &function.visibility;
     let cfgs = function.cfgs();
@@ -132,7 +150,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 
     let mut call = function.signature.clone();
     call.ident = Ident::new("call", call.ident.span());
-    let body = metered_body(model, budget);
+    let body = metered_body(model);
 
     let (value, forwarded) = value_signature(model, budget);
     let generics = forwarded_generics(&function.signature);
@@ -141,6 +159,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         #(#cfgs)*
         impl #companion {
             #[doc(hidden)]
+            #(#about)*
             #(#onto_body)*
             #visibility #call #body
         }
@@ -148,7 +167,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         #(#docs)*
         #(#cfgs)*
         #(#about)*
-        #[allow(dead_code, clippy::all, clippy::pedantic)]
+        #[allow(dead_code, deprecated, clippy::all, clippy::pedantic)]
         #visibility #value {
             #companion::call #generics (#(#forwarded),*) #awaiting
         }
@@ -156,14 +175,15 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 }
 
 /// The check of what the body spends, the guard, the meter, the body.
-fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+fn metered_body(model: &ItemModel) -> TokenStream {
     let ItemModel {
         krate, function, ..
     } = model;
     let signature = &function.signature;
     let name = signature.ident.to_string();
-    let limits = budget.limits(krate);
-    let check = plan::check_item(&model.plan, &signature.ident, &limits, krate);
+    let limits = limits(model);
+    let imports = plan::imports(&model.spends);
+    let check = plan::check_item(&model.spends.plan, &signature.ident, &limits, krate);
     let guard = model.guard.as_ref().map(|guard| guard.statements(krate));
     let body = match &model.rewritten {
         Some(block) => {
@@ -175,15 +195,23 @@ fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let inner = if signature.asyncness.is_some() {
         let hint = return_hint(&signature.output, krate);
         let body = braced(quote!(#hint #body), function.body.span());
-        quote!(#krate::__private::quota::metered(#name, const { #limits }, async move #body).await)
+        quote!(#krate::__private::quota::metered(#name, #limits, async move #body).await)
     } else {
-        let scope = Ident::new("scope", Span::mixed_site());
+        let scope = Ident::new("_scope", Span::mixed_site());
         quote! {
-            let #scope = #krate::__private::quota::enter(#name, const { #limits });
+            let #scope = #krate::__private::quota::enter(#name, #limits);
             #body
         }
     };
-    braced(quote!(#check #guard #inner), function.body.span())
+    braced(quote!(#imports #check #guard #inner), function.body.span())
+}
+
+/// What the companion declares.
+fn limits(model: &ItemModel) -> TokenStream {
+    let ItemModel {
+        krate, companion, ..
+    } = model;
+    quote!(<#companion as #krate::__private::quota::Budgeted>::LIMITS)
 }
 
 fn braced(tokens: TokenStream, span: Span) -> TokenStream {
@@ -233,9 +261,11 @@ fn value_signature(model: &ItemModel, budget: &BudgetModel) -> (Signature, Vec<I
     if !budget.open {
         // A bound that never holds. The compiler lets it stand because a bound with a lifetime of its
         // own is not checked where it is written, only where the function is called.
-        signature.generics.make_where_clause().predicates.push(
-            parse_quote!(for<'__cnv> #companion: #krate::__private::quota::PaidFor<'__cnv>),
-        );
+        signature
+            .generics
+            .make_where_clause()
+            .predicates
+            .push(parse_quote!(for<'__cnv> #companion: #krate::__private::quota::PaidFor<'__cnv>));
     }
     (signature, names)
 }

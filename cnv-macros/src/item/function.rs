@@ -41,6 +41,9 @@ pub(crate) struct Function {
     pub(crate) visibility: Visibility,
     pub(crate) signature: Signature,
     pub(crate) body: Group,
+    /// The paths of the siblings that were taken off. An import of one is used, and the expansion has
+    /// to say so in their place.
+    pub(crate) taken: Vec<Path>,
 }
 
 impl Parse for Function {
@@ -54,6 +57,7 @@ impl Parse for Function {
                 visibility,
                 signature,
                 body,
+                taken: Vec::new(),
             }),
             other => Err(syn::Error::new(other.span(), "expected a function body")),
         }
@@ -64,20 +68,20 @@ impl Function {
     /// Takes the sibling attributes off the item, with their arguments.
     pub(crate) fn take_siblings(&mut self, errors: &mut ErrorSink) -> Vec<(Kind, Arguments)> {
         let mut siblings = Vec::new();
+        let taken = &mut self.taken;
         self.attributes.retain(|attribute| {
             let Some(kind) = Kind::of(attribute) else {
                 return true;
             };
-            let arguments = match &attribute.meta {
-                Meta::Path(path) => Ok(Arguments {
-                    span: syn::spanned::Spanned::span(path),
-                    list: Vec::new(),
-                }),
-                _ => attribute.parse_args::<Arguments>(),
+            taken.push(attribute.path().clone());
+            let list = match &attribute.meta {
+                Meta::Path(_) => Some(Vec::new()),
+                _ => errors
+                    .take(attribute.parse_args::<Arguments>())
+                    .map(|arguments| arguments.list),
             };
-            if let Some(arguments) = errors.take(arguments) {
-                siblings.push((kind, arguments));
-            }
+            let span = syn::spanned::Spanned::span(attribute.path());
+            siblings.extend(list.map(|list| (kind, Arguments { span, list })));
             false
         });
         siblings
@@ -94,9 +98,12 @@ impl Function {
                     FnArg::Typed(parameter) => &mut parameter.attrs,
                     FnArg::Receiver(receiver) => &mut receiver.attrs,
                 };
-                let (ours, theirs) = std::mem::take(attributes)
-                    .into_iter()
-                    .partition(|a: &Attribute| a.path().is_ident("arg") || a.path().is_ident("doc"));
+                let (ours, theirs) =
+                    std::mem::take(attributes)
+                        .into_iter()
+                        .partition(|a: &Attribute| {
+                            a.path().is_ident("arg") || a.path().is_ident("doc")
+                        });
                 *attributes = theirs;
                 ours
             })
@@ -125,6 +132,7 @@ impl ToTokens for Function {
             visibility,
             signature,
             body,
+            taken: _,
         } = self;
         tokens.extend(quote!(#(#attributes)* #visibility #signature #body));
     }

@@ -25,12 +25,11 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
             return quote!(#errors #item);
         }
     };
-    let arguments = errors
-        .take(syn::parse2::<Arguments>(arguments))
-        .unwrap_or(Arguments {
-            span: proc_macro2::Span::call_site(),
-            list: Vec::new(),
-        });
+    let list = errors.take(syn::parse2::<Arguments>(arguments));
+    let arguments = Arguments {
+        span: proc_macro2::Span::call_site(),
+        list: list.map(|arguments| arguments.list).unwrap_or_default(),
+    };
     let model = ItemModel::new(kind, arguments, function, &mut errors);
     let tokens = expand::expand(&model);
     let errors = errors.into_compile_errors();

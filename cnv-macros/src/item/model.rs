@@ -6,7 +6,7 @@ use super::function::{Function, Kind, crate_path};
 use crate::args::Arguments;
 use crate::attestation::GuardModel;
 use crate::budget::BudgetModel;
-use crate::budget::plan::{self, Plan};
+use crate::budget::plan::{self, Spends};
 use crate::errors::ErrorSink;
 use crate::verb::VerbModel;
 
@@ -24,7 +24,7 @@ pub(crate) struct ItemModel {
     pub(crate) budget: Option<BudgetModel>,
     /// The body with its spends turned into calls, where it has any.
     pub(crate) rewritten: Option<Block>,
-    pub(crate) plan: Vec<Plan>,
+    pub(crate) spends: Spends,
 }
 
 impl ItemModel {
@@ -64,11 +64,11 @@ impl ItemModel {
 
         let budget = budget.filter(|_| supported);
         let mut rewritten = None;
-        let mut plan = Vec::new();
+        let mut spends = Spends::default();
         if budget.is_some() && plan::mentions_spend(function.body.stream()) {
             let body = quote::ToTokens::to_token_stream(&function.body);
             if let Some(mut block) = plan::parse_body(body) {
-                plan = plan::rewrite(&mut block, &signature.ident, errors);
+                spends = plan::rewrite(&mut block, &signature.ident, errors);
                 rewritten = Some(block);
             }
         }
@@ -85,7 +85,7 @@ impl ItemModel {
             guard,
             budget,
             rewritten,
-            plan,
+            spends,
         }
     }
 }
@@ -134,22 +134,29 @@ fn check_function(
     if let Some(token) = &signature.constness {
         refuse(
             token,
-            format!("`#[{attribute}]` meters the body as it runs, which a `const fn` cannot: drop `const`"),
+            format!(
+                "`#[{attribute}]` meters the body as it runs, which a `const fn` cannot: drop `const`"
+            ),
         );
     }
     if let syn::Safety::Unsafe(token) = &signature.safety {
         refuse(
             token,
-            format!("`#[{attribute}]` goes on a safe function: keep the `unsafe` block inside the body"),
+            format!(
+                "`#[{attribute}]` goes on a safe function: keep the `unsafe` block inside the body"
+            ),
         );
     }
     if let Some(abi) = &signature.abi {
-        refuse(abi, format!("`#[{attribute}]` goes on a Rust function: drop the `extern`"));
+        refuse(
+            abi,
+            format!("`#[{attribute}]` goes on a Rust function: drop the `extern`"),
+        );
     }
     if budgeted && let Some(receiver) = signature.receiver() {
         refuse(
             receiver,
-            "`#[budget]` goes on a free function yet: let the method call one".to_owned(),
+            "`#[budget]` goes on free functions so far: put the work into one, and let the method call it".to_owned(),
         );
     } else if is_verb && signature.receiver().is_some() {
         // The verb reports its receiver itself.

@@ -1,0 +1,183 @@
+//! What expansions look like, and that the order of attributes never matters.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::expand;
+use super::function::Kind;
+use crate::snapshot::pretty;
+
+/// Expands an item the way the compiler does: its first attribute is called with the rest.
+fn expanded(item: TokenStream) -> String {
+    let mut function: super::function::Function = syn::parse2(item).unwrap();
+    let attribute = function.attributes.remove(0);
+    let kind = [Kind::Verb, Kind::Budget, Kind::RequiresAttestation]
+        .into_iter()
+        .find(|kind| attribute.path().segments.last().unwrap().ident == kind.name())
+        .unwrap();
+    let arguments = match &attribute.meta {
+        syn::Meta::List(list) => list.tokens.clone(),
+        _ => TokenStream::new(),
+    };
+    pretty(expand(
+        kind,
+        arguments,
+        quote::ToTokens::to_token_stream(&function),
+    ))
+}
+
+#[test]
+fn a_budget_alone() {
+    let item = quote! {
+        #[budget(memory = "1KB", cpu = "1us", io = 1)]
+        /// Loads.
+        pub fn load(path: &Path) -> Result<Vec<u8>, Error> {
+            std::fs::read(path)
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn spends_in_sequence_and_branches() {
+    let item = quote! {
+        #[budget(memory = "1MB", cpu = "1ms", io = 10)]
+        fn summarise(path: &Path) -> Result<Summary, Error> {
+            let bytes = spend!(load(path))?;
+            if bytes.is_empty() {
+                spend!(a::fetch::<u8>(path));
+            } else {
+                let more = spend!(load(spend!(other(path))));
+            }
+            Ok(Summary)
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn an_async_budget_that_is_open() {
+    let item = quote! {
+        #[budget(memory = "1KB", open)]
+        async fn load<T: Read, const N: usize>((a, b): (T, T), mut count: usize) -> Result<[u8; N], Error> {
+            count += 1;
+            read(a, b, count).await
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn a_guard_alone_changes_only_the_body() {
+    let item = quote! {
+        #[requires_attestation(network, via = session)]
+        async fn send(&self, session: &Session) -> Result<(), Error> {
+            self.go().await
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn a_verb_with_every_shape_of_argument() {
+    let item = quote! {
+        #[verb(noun = "log", effect = "read")]
+        /// Scans a log.
+        ///
+        /// More about it.
+        fn scan(
+            cx: &Context,
+            /// File to scan
+            path: PathBuf,
+            #[arg(long, default_value_t = 10)] top: usize,
+            #[arg(long, short = 'f')] format: Option<String>,
+            #[arg(long, value_enum)] level: Level,
+            rest: Vec<u8>,
+            deep: bool,
+        ) -> Result<Report, Error> {
+            todo()
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn the_order_of_attributes_never_matters() {
+    let verb = quote!(#[verb(noun = "log", effect = "read", crate = "my::cnv")]);
+    let guard = quote!(#[cnv::requires_attestation(read_only)]);
+    let budget = quote!(#[budget(memory = "1KB", io = 1)]);
+    let inline = quote!(#[inline]);
+    let function = quote! {
+        /// Scans.
+        #[must_use]
+        async fn scan(cx: Context, path: PathBuf) -> Result<u8, Error> {
+            spend!(load(path)).await
+        }
+    };
+    let orders = [
+        [&verb, &guard, &budget, &inline],
+        [&verb, &budget, &inline, &guard],
+        [&guard, &verb, &inline, &budget],
+        [&guard, &inline, &budget, &verb],
+        [&budget, &verb, &guard, &inline],
+        [&budget, &inline, &guard, &verb],
+        [&budget, &guard, &verb, &inline],
+        [&verb, &inline, &guard, &budget],
+        [&guard, &budget, &verb, &inline],
+    ];
+    let expansions: Vec<String> = orders
+        .iter()
+        .map(|order| expanded(quote!(#(#order)* #function)))
+        // Last comes a use of the siblings' names, which are all but the one that was called.
+        .map(|expansion| {
+            expansion
+                .split("const _: () = {\n    #[allow(unused_imports)]")
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    for (index, expansion) in expansions.iter().enumerate() {
+        assert_eq!(expansion, &expansions[0], "order {index}");
+    }
+    assert!(expansions[0].contains("my::cnv::__private::attestation::guard"));
+    assert!(!expansions[0].contains(" ::cnv::"), "{}", expansions[0]);
+}
+
+#[test]
+fn with_a_fault_the_function_and_its_companion_are_still_there() {
+    let item = quote! {
+        #[budget(memory = "1mb", cpu = "1ms")]
+        fn load() {
+            for _ in 0..3 {
+                spend!(fetch());
+            }
+        }
+    };
+    let expansion = expanded(item);
+    assert!(expansion.contains("enum load {}"), "{expansion}");
+    assert!(expansion.contains("fn load()"), "{expansion}");
+    assert!(expansion.contains("__cnv_spent_0::call()"), "{expansion}");
+    assert_eq!(
+        expansion.matches("compile_error!").count(),
+        2,
+        "{expansion}"
+    );
+}
+
+#[test]
+fn an_item_that_is_no_function_is_kept_and_named() {
+    let struct_ = expand(
+        Kind::Budget,
+        quote!(io = 1),
+        quote!(
+            struct Load;
+        ),
+    );
+    let text = struct_.to_string();
+    assert!(
+        text.contains("goes on a function, and this is a struct"),
+        "{text}"
+    );
+    assert!(text.contains("struct Load"), "{text}");
+}

@@ -1,29 +1,34 @@
 //! [`FrameModel`] to tokens. Nothing fails here.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::model::{FieldModel, FrameModel};
 use super::parse::FrameArgs;
 
 pub(crate) fn expand(model: &FrameModel) -> TokenStream {
-    let FrameModel { ident, crate_path, fields } = model;
+    let FrameModel {
+        ident,
+        crate_path,
+        fields,
+    } = model;
     let frame = quote!(#crate_path::__private::frame);
     let name = ident.unraw().to_string();
     let described = fields.iter().map(|field| describe(field, ident, &frame));
-    let checked = fields.iter().enumerate().map(|(index, field)| {
-        let span = macro_span(field.ident.span());
-        quote_spanned!(span=> const _: () = #frame::check_field::<#ident>(__CNV_FIELDS, #index);)
+    let checks = fields.iter().enumerate().map(|(index, field)| {
+        let check = quote!(#frame::check_field::<#ident>(__CNV_FIELDS, #index));
+        at(field.ident.span(), check)
     });
-    let end = quote_spanned!(macro_span(ident.span())=>
-        const _: () = #frame::check_end::<#ident>(#name, __CNV_FIELDS);
+    let check_end = at(
+        ident.span(),
+        quote!(#frame::check_end::<#ident>(#name, __CNV_FIELDS)),
     );
     quote! {
         const _: () = {
             const __CNV_FIELDS: &[#frame::FieldLayout] = &[#(#described),*];
-            #(#checked)*
-            #end
+            #(const _: () = #checks;)*
+            const _: () = #check_end;
             const __CNV_TABLES: #frame::ByteTables<{ #frame::size_of::<#ident>() }> =
                 #frame::ByteTables::new(__CNV_FIELDS);
             const __CNV_LAYOUT: #frame::FrameLayout =
@@ -46,12 +51,21 @@ pub(crate) fn expand(model: &FrameModel) -> TokenStream {
 /// `field("name", offset_of!(Frame, name), |frame: &Frame| &frame.name)`, where the compiler infers
 /// the type from the projection, and reports under the type when it is no frame field.
 fn describe(field: &FieldModel, frame_ident: &Ident, frame: &TokenStream) -> TokenStream {
-    let FieldModel { ident, name, reserved, ty_span } = field;
-    let function = if *reserved { quote!(reserved) } else { quote!(field) };
+    let FieldModel {
+        ident,
+        name,
+        reserved,
+        ty_span,
+    } = field;
+    let function = if *reserved {
+        quote!(reserved)
+    } else {
+        quote!(field)
+    };
     let (first, last) = ty_span;
     let mut last_ident: Ident = (*ident).clone();
     last_ident.set_span(ident.span().located_at(*last));
-    let bar = quote_spanned!(macro_span(*first)=> |);
+    let bar = quote_spanned!(Span::mixed_site().located_at(*first)=> |);
     quote! {
         #frame::#function(
             #name,
@@ -64,7 +78,9 @@ fn describe(field: &FieldModel, frame_ident: &Ident, frame: &TokenStream) -> Tok
 /// Impls that keep the uses of a refused frame from raising errors of their own. The program does
 /// not compile, so that what they claim is never relied on.
 pub(crate) fn stub(args: &FrameArgs) -> TokenStream {
-    let FrameArgs { ident, crate_path, .. } = args;
+    let FrameArgs {
+        ident, crate_path, ..
+    } = args;
     let frame = quote!(#crate_path::__private::frame);
     quote! {
         const _: () = {
@@ -79,10 +95,17 @@ pub(crate) fn stub(args: &FrameArgs) -> TokenStream {
             }
         };
     }
-    .into_token_stream()
 }
 
-/// The place of `span`, marked as written by the macro: lints of the caller's code do not apply.
-fn macro_span(span: Span) -> Span {
-    Span::mixed_site().located_at(span)
+/// The tokens, all at `span`. A constant that panics is reported where its tokens stand, and if they
+/// were a macro's, under the name of the macro.
+pub(crate) fn at(span: Span, tokens: TokenStream) -> TokenStream {
+    let respan = |mut token: TokenTree| {
+        if let TokenTree::Group(group) = &token {
+            token = Group::new(group.delimiter(), at(span, group.stream())).into();
+        }
+        token.set_span(span);
+        token
+    };
+    tokens.into_iter().map(respan).collect()
 }

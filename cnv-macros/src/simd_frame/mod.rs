@@ -4,7 +4,7 @@
 //! `cnv::__private::frame`, where the compiler infers the field's type and const functions compute
 //! the layout. What it does look at in a type, it looks at for the sake of a better message.
 
-mod expand;
+pub(crate) mod expand;
 mod model;
 pub(crate) mod parse;
 

@@ -138,7 +138,9 @@ fn wrong_path(path: &Path) -> Option<String> {
     let last = path.segments.last()?;
     let qualified = path.segments.len() > 1;
     let from_std = path.segments.first().is_some_and(|first| {
-        ["std", "core", "alloc"].iter().any(|name| first.ident == name)
+        ["std", "core", "alloc"]
+            .iter()
+            .any(|name| first.ident == name)
     });
     if qualified && !from_std {
         return None;
@@ -193,7 +195,9 @@ fn plain_integer(name: &str, arguments: &PathArguments) -> String {
 
 /// Bytes of a type written with a primitive's name.
 fn primitive_size(ty: &Type) -> Option<usize> {
-    let Type::Path(path) = peel(ty) else { return None };
+    let Type::Path(path) = peel(ty) else {
+        return None;
+    };
     let size = match path.path.get_ident()?.to_string().as_str() {
         "u8" | "i8" | "bool" => 1,
         "u16" | "i16" => 2,
@@ -222,8 +226,16 @@ fn peel(ty: &Type) -> &Type {
 fn text(tokens: &impl ToTokens) -> String {
     let mut text = quote!(#tokens).to_string();
     for (spaced, tight) in [
-        (" < ", "<"), (" >", ">"), (" :: ", "::"), (":: ", "::"), (" ;", ";"), (" ,", ","),
-        ("& ", "&"), ("* ", "*"), ("' ", "'"), ("fn (", "fn("),
+        (" < ", "<"),
+        (" >", ">"),
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" ;", ";"),
+        (" ,", ","),
+        ("& ", "&"),
+        ("* ", "*"),
+        ("' ", "'"),
+        ("fn (", "fn("),
     ] {
         text = text.replace(spaced, tight);
     }

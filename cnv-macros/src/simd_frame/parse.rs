@@ -56,7 +56,10 @@ pub(crate) fn parse(input: TokenStream, sink: &mut ErrorSink) -> Option<FrameArg
     let crate_path = crate_path(&input.attrs, sink);
     Some(FrameArgs {
         repr: repr(&input.attrs, sink),
-        fields: fields.iter().filter_map(|field| parse_field(field, sink)).collect(),
+        fields: fields
+            .iter()
+            .filter_map(|field| parse_field(field, sink))
+            .collect(),
         ident: input.ident,
         crate_path,
     })
@@ -92,11 +95,7 @@ fn named_fields<'a>(input: &'a DeriveInput, sink: &mut ErrorSink) -> Option<&'a 
 }
 
 /// `None` where the item is generic: one layout has one set of byte tables.
-pub(crate) fn refuse_generics(
-    input: &DeriveInput,
-    what: &str,
-    sink: &mut ErrorSink,
-) -> Option<()> {
+pub(crate) fn refuse_generics(input: &DeriveInput, what: &str, sink: &mut ErrorSink) -> Option<()> {
     let name = &input.ident;
     if !input.generics.params.is_empty() {
         sink.at(
@@ -108,7 +107,10 @@ pub(crate) fn refuse_generics(
         return None;
     }
     if let Some(clause) = &input.generics.where_clause {
-        sink.at(clause, format_args!("a {what} takes no `where` clause: remove it"));
+        sink.at(
+            clause,
+            format_args!("a {what} takes no `where` clause: remove it"),
+        );
         return None;
     }
     Some(())
@@ -162,7 +164,11 @@ fn for_each_key(
 ) {
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("frame")) {
         let result = attr.parse_nested_meta(|meta| {
-            let key = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+            let key = meta
+                .path
+                .get_ident()
+                .map(Ident::to_string)
+                .unwrap_or_default();
             if known.contains(&key.as_str()) {
                 return read(&meta, sink);
             }

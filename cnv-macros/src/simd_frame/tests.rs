@@ -70,7 +70,10 @@ fn the_crate_can_be_elsewhere() {
     });
     let text = expansion.to_string().replace(' ', "");
     let paths = text.matches("cnv::__private").count();
-    assert_eq!(text.matches("crate::vendored::cnv::__private").count(), paths);
+    assert_eq!(
+        text.matches("crate::vendored::cnv::__private").count(),
+        paths
+    );
     assert_ne!(paths, 0);
 }
 
@@ -137,7 +140,16 @@ fn each_type_that_cannot_be_a_field_says_what_to_use() {
 
 #[test]
 fn a_type_of_ones_own_may_have_any_name_in_its_own_module() {
-    assert_eq!(messages(quote!(#[repr(C)] struct A { a: wire::Option, b: Timestamp, })), "");
+    assert_eq!(
+        messages(quote!(
+            #[repr(C)]
+            struct A {
+                a: wire::Option,
+                b: Timestamp,
+            }
+        )),
+        ""
+    );
 }
 
 #[test]
@@ -164,16 +176,59 @@ fn every_fault_of_a_struct_is_reported() {
 #[test]
 fn a_shape_that_is_no_frame_is_refused() {
     let shapes = [
-        quote!(#[repr(C)] struct Tuple(u8);),
-        quote!(#[repr(C)] struct Unit;),
-        quote!(#[repr(C)] struct Empty {}),
-        quote!(#[repr(u8)] enum Choice { A }),
+        quote!(
+            #[repr(C)]
+            struct Tuple(u8);
+        ),
+        quote!(
+            #[repr(C)]
+            struct Unit;
+        ),
+        quote!(
+            #[repr(C)]
+            struct Empty {}
+        ),
+        quote!(
+            #[repr(u8)]
+            enum Choice {
+                A,
+            }
+        ),
         quote!(#[repr(C)] union Either { a: u8, b: i8 }),
-        quote!(#[repr(C)] struct Generic<'a, T, const N: usize> { a: u8 }),
-        quote!(#[repr(C)] struct Bounded where u8: Copy { a: u8 }),
-        quote!(#[repr(transparent)] struct Plain { a: u8 }),
-        quote!(#[repr(C, packed(2))] struct Packed { a: u8 }),
-        quote!(#[repr(C)] #[frame(crate = "not a path")] struct Lost { a: u8 }),
+        quote!(
+            #[repr(C)]
+            struct Generic<'a, T, const N: usize> {
+                a: u8,
+            }
+        ),
+        quote!(
+            #[repr(C)]
+            struct Bounded
+            where
+                u8: Copy,
+            {
+                a: u8,
+            }
+        ),
+        quote!(
+            #[repr(transparent)]
+            struct Plain {
+                a: u8,
+            }
+        ),
+        quote!(
+            #[repr(C, packed(2))]
+            struct Packed {
+                a: u8,
+            }
+        ),
+        quote!(
+            #[repr(C)]
+            #[frame(crate = "not a path")]
+            struct Lost {
+                a: u8,
+            }
+        ),
     ];
     let text = shapes.map(messages).join("\n");
     insta::assert_snapshot!(text, @r##"

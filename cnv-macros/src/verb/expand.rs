@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Ident, Path, Signature};
+use syn::{Ident, Path, ReturnType, Signature};
 
 use super::VerbModel;
 use super::parameters::{Argument, Parameter, Shape, build};
@@ -23,10 +23,13 @@ pub(crate) fn expand(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
     let Facts {
         companion, krate, ..
     } = facts;
-    let arguments = model.parameters.iter().filter_map(|parameter| match parameter {
-        Parameter::Argument(argument) => Some(build(argument)),
-        Parameter::Context { .. } => None,
-    });
+    let arguments = model
+        .parameters
+        .iter()
+        .filter_map(|parameter| match parameter {
+            Parameter::Argument(argument) => Some(build(argument)),
+            Parameter::Context { .. } => None,
+        });
     let spec = spec(model, facts);
     let invoke = invoke(model, facts);
     quote! {
@@ -46,7 +49,13 @@ pub(crate) fn expand(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
 
 fn spec(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
     let krate = facts.krate;
-    let VerbModel { noun, name, effect, help, .. } = model;
+    let VerbModel {
+        noun,
+        name,
+        effect,
+        help,
+        ..
+    } = model;
     let variant = &effect.variant;
     let short = &help.short;
     let long = option(help.long.as_ref().map(|long| quote!(#long)));
@@ -86,7 +95,9 @@ fn invoke(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
     for (index, parameter) in model.parameters.iter().enumerate() {
         match parameter {
             Parameter::Context { by_reference: true } => passed.push(quote!(&#cx)),
-            Parameter::Context { by_reference: false } => {
+            Parameter::Context {
+                by_reference: false,
+            } => {
                 passed.push(quote!(::core::clone::Clone::clone(&#cx)));
             }
             Parameter::Argument(argument) => {
@@ -98,9 +109,13 @@ fn invoke(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
         }
     }
     let awaiting = signature.asyncness.map(|_| quote!(.await));
-    // The error of a return type that is no `Result` belongs under that type.
-    let outcome = Ident::new("outcome", signature.output.span());
-    let outcome = quote_spanned!(signature.output.span()=> __cnv_command::#outcome);
+    // The error of a return type that is no `Result`, or does not serialise, belongs under that type.
+    let span = match &signature.output {
+        ReturnType::Type(_, ty) => ty.span(),
+        ReturnType::Default => signature.ident.span(),
+    };
+    let returned = Ident::new("returned", Span::mixed_site().located_at(span));
+    let outcome = quote_spanned!(span=> __cnv_command::outcome(#returned));
     let mutable = (!taken.is_empty()).then(|| quote!(mut));
     let parameters = quote!(
         #cx: #krate::command::Context,
@@ -112,14 +127,17 @@ fn invoke(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
             #krate::__private::command::invocation(async move {
                 let _ = (&#cx, &#matches);
                 #(#taken)*
-                #outcome(#callee(#(#passed),*) #awaiting)
+                let #returned = #callee(#(#passed),*) #awaiting;
+                #outcome
             })
         }
     }
 }
 
 fn take(argument: &Argument, matches: &Ident, krate: &Path) -> TokenStream {
-    let Argument { name, value, shape, .. } = argument;
+    let Argument {
+        name, value, shape, ..
+    } = argument;
     let command = quote!(#krate::__private::command);
     match shape {
         Shape::One => quote!(#command::one::<#value>(&mut #matches, #name)?),

@@ -5,7 +5,9 @@ pub(crate) mod parameters;
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
-use syn::{Attribute, Expr, ExprLit, GenericParam, Ident, Lit, LitStr, Meta, ReturnType, Signature};
+use syn::{
+    Attribute, Expr, ExprLit, GenericParam, Ident, Lit, LitStr, Meta, ReturnType, Signature,
+};
 
 use crate::args::Arguments;
 use crate::attestation::GuardModel;
@@ -100,21 +102,24 @@ impl VerbModel {
         errors: &mut ErrorSink,
     ) -> Option<Self> {
         let span = arguments.span;
+        let written = arguments.list.len();
         let list = arguments.known("verb", KEYS, errors);
+        // A key that is missing may be one that was misspelt, which is reported already.
+        let complete = list.len() == written;
         let text = |key: &str, example: &str, errors: &mut ErrorSink| {
             let argument = list.iter().find(|argument| argument.key == key)?;
             argument.string(example, errors)
         };
         let present = |key: &str| list.iter().find(|argument| argument.key == key);
         let noun = text("noun", "log", errors);
-        if present("noun").is_none() {
+        if complete && present("noun").is_none() {
             errors.push(syn::Error::new(
                 span,
                 "a verb needs a noun to stand under: write `noun = \"log\"`",
             ));
         }
         let effect = text("effect", "read", errors).and_then(|literal| effect(literal, errors));
-        if present("effect").is_none() {
+        if complete && present("effect").is_none() {
             errors.push(syn::Error::new(
                 span,
                 "say what a call does to the world: write `effect = \"pure\"`, `\"read\"`, `\"write\"`, `\"network\"` or `\"dangerous\"`",
@@ -128,14 +133,14 @@ impl VerbModel {
             None => Some(signature.ident.unraw().to_string().replace('_', "-")),
         };
         let noun = noun.and_then(|noun| command_word("noun", &noun, errors));
-        check_signature(signature, errors);
+        let callable = check_signature(signature, errors);
         let parameters = parameters::parse(signature, parameters, errors);
         Some(Self {
             noun: noun?,
             name: name?,
             effect: effect?,
             help: Help::from_attributes(docs.iter().copied()),
-            parameters: parameters?,
+            parameters: parameters.filter(|_| callable)?,
         })
     }
 
@@ -148,7 +153,9 @@ impl VerbModel {
         budget: Option<&BudgetModel>,
         errors: &mut ErrorSink,
     ) {
-        let Self { noun, name, effect, .. } = self;
+        let Self {
+            noun, name, effect, ..
+        } = self;
         if let Some(guard) = guard {
             let class = guard.class.to_string();
             if !covers(&class, effect.name) {
@@ -200,7 +207,8 @@ fn effect(literal: LitStr, errors: &mut ErrorSink) -> Option<Effect> {
     let names: Vec<&str> = EFFECTS.iter().map(|(name, ..)| *name).collect();
     let advice = match nearest(&value, &names) {
         Some(near) => format!("did you mean \"{near}\"?"),
-        None => "the effects are \"pure\", \"read\", \"write\", \"network\" and \"dangerous\"".to_owned(),
+        None => "the effects are \"pure\", \"read\", \"write\", \"network\" and \"dangerous\""
+            .to_owned(),
     };
     errors.push(syn::Error::new(
         literal.span(),
@@ -242,14 +250,17 @@ fn command_word(key: &str, literal: &LitStr, errors: &mut ErrorSink) -> Option<S
     None
 }
 
-fn check_signature(signature: &Signature, errors: &mut ErrorSink) {
+/// Whether the function can be called from outside at all.
+fn check_signature(signature: &Signature, errors: &mut ErrorSink) -> bool {
     let name = &signature.ident;
+    let mut callable = true;
     for generic in &signature.generics.params {
         if !matches!(generic, GenericParam::Lifetime(_)) {
             errors.at(
                 generic,
                 "a verb is called from outside, where nothing can choose a type: name the type here",
             );
+            callable = false;
         }
     }
     if matches!(signature.output, ReturnType::Default) {
@@ -257,5 +268,7 @@ fn check_signature(signature: &Signature, errors: &mut ErrorSink) {
             name,
             format!("`{name}` returns nothing to show: let it return `Result<T, E>` where `T: Serialize`"),
         );
+        callable = false;
     }
+    callable
 }

@@ -6,7 +6,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Expr, ExprLit, FnArg, GenericArgument, Ident, Lit, Pat, PathArguments, Signature, Type,
+    Attribute, Expr, ExprLit, FnArg, GenericArgument, Ident, Lit, Pat, PathArguments, Signature,
+    Type,
 };
 
 use super::Help;
@@ -53,7 +54,16 @@ const KEYS: &[&str] = &[
 
 /// Options that every command has; an argument of the same name would be ambiguous.
 const TAKEN_LONG: &[&str] = &[
-    "attestation", "dry-run", "frames", "help", "json", "output", "quiet", "timeout", "trust", "version",
+    "attestation",
+    "dry-run",
+    "frames",
+    "help",
+    "json",
+    "output",
+    "quiet",
+    "timeout",
+    "trust",
+    "version",
 ];
 const TAKEN_SHORT: &[char] = &['h', 'q', 'V'];
 
@@ -187,13 +197,13 @@ impl Argument {
                 }
                 ("default_value", Some(value)) => {
                     self.has_default = true;
-                    self.methods.extend(quote_spanned!(span=> .default_value(#value)));
+                    self.methods
+                        .extend(quote_spanned!(span=> .default_value(#value)));
                 }
                 (_, Some(value)) => self.methods.extend(quote_spanned!(span=> .#key(#value))),
-                (name, None) => errors.at(
-                    key,
-                    format!("`{name}` needs a value: write `{name} = ..`"),
-                ),
+                (name, None) => {
+                    errors.at(key, format!("`{name}` needs a value: write `{name} = ..`"))
+                }
             }
         }
     }
@@ -279,7 +289,12 @@ fn shape(name: &Ident, ty: &Type, errors: &mut ErrorSink) -> Option<(Shape, Type
 fn owned_form(elem: &Type) -> String {
     match elem {
         Type::Slice(slice) => format!("Vec<{}>", slice.elem.to_token_stream()),
-        Type::Path(path) => match path.path.segments.last().map(|segment| segment.ident.to_string()) {
+        Type::Path(path) => match path
+            .path
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string())
+        {
             Some(name) if name == "str" => "String".to_owned(),
             Some(name) if name == "Path" => "PathBuf".to_owned(),
             Some(name) if name == "OsStr" => "OsString".to_owned(),

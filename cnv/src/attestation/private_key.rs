@@ -102,7 +102,7 @@ impl PrivateKey {
     /// To keep a key in a file use [`key_file::create`](super::key_file::create), which sets the file's mode.
     #[must_use]
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        // Without the public half: OpenSSL before 3.5 and others do not read version 2.
+        // Without the public half, because not every tool reads version 2 of the format.
         let pair = KeypairBytes {
             secret_key: self.key.to_bytes(),
             public_key: None,

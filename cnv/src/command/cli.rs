@@ -148,7 +148,7 @@ pub(super) fn command(app: &App) -> Command {
     for noun in nouns {
         let verbs = app.verbs.iter().filter(|entry| entry.spec.noun == noun);
         let names: Vec<&str> = verbs.clone().map(|entry| entry.spec.name).collect();
-        let about = format!("{} {noun}", names.join(", "));
+        let about = format!("Commands: {}", names.join(", "));
         root = root.subcommand(
             Command::new(noun)
                 .about(about)
@@ -164,16 +164,30 @@ fn verb_command(entry: &Registration) -> Command {
     let spec = entry.spec;
     let mut command = Command::new(spec.name)
         .about(spec.about)
-        .args((entry.arguments)());
+        .args((entry.arguments)().into_iter().map(named_value));
     if let Some(long) = spec.long_about {
         command = command.long_about(long);
     }
     command
 }
 
+/// Shows an argument's value in capitals, unless it has a name of its own.
+fn named_value(argument: Arg) -> Arg {
+    if argument.get_value_names().is_some() || !argument.get_action().takes_values() {
+        return argument;
+    }
+    let name = argument.get_id().as_str().to_uppercase();
+    argument.value_name(name)
+}
+
 /// Keep the names in step with those that `#[arg(..)]` refuses.
 fn global_options() -> [Arg; 8] {
-    let option = |name: &'static str| Arg::new(format!("cnv-{name}")).long(name).global(true);
+    let option = |name: &'static str| {
+        Arg::new(format!("cnv-{name}"))
+            .long(name)
+            .global(true)
+            .help_heading("Options of every command")
+    };
     [
         option("output")
             .value_name("FORMAT")

@@ -110,7 +110,8 @@ impl Failure {
         std::iter::successors(first, |error: &&(dyn Error + 'static)| (*error).source()).filter_map(move |error| {
             let text = error.to_string();
             let news = !said.contains(&text);
-            said.clone_from(&text);
+            said.push('\n');
+            said.push_str(&text);
             news.then_some(text)
         })
     }
@@ -135,13 +136,13 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 
 /// The code of the first cause that has one of its own.
 fn classify(error: &(dyn Error + 'static)) -> FailureCode {
+    if BudgetExceeded::in_chain(error).is_some() {
+        return FailureCode::Budget;
+    }
     let mut next = Some(error);
     while let Some(error) = next {
         if error.is::<Denied>() {
             return FailureCode::Attestation;
-        }
-        if error.is::<BudgetExceeded>() {
-            return FailureCode::Budget;
         }
         if let Some(stopped) = error.downcast_ref::<Stopped>() {
             return stopped.code();
@@ -182,6 +183,16 @@ mod tests {
         let failure = Failure::from(Outer(stopped));
         assert_eq!(failure.code(), FailureCode::Deadline);
         assert_eq!(failure.to_string(), "cannot load the report: the deadline passed");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the report is late: {0}: {}", .0.0)]
+    struct Inline(#[source] Outer);
+
+    #[test]
+    fn what_a_message_says_of_its_causes_is_not_said_again() {
+        let failure = Failure::from(Inline(Outer(io::Error::other("disk on fire"))));
+        assert_eq!(failure.to_string(), "the report is late: cannot load the report: disk on fire");
     }
 
     #[test]

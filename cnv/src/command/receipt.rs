@@ -79,15 +79,17 @@ impl fmt::Display for Receipt {
 
 impl fmt::Display for AttestedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "attested for {} by {}",
-            self.subject, self.issuer_name
-        )?;
-        if !self.development {
-            write!(f, " ({})", self.issuer)?;
+        let class = self.contract.class();
+        if self.development {
+            return write!(f, "attested {class} by an authority made for this process");
         }
-        write!(f, ", {}", self.contract)
+        let Self {
+            subject,
+            issuer_name,
+            issuer,
+            ..
+        } = self;
+        write!(f, "attested {class} for {subject} by {issuer_name} ({issuer})")
     }
 }
 

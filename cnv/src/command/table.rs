@@ -6,6 +6,9 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::output::Node;
 
+/// Digests and public keys are shorter, tokens and explanations longer.
+const LONGEST_IN_ROW_BYTES: usize = 100;
+
 /// The value as text that ends in a newline.
 pub(super) fn render(node: &Node) -> String {
     let mut text = String::new();
@@ -29,7 +32,7 @@ pub(super) fn render_line(node: &Node) -> String {
 
 fn section(text: &mut String, title: Option<&str>, node: &Node) {
     let (scalars, nested): (Vec<_>, Vec<_>) = match node {
-        Node::Map(entries) => entries.iter().partition(|(_, value)| is_scalar(value)),
+        Node::Map(entries) => entries.iter().partition(|(_, value)| fits_a_row(value)),
         Node::List(rows) if rows.iter().any(|row| matches!(row, Node::Map(_))) => {
             heading(text, title);
             return push_table(text, &rows_table(rows));
@@ -75,8 +78,14 @@ fn heading(text: &mut String, title: Option<&str>) {
     }
 }
 
-fn is_scalar(node: &Node) -> bool {
-    !matches!(node, Node::List(_) | Node::Map(_))
+/// A text that is longer than a line of a terminal, such as a token, stands on a line of its own, where
+/// it can be copied whole.
+fn fits_a_row(node: &Node) -> bool {
+    match node {
+        Node::List(_) | Node::Map(_) => false,
+        Node::Text(text) => text.len() <= LONGEST_IN_ROW_BYTES,
+        _ => true,
+    }
 }
 
 /// Rows of maps; the columns are the keys in the order in which they first appear.
@@ -191,6 +200,14 @@ mod tests {
                 "  /bb         11",
             ]
         );
+    }
+
+    #[test]
+    fn a_long_text_is_a_line_of_its_own() {
+        let token = "t".repeat(LONGEST_IN_ROW_BYTES + 1);
+        let text = rendered(&format!(r#"{{"subject":"a","token":"{token}","id":"b"}}"#));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines, ["  subject  a", "  id       b", "", "token", token.as_str()]);
     }
 
     #[test]

@@ -134,10 +134,6 @@ pub trait Verb {
     fn invoke(cx: Context, matches: ArgMatches) -> Invocation;
 }
 
-/// Stands for a path in `verbs![..]` that names no type at all.
-#[derive(Debug)]
-pub enum NotAVerb {}
-
 /// One entry of `verbs![..]`.
 #[derive(Clone, Copy)]
 pub struct Registration {
@@ -149,7 +145,7 @@ pub struct Registration {
 impl Registration {
     /// The entry for a companion item.
     #[must_use]
-    pub fn of<V: Verb>() -> Self {
+    pub const fn of<V: Verb>() -> Self {
         Self {
             spec: V::SPEC,
             arguments: V::arguments,
@@ -228,22 +224,10 @@ pub fn outcome<R: Outcome>(returned: R) -> Result<Output, Failure> {
     returned.into_output()
 }
 
-/// The specification of a verb, in a constant.
+/// The entry of a verb, in a constant.
 #[must_use]
-pub const fn spec<V: Verb>() -> VerbSpec {
-    V::SPEC
-}
-
-/// The entry of a verb.
-#[must_use]
-pub fn registration<V: Verb>() -> Registration {
+pub const fn registration<V: Verb>() -> Registration {
     Registration::of::<V>()
-}
-
-/// The entries in the order of the list.
-#[must_use]
-pub fn registrations<const N: usize>(entries: [Registration; N]) -> Vec<Registration> {
-    entries.into()
 }
 
 /// Refuses a list in which two paths answer to the same noun and verb.
@@ -252,20 +236,20 @@ pub fn registrations<const N: usize>(entries: [Registration; N]) -> Vec<Registra
 ///
 /// On such a list; in a constant that is a compile error.
 #[track_caller]
-pub const fn assert_distinct(verbs: &[(&str, VerbSpec)]) {
+pub const fn assert_distinct(paths: &[&str], verbs: &[Registration]) {
     let mut i = 0;
     while i < verbs.len() {
-        let (path, spec) = &verbs[i];
+        let spec = &verbs[i].spec;
         let mut earlier = 0;
         // A faulty verb has no noun; its faults are reported where it stands.
         while earlier < i && !spec.noun.is_empty() {
-            let (other, taken) = &verbs[earlier];
+            let taken = &verbs[earlier].spec;
             if same(spec.noun, taken.noun) && same(spec.name, taken.name) {
                 let text = Text::<1024>::new()
                     .str("duplicate verb: both ")
-                    .code(other)
+                    .code(paths[earlier])
                     .str(" and ")
-                    .code(path)
+                    .code(paths[i])
                     .str(" answer to `")
                     .str(spec.noun)
                     .str(" ")

@@ -1,5 +1,8 @@
 //! Bytes that start at a cache line.
-#![allow(unsafe_code, reason = "a slice of cache lines is viewed as a slice of bytes")]
+#![allow(
+    unsafe_code,
+    reason = "a slice of cache lines is viewed as a slice of bytes"
+)]
 
 extern crate alloc;
 
@@ -43,7 +46,10 @@ impl AlignedBuffer {
     /// An empty buffer that owns no memory.
     #[must_use]
     pub const fn new() -> Self {
-        Self { lines: Vec::new(), len: 0 }
+        Self {
+            lines: Vec::new(),
+            len: 0,
+        }
     }
 
     /// An empty buffer with room for `bytes` bytes, rounded up to whole lines of 64.
@@ -54,7 +60,10 @@ impl AlignedBuffer {
     /// [`reserve`](Self::reserve) for a size that somebody else chose.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { lines: Vec::with_capacity(bytes.div_ceil(LINE_BYTES)), len: 0 }
+        Self {
+            lines: Vec::with_capacity(bytes.div_ceil(LINE_BYTES)),
+            len: 0,
+        }
     }
 
     /// Bytes in use.
@@ -140,7 +149,10 @@ impl AlignedBuffer {
 impl Clone for AlignedBuffer {
     fn clone(&self) -> Self {
         let lines = self.lines[..self.len.div_ceil(LINE_BYTES)].to_vec();
-        Self { lines, len: self.len }
+        Self {
+            lines,
+            len: self.len,
+        }
     }
 }
 
@@ -165,7 +177,11 @@ mod tests {
     use super::*;
 
     fn is_aligned(buffer: &AlignedBuffer) -> bool {
-        buffer.as_slice().as_ptr().addr().is_multiple_of(AlignedBuffer::ALIGN)
+        buffer
+            .as_slice()
+            .as_ptr()
+            .addr()
+            .is_multiple_of(AlignedBuffer::ALIGN)
     }
 
     #[test]
@@ -209,7 +225,10 @@ mod tests {
         let mut clone = buffer.clone();
         clone.as_mut_slice()[69] = 6;
         assert!(is_aligned(&clone));
-        assert_eq!((clone.len(), clone.as_slice()[69], buffer.as_slice()[69]), (70, 6, 5));
+        assert_eq!(
+            (clone.len(), clone.as_slice()[69], buffer.as_slice()[69]),
+            (70, 6, 5)
+        );
     }
 
     #[test]
@@ -217,7 +236,10 @@ mod tests {
         let mut buffer = AlignedBuffer::new();
         buffer.extend_from_slice(&[1; 3]).unwrap();
         let error = buffer.reserve(usize::MAX).unwrap_err();
-        assert!(matches!(error, FrameError::OutOfMemory { bytes: usize::MAX }));
+        assert!(matches!(
+            error,
+            FrameError::OutOfMemory { bytes: usize::MAX }
+        ));
         assert_eq!(buffer.as_slice(), [1; 3]);
     }
 

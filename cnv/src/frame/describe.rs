@@ -30,7 +30,14 @@ pub const fn layout<F>(
     lo: &'static [u8],
     span: &'static [u8],
 ) -> FrameLayout {
-    FrameLayout::new(name, size_of::<F>(), natural_align::<F>(fields), fields, lo, span)
+    FrameLayout::new(
+        name,
+        size_of::<F>(),
+        natural_align::<F>(fields),
+        fields,
+        lo,
+        span,
+    )
 }
 
 /// Refuses padding before the field `index`.
@@ -129,14 +136,8 @@ const fn natural_align<F>(fields: &[FieldLayout]) -> usize {
     align
 }
 
-/// Describes the enum `E`, whose variants have these values.
-///
-/// # Panics
-///
-/// If `E` is not one byte, or its values leave a gap.
-#[track_caller]
-pub const fn enumeration<E>(name: &str, values: &[u8]) -> FieldKind {
-    assert!(size_of::<E>() == 1, "a frame enum is one byte: is it `#[repr(u8)]`?");
+/// Describes an enum whose variants have these values. True only once `check_enumeration` has passed.
+pub const fn enumeration(values: &[u8]) -> FieldKind {
     let (mut first, mut last) = (values[0], values[0]);
     let mut index = 1;
     while index < values.len() {
@@ -148,6 +149,23 @@ pub const fn enumeration<E>(name: &str, values: &[u8]) -> FieldKind {
         }
         index += 1;
     }
+    FieldKind::Enum { first, last }
+}
+
+/// Refuses an enum `E` that is not one byte, or whose values leave a gap.
+///
+/// # Panics
+///
+/// If it is one of these.
+#[track_caller]
+pub const fn check_enumeration<E>(name: &str, values: &[u8]) {
+    assert!(
+        size_of::<E>() == 1,
+        "a frame enum is one byte: is it `#[repr(u8)]`?"
+    );
+    let FieldKind::Enum { first, last } = enumeration(values) else {
+        return;
+    };
     // The compiler refuses two variants with one value, so that counting them is enough.
     let missing = (last - first) as usize + 1 - values.len();
     if missing > 0 {
@@ -160,10 +178,11 @@ pub const fn enumeration<E>(name: &str, values: &[u8]) -> FieldKind {
             .number(last as usize)
             .text(" and leave ")
             .number(missing)
-            .text(" of them out: number the variants without a gap, or make the field a plain `u8`");
+            .text(
+                " of them out: number the variants without a gap, or make the field a plain `u8`",
+            );
         panic!("{}", message.as_str());
     }
-    FieldKind::Enum { first, last }
 }
 
 #[cfg(test)]
@@ -201,18 +220,21 @@ mod tests {
     #[test]
     #[should_panic = "the values of `Sparse` go from 1 to 4 and leave 2 of them out"]
     fn a_gap_in_an_enum_is_refused() {
-        enumeration::<u8>("Sparse", &[4, 1]);
+        check_enumeration::<u8>("Sparse", &[4, 1]);
     }
 
     #[test]
     #[should_panic = "one byte"]
     fn a_wide_enum_is_refused() {
-        enumeration::<u16>("Wide", &[0]);
+        check_enumeration::<u16>("Wide", &[0]);
     }
 
     #[test]
     fn the_order_of_the_variants_does_not_matter() {
-        let kind = enumeration::<u8>("Mixed", &[3, 1, 2]);
-        assert_eq!(kind, FieldKind::Enum { first: 1, last: 3 });
+        check_enumeration::<u8>("Mixed", &[3, 1, 2]);
+        assert_eq!(
+            enumeration(&[3, 1, 2]),
+            FieldKind::Enum { first: 1, last: 3 }
+        );
     }
 }

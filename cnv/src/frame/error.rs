@@ -22,7 +22,9 @@ pub enum LayoutError {
     },
     /// The slice starts at an address where the frame cannot be borrowed. `SimdFrame::read` copies
     /// it from any address.
-    #[error("`{frame}` is borrowed from a multiple of {align} bytes, and this address is {excess} bytes past one")]
+    #[error(
+        "`{frame}` is borrowed from a multiple of {align} bytes, and this address is {excess} bytes past one"
+    )]
     Misaligned {
         /// The frame type.
         frame: &'static str,
@@ -100,7 +102,9 @@ pub enum FrameError {
         max: usize,
     },
     /// The payload ends before the fields that its kind starts with.
-    #[error("a payload of kind {kind:?} starts with {expected} bytes of its own, and there are {actual}")]
+    #[error(
+        "a payload of kind {kind:?} starts with {expected} bytes of its own, and there are {actual}"
+    )]
     PayloadTooShort {
         /// What the frame carries.
         kind: FrameKind,

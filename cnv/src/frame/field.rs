@@ -17,14 +17,15 @@ use super::layout::{FieldKind, FrameLayout};
 /// - every byte of it is initialised, so there is no padding;
 /// - any bytes within the ranges that [`KIND`](Self::KIND) states are a valid value, and those
 ///   outside them are never produced by safe code unless they are reserved bytes;
-/// - there is no interior mutability and no pointer in it;
+/// - there is no interior mutability and no pointer in it, and making a value of it from bytes
+///   breaks no promise of its author;
 /// - [`ALIGN`](Self::ALIGN) is a power of two and at least the type's real alignment.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a frame",
     label = "this type is not a frame field",
     note = "use an integer, a float, a `bool`, an array of integers, an enum with `#[repr(u8)]` and `#[derive(FrameEnum)]`, or a struct with `#[repr(C)]` and `#[derive(SimdFrame)]`"
 )]
-pub unsafe trait FrameField: Copy + 'static {
+pub unsafe trait FrameField: Sized + 'static {
     /// Which bytes are values of this type.
     const KIND: FieldKind;
 
@@ -103,7 +104,7 @@ unsafe impl<const N: usize> ReservedBytes for [u8; N] {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a frame enum",
     label = "not a frame enum",
-    note = "put `#[repr(u8)]` and `#[derive(Clone, Copy, FrameEnum)]` on it"
+    note = "put `#[repr(u8)]` and `#[derive(FrameEnum)]` on it"
 )]
 pub unsafe trait FrameEnum: FrameField {
     /// The lowest byte that is a variant.
@@ -117,7 +118,7 @@ pub unsafe trait FrameEnum: FrameField {
     /// ```
     /// use cnv::frame::FrameEnum;
     ///
-    /// #[derive(Clone, Copy, Debug, PartialEq, FrameEnum)]
+    /// #[derive(Debug, PartialEq, FrameEnum)]
     /// #[repr(u8)]
     /// enum Direction {
     ///     In = 1,
@@ -163,7 +164,10 @@ mod tests {
     fn an_array_knows_its_elements() {
         assert_eq!(
             <[i32; 3] as FrameField>::KIND,
-            FieldKind::Array { element: &FieldKind::Signed, len: 3 }
+            FieldKind::Array {
+                element: &FieldKind::Signed,
+                len: 3
+            }
         );
     }
 }

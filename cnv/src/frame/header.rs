@@ -180,7 +180,10 @@ mod tests {
 
     #[test]
     fn the_line_is_where_the_table_says() {
-        let offsets = FrameHeader::LAYOUT.fields().iter().map(|field| (field.name(), field.offset()));
+        let offsets = FrameHeader::LAYOUT
+            .fields()
+            .iter()
+            .map(|field| (field.name(), field.offset()));
         let expected = [
             ("session", 0),
             ("stream", 16),

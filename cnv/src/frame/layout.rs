@@ -53,7 +53,13 @@ impl FieldLayout {
         align: usize,
         kind: FieldKind,
     ) -> Self {
-        Self { name, offset, size, align, kind }
+        Self {
+            name,
+            offset,
+            size,
+            align,
+            kind,
+        }
     }
 
     /// The field's name.
@@ -128,7 +134,10 @@ impl Window {
         while len <= 64 && len <= span.len() {
             let aligned = first / len * len;
             if last < aligned + len && aligned + len <= span.len() {
-                return Self::Bytes { offset: aligned, len };
+                return Self::Bytes {
+                    offset: aligned,
+                    len,
+                };
             }
             if last - first < len {
                 let latest = span.len() - len;
@@ -189,7 +198,16 @@ impl FrameLayout {
     ) -> Self {
         let window = Window::over(span);
         let hash = hash(size, fields);
-        Self { name, size, align, fields, lo, span, window, hash }
+        Self {
+            name,
+            size,
+            align,
+            fields,
+            lo,
+            span,
+            window,
+            hash,
+        }
     }
 
     pub(super) const REFUSED: Self = Self::new("", 0, 1, &[], &[], &[]);
@@ -311,10 +329,15 @@ impl FieldPath {
 
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mut layout, mut offset } = *self;
+        let Self {
+            mut layout,
+            mut offset,
+        } = *self;
         while let Some(field) = layout.field_at(offset) {
             f.write_str(field.name)?;
-            let FieldKind::Frame(inner) = field.kind else { break };
+            let FieldKind::Frame(inner) = field.kind else {
+                break;
+            };
             f.write_str(".")?;
             offset -= field.offset;
             layout = inner;
@@ -341,7 +364,10 @@ impl<const N: usize> ByteTables<N> {
     /// The constraints of all fields, those of nested frames spliced in at their offsets.
     #[must_use]
     pub const fn new(fields: &[FieldLayout]) -> Self {
-        let mut tables = Self { lo: [0; N], span: [FREE_SPAN; N] };
+        let mut tables = Self {
+            lo: [0; N],
+            span: [FREE_SPAN; N],
+        };
         let mut index = 0;
         while index < fields.len() {
             tables.constrain(&fields[index]);
@@ -401,9 +427,14 @@ const fn hash(size: usize, fields: &[FieldLayout]) -> u64 {
     while index < fields.len() {
         let field = &fields[index];
         if !matches!(field.kind, FieldKind::Reserved) {
-            hash = hash.number(field.name.len() as u64).bytes(field.name.as_bytes());
+            hash = hash
+                .number(field.name.len() as u64)
+                .bytes(field.name.as_bytes());
         }
-        hash = hash.number(field.offset as u64).number(field.size as u64).kind(&field.kind);
+        hash = hash
+            .number(field.offset as u64)
+            .number(field.size as u64)
+            .kind(&field.kind);
         index += 1;
     }
     hash.0
@@ -456,17 +487,32 @@ mod tests {
     #[test]
     fn the_window_is_the_smallest_that_holds_every_constraint() {
         assert_eq!(window(64, &[]), Window::Unconstrained);
-        assert_eq!(window(64, &[17, 18, 19]), Window::Bytes { offset: 16, len: 8 });
+        assert_eq!(
+            window(64, &[17, 18, 19]),
+            Window::Bytes { offset: 16, len: 8 }
+        );
         assert_eq!(window(64, &[0, 8]), Window::Bytes { offset: 0, len: 16 });
         assert_eq!(window(64, &[0, 63]), Window::Bytes { offset: 0, len: 64 });
-        assert_eq!(window(128, &[70, 130 - 40]), Window::Bytes { offset: 64, len: 32 });
+        assert_eq!(
+            window(128, &[70, 130 - 40]),
+            Window::Bytes {
+                offset: 64,
+                len: 32
+            }
+        );
     }
 
     #[test]
     fn a_window_that_cannot_be_aligned_stays_inside_the_frame() {
         assert_eq!(window(64, &[6, 9]), Window::Bytes { offset: 6, len: 8 });
         assert_eq!(window(12, &[11]), Window::Bytes { offset: 4, len: 8 });
-        assert_eq!(window(128, &[60, 123]), Window::Bytes { offset: 60, len: 64 });
+        assert_eq!(
+            window(128, &[60, 123]),
+            Window::Bytes {
+                offset: 60,
+                len: 64
+            }
+        );
     }
 
     #[test]
@@ -494,19 +540,40 @@ mod tests {
 
     #[test]
     fn the_hash_moves_with_each_thing_it_covers_and_stays_with_the_rest() {
-        let base = [field("a", 0, 1, FieldKind::Unsigned), field("_pad", 1, 1, FieldKind::Reserved)];
+        let base = [
+            field("a", 0, 1, FieldKind::Unsigned),
+            field("_pad", 1, 1, FieldKind::Reserved),
+        ];
         let of = |fields: &[FieldLayout]| hash(2, fields);
-        assert_ne!(of(&base), of(&[field("b", 0, 1, FieldKind::Unsigned), base[1]]));
-        assert_ne!(of(&base), of(&[field("a", 0, 1, FieldKind::Signed), base[1]]));
-        assert_ne!(of(&base), of(&[field("a", 1, 1, FieldKind::Unsigned), base[1]]));
-        assert_ne!(of(&base), of(&[field("a", 0, 2, FieldKind::Unsigned), base[1]]));
+        assert_ne!(
+            of(&base),
+            of(&[field("b", 0, 1, FieldKind::Unsigned), base[1]])
+        );
+        assert_ne!(
+            of(&base),
+            of(&[field("a", 0, 1, FieldKind::Signed), base[1]])
+        );
+        assert_ne!(
+            of(&base),
+            of(&[field("a", 1, 1, FieldKind::Unsigned), base[1]])
+        );
+        assert_ne!(
+            of(&base),
+            of(&[field("a", 0, 2, FieldKind::Unsigned), base[1]])
+        );
         assert_ne!(of(&base), hash(3, &base));
-        assert_eq!(of(&base), of(&[base[0], field("_end", 1, 1, FieldKind::Reserved)]));
+        assert_eq!(
+            of(&base),
+            of(&[base[0], field("_end", 1, 1, FieldKind::Reserved)])
+        );
     }
 
     #[test]
     fn the_hash_is_fnv_1a() {
         // From the reference test vectors of the hash's authors.
-        assert_eq!(Fnv(0xcbf2_9ce4_8422_2325).bytes(b"foobar").0, 0x8594_4171_f739_67e8);
+        assert_eq!(
+            Fnv(0xcbf2_9ce4_8422_2325).bytes(b"foobar").0,
+            0x8594_4171_f739_67e8
+        );
     }
 }

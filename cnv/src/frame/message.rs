@@ -10,7 +10,10 @@ impl Message {
     const CAPACITY: usize = 512;
 
     pub(super) const fn new() -> Self {
-        Self { bytes: [0; Self::CAPACITY], len: 0 }
+        Self {
+            bytes: [0; Self::CAPACITY],
+            len: 0,
+        }
     }
 
     pub(super) const fn text(mut self, text: &str) -> Self {
@@ -38,14 +41,17 @@ impl Message {
 
     /// `1 byte`, `2 bytes`.
     pub(super) const fn count(self, bytes: usize) -> Self {
-        self.number(bytes).text(if bytes == 1 { " byte" } else { " bytes" })
+        self.number(bytes)
+            .text(if bytes == 1 { " byte" } else { " bytes" })
     }
 
     pub(super) const fn as_str(&self) -> &str {
         match core::str::from_utf8(self.bytes.split_at(self.len).0) {
             Ok(text) => text,
             // Cut inside a character, which takes a name of several hundred bytes.
-            Err(_) => "the layout of this frame cannot be used, and its names are too long to say why",
+            Err(_) => {
+                "the layout of this frame cannot be used, and its names are too long to say why"
+            }
         }
     }
 }
@@ -56,8 +62,14 @@ mod tests {
 
     #[test]
     fn numbers_are_decimal() {
-        assert_eq!(Message::new().number(0).text(" ").number(1907).as_str(), "0 1907");
-        assert_eq!(Message::new().count(1).text(", ").count(20).as_str(), "1 byte, 20 bytes");
+        assert_eq!(
+            Message::new().number(0).text(" ").number(1907).as_str(),
+            "0 1907"
+        );
+        assert_eq!(
+            Message::new().count(1).text(", ").count(20).as_str(),
+            "1 byte, 20 bytes"
+        );
     }
 
     #[test]
@@ -65,6 +77,12 @@ mod tests {
         let long = "a".repeat(Message::CAPACITY + 1);
         assert_eq!(Message::new().text(&long).as_str().len(), Message::CAPACITY);
         let cut = "ä".repeat(Message::CAPACITY);
-        assert!(Message::new().text("a").text(&cut).as_str().contains("too long"));
+        assert!(
+            Message::new()
+                .text("a")
+                .text(&cut)
+                .as_str()
+                .contains("too long")
+        );
     }
 }

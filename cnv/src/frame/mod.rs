@@ -60,7 +60,7 @@ pub use stream::{FrameReader, FrameWriter};
 /// use cnv::frame::{FrameEnum, LayoutError, SimdFrame};
 ///
 /// /// What a sensor does.
-/// #[derive(Clone, Copy, Debug, PartialEq, FrameEnum)]
+/// #[derive(Debug, PartialEq, FrameEnum)]
 /// #[repr(u8)]
 /// enum Mode {
 ///     Idle,
@@ -68,7 +68,7 @@ pub use stream::{FrameReader, FrameWriter};
 /// }
 ///
 /// /// One measurement.
-/// #[derive(Clone, Copy, Debug, PartialEq, SimdFrame)]
+/// #[derive(Debug, PartialEq, SimdFrame)]
 /// #[repr(C)]
 /// struct Reading {
 ///     sensor: u32,
@@ -94,7 +94,7 @@ pub use stream::{FrameReader, FrameWriter};
 ///
 /// # The struct
 ///
-/// It has named fields and no generics, is `#[repr(C)]` (with `align(N)` if you like) and `Copy`.
+/// It has named fields and no generics, and is `#[repr(C)]` (with `align(N)` if you like).
 /// Fields are placed by natural alignment: a field starts at a multiple of its own size, an array or
 /// a nested frame at a multiple of its widest element's. Where that leaves a gap, the gap is declared
 /// as reserved bytes; the error for an undeclared one says how many bytes are missing and where.
@@ -126,13 +126,13 @@ pub use cnv_macros::SimdFrame;
 
 /// Makes an enum one byte of a frame: implements the [`FrameEnum`] trait.
 ///
-/// The enum is `#[repr(u8)]` and `Copy`, its variants carry no fields, and their values leave no gap,
+/// The enum is `#[repr(u8)]`, its variants carry no fields, and their values leave no gap,
 /// so that one range says which bytes are values. It may start at any value.
 ///
 /// ```
 /// use cnv::frame::FrameEnum;
 ///
-/// #[derive(Clone, Copy, Debug, PartialEq, FrameEnum)]
+/// #[derive(Debug, PartialEq, FrameEnum)]
 /// #[repr(u8)]
 /// enum Priority {
 ///     Low = 1,
@@ -150,7 +150,9 @@ pub use cnv_macros::FrameEnum;
 pub(crate) mod expansion {
     //! Re-exported for expansions by `crate::__private::frame`.
 
-    pub use super::describe::{check_end, check_field, enumeration, field, layout, reserved};
+    pub use super::describe::{
+        check_end, check_enumeration, check_field, enumeration, field, layout, reserved,
+    };
     pub use super::field::{FrameEnum, FrameField, REFUSED};
     pub use super::layout::{ByteTables, FieldKind, FieldLayout, FrameLayout};
     pub use super::simd_frame::SimdFrame;

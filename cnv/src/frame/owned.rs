@@ -31,7 +31,13 @@ impl Frame {
         timestamp_ns: u64,
         payload: FramePayload,
     ) -> Self {
-        Self { session_id, stream_id, sequence, timestamp_ns, payload }
+        Self {
+            session_id,
+            stream_id,
+            sequence,
+            timestamp_ns,
+            payload,
+        }
     }
 
     /// The session the frame belongs to.

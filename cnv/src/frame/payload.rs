@@ -106,19 +106,29 @@ impl FramePayload {
 
     /// The payload that `bytes` are.
     pub(super) fn decode(kind: FrameKind, bytes: Vec<u8>) -> Result<Self, FrameError> {
-        let too_short = |expected| FrameError::PayloadTooShort { kind, expected, actual: bytes.len() };
+        let too_short = |expected| FrameError::PayloadTooShort {
+            kind,
+            expected,
+            actual: bytes.len(),
+        };
         match kind {
             FrameKind::Data => Ok(Self::Data(bytes)),
             FrameKind::End => Ok(Self::End(bytes)),
             FrameKind::Error => {
                 let code = bytes.first_chunk().ok_or_else(|| too_short(CODE_BYTES))?;
                 let code = u32::from_le_bytes(*code);
-                Ok(Self::Error { code, message: message(kind, bytes, CODE_BYTES)? })
+                Ok(Self::Error {
+                    code,
+                    message: message(kind, bytes, CODE_BYTES)?,
+                })
             }
             FrameKind::Log => {
                 let &value = bytes.first().ok_or_else(|| too_short(LEVEL_BYTES))?;
                 let level = LogLevel::from_byte(value).ok_or(FrameError::LogLevel { value })?;
-                Ok(Self::Log { level, message: message(kind, bytes, LEVEL_BYTES)? })
+                Ok(Self::Log {
+                    level,
+                    message: message(kind, bytes, LEVEL_BYTES)?,
+                })
             }
         }
     }
@@ -127,7 +137,10 @@ impl FramePayload {
 /// The text that starts at byte `start`.
 fn message(kind: FrameKind, mut bytes: Vec<u8>, start: usize) -> Result<String, FrameError> {
     bytes.drain(..start);
-    String::from_utf8(bytes).map_err(|error| FrameError::Utf8 { kind, source: error.utf8_error() })
+    String::from_utf8(bytes).map_err(|error| FrameError::Utf8 {
+        kind,
+        source: error.utf8_error(),
+    })
 }
 
 #[cfg(test)]
@@ -149,28 +162,54 @@ mod tests {
         for payload in [
             FramePayload::default(),
             FramePayload::Data(vec![1, 2, 3]),
-            FramePayload::Error { code: 9, message: "no".into() },
-            FramePayload::Log { level: LogLevel::Warn, message: "hm".into() },
+            FramePayload::Error {
+                code: 9,
+                message: "no".into(),
+            },
+            FramePayload::Log {
+                level: LogLevel::Warn,
+                message: "hm".into(),
+            },
             FramePayload::End(vec![0; 40]),
         ] {
             let bytes = encode(&payload);
             assert_eq!(bytes.len(), payload.len_bytes());
-            assert_eq!(FramePayload::decode(payload.kind(), bytes).unwrap(), payload);
+            assert_eq!(
+                FramePayload::decode(payload.kind(), bytes).unwrap(),
+                payload
+            );
         }
     }
 
     #[test]
     fn an_error_is_a_code_and_a_message() {
-        let payload = FramePayload::Error { code: 0x0102, message: "no".into() };
+        let payload = FramePayload::Error {
+            code: 0x0102,
+            message: "no".into(),
+        };
         assert_eq!(encode(&payload), [2, 1, 0, 0, b'n', b'o']);
     }
 
     #[test]
     fn payloads_that_say_nothing_are_refused() {
         let short = FramePayload::decode(FrameKind::Error, vec![1, 0, 0]).unwrap_err();
-        assert!(matches!(short, FrameError::PayloadTooShort { expected: 4, actual: 3, .. }));
+        assert!(matches!(
+            short,
+            FrameError::PayloadTooShort {
+                expected: 4,
+                actual: 3,
+                ..
+            }
+        ));
         let empty = FramePayload::decode(FrameKind::Log, vec![]).unwrap_err();
-        assert!(matches!(empty, FrameError::PayloadTooShort { expected: 1, actual: 0, .. }));
+        assert!(matches!(
+            empty,
+            FrameError::PayloadTooShort {
+                expected: 1,
+                actual: 0,
+                ..
+            }
+        ));
         let level = FramePayload::decode(FrameKind::Log, vec![5]).unwrap_err();
         assert!(matches!(level, FrameError::LogLevel { value: 5 }));
         let text = FramePayload::decode(FrameKind::Log, vec![0, b'a', 0xff]).unwrap_err();

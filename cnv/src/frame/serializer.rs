@@ -45,13 +45,17 @@ impl FrameSerializer {
     /// [`DEFAULT_MAX_PAYLOAD_BYTES`](Self::DEFAULT_MAX_PAYLOAD_BYTES).
     #[must_use]
     pub const fn new() -> Self {
-        Self { max_payload_bytes: Self::DEFAULT_MAX_PAYLOAD_BYTES }
+        Self {
+            max_payload_bytes: Self::DEFAULT_MAX_PAYLOAD_BYTES,
+        }
     }
 
     /// Takes payloads of at most `bytes`, in both directions.
     #[must_use]
     pub const fn with_max_payload_bytes(self, bytes: u32) -> Self {
-        Self { max_payload_bytes: bytes }
+        Self {
+            max_payload_bytes: bytes,
+        }
     }
 
     /// Replaces the content of `buffer` with the frame, and returns how many bytes that are: 64, or
@@ -122,7 +126,9 @@ impl FrameSerializer {
             });
         }
         if following.len() > expected {
-            return Err(FrameError::TrailingBytes { count: following.len() - expected });
+            return Err(FrameError::TrailingBytes {
+                count: following.len() - expected,
+            });
         }
         frame(&header, following.to_vec())
     }
@@ -140,7 +146,10 @@ impl FrameSerializer {
     fn checked_len(&self, len: usize) -> Result<u32, FrameError> {
         match u32::try_from(len) {
             Ok(len) if len <= self.max_payload_bytes => Ok(len),
-            _ => Err(FrameError::PayloadTooLarge { len, max: self.max_payload_bytes as usize }),
+            _ => Err(FrameError::PayloadTooLarge {
+                len,
+                max: self.max_payload_bytes as usize,
+            }),
         }
     }
 }

@@ -22,7 +22,7 @@ use super::layout::{FieldPath, FrameLayout, Window};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a frame",
     label = "not a frame",
-    note = "put `#[repr(C)]` and `#[derive(Clone, Copy, SimdFrame)]` on it"
+    note = "put `#[repr(C)]` and `#[derive(SimdFrame)]` on it"
 )]
 pub unsafe trait SimdFrame: FrameField {
     /// Size, fields, byte tables, window and hash.
@@ -57,10 +57,18 @@ pub unsafe trait SimdFrame: FrameField {
             });
         }
         let (offset, len) = const { Self::WINDOW.bytes(Self::SIZE) };
-        let excess = |at: usize| bytes[at].wrapping_sub(Self::LO[at]).saturating_sub(Self::SPAN[at]);
+        let excess = |at: usize| {
+            bytes[at]
+                .wrapping_sub(Self::LO[at])
+                .saturating_sub(Self::SPAN[at])
+        };
         // All bytes of the window, without a branch: the tables are constants, and so is its length.
         let bad = (offset..offset + len).fold(0, |bad, at| bad | excess(at));
-        if bad == 0 { Ok(()) } else { Err(first_violation(Self::LAYOUT, bytes)) }
+        if bad == 0 {
+            Ok(())
+        } else {
+            Err(first_violation(Self::LAYOUT, bytes))
+        }
     }
 
     /// Borrows a frame from exactly its bytes.
@@ -95,7 +103,7 @@ pub unsafe trait SimdFrame: FrameField {
     fn read(bytes: &[u8]) -> Result<Self, LayoutError> {
         Self::validate(bytes)?;
         // SAFETY: `bytes` are `SIZE` initialised bytes within `LO` and `SPAN` (`validate`), for which
-        // the implementor promises a valid value. `Self` is `Copy`, so that a copy owns nothing.
+        // the implementor promises a valid value, which may be made from any such bytes.
         Ok(unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
     }
 
@@ -150,5 +158,81 @@ fn first_violation(layout: &'static FrameLayout, bytes: &[u8]) -> LayoutError {
         value,
         min: lo,
         max: lo + span,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{AlignedBuffer, FrameEnum, LogLevel};
+
+    #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::SimdFrame)]
+    #[frame(crate = "crate")]
+    #[repr(C)]
+    struct Line {
+        sequence: u64,
+        level: LogLevel,
+        is_last: bool,
+        #[frame(reserved)]
+        _pad: [u8; 2],
+        value: f32,
+    }
+
+    const LINE: Line = Line {
+        sequence: 7,
+        level: LogLevel::Warn,
+        is_last: true,
+        _pad: [0; 2],
+        value: 1.5,
+    };
+
+    #[test]
+    fn bytes_are_borrowed_where_they_are_aligned_and_copied_anywhere() {
+        let mut buffer = AlignedBuffer::new();
+        buffer.extend_from_slice(LINE.as_bytes()).unwrap();
+        buffer.extend_from_slice(LINE.as_bytes()).unwrap();
+        assert_eq!(Line::parse(&buffer.as_slice()[..16]), Ok(&LINE));
+        for start in 1..8 {
+            buffer.as_mut_slice()[start..][..16].copy_from_slice(LINE.as_bytes());
+            let bytes = &buffer.as_slice()[start..][..16];
+            assert_eq!(Line::read(bytes), Ok(LINE));
+            let excess = start % align_of::<Line>();
+            let frame = "Line";
+            let align = align_of::<Line>();
+            let misaligned = Err(LayoutError::Misaligned {
+                frame,
+                align,
+                excess,
+            });
+            assert_eq!(
+                Line::parse(bytes),
+                if excess == 0 { Ok(&LINE) } else { misaligned }
+            );
+        }
+    }
+
+    #[test]
+    fn a_byte_that_no_field_allows_is_never_seen_as_one() {
+        for (at, value, min, max) in [(8, 5, 0, 4), (9, 2, 0, 1), (11, 1, 0, 0)] {
+            let mut bytes = [0; 16];
+            LINE.encode_into(&mut bytes).unwrap();
+            bytes[at] = value;
+            let expected = LayoutError::OutOfRange {
+                frame: "Line",
+                field: FieldPath::new(Line::LAYOUT, at),
+                offset: at,
+                value,
+                min,
+                max,
+            };
+            assert_eq!(Line::read(&bytes), Err(expected));
+        }
+    }
+
+    #[test]
+    fn every_byte_of_an_enum_is_a_variant_or_none() {
+        let levels: Vec<LogLevel> = (0..=u8::MAX).filter_map(LogLevel::from_byte).collect();
+        assert_eq!(levels.len(), 5);
+        assert_eq!(levels.last(), Some(&LogLevel::Error));
     }
 }

@@ -80,7 +80,11 @@ impl<R: Read> FrameReader<R> {
         while self.filled < LINE_BYTES {
             match self.reader.read(&mut self.line[self.filled..]) {
                 Ok(0) if self.filled == 0 => return Ok(false),
-                Ok(0) => return Err(FrameError::UnexpectedEof { missing: LINE_BYTES - self.filled }),
+                Ok(0) => {
+                    return Err(FrameError::UnexpectedEof {
+                        missing: LINE_BYTES - self.filled,
+                    });
+                }
                 Ok(read) => self.filled += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(FrameError::Io(error)),
@@ -92,7 +96,9 @@ impl<R: Read> FrameReader<R> {
     fn fill_following(&mut self, expected: usize) -> Result<(), FrameError> {
         let missing = expected - self.following.len();
         // `read_to_end` keeps what it has read when it fails, and starts small whatever the limit.
-        (&mut self.reader).take(missing as u64).read_to_end(&mut self.following)?;
+        (&mut self.reader)
+            .take(missing as u64)
+            .read_to_end(&mut self.following)?;
         match expected - self.following.len() {
             0 => Ok(()),
             missing => Err(FrameError::UnexpectedEof { missing }),
@@ -129,7 +135,11 @@ impl<W: Write> FrameWriter<W> {
 
     /// Writes the frames that `serializer` takes.
     pub const fn with_serializer(writer: W, serializer: FrameSerializer) -> Self {
-        Self { writer, serializer, buffer: AlignedBuffer::new() }
+        Self {
+            writer,
+            serializer,
+            buffer: AlignedBuffer::new(),
+        }
     }
 
     /// Writes one frame and returns its bytes on the wire.
@@ -178,7 +188,11 @@ mod tests {
             reader.next(),
             Some(Err(FrameError::UnexpectedEof { missing: left })) if left == missing
         ));
-        assert!(reader.following.capacity() < 1 << 16, "{}", reader.following.capacity());
+        assert!(
+            reader.following.capacity() < 1 << 16,
+            "{}",
+            reader.following.capacity()
+        );
     }
 
     /// Gives one byte at a time, and before each an error.
@@ -202,16 +216,28 @@ mod tests {
     #[test]
     fn a_reader_goes_on_after_an_error_of_the_stream() {
         let frames = [3, 24, 25, 100].map(|len| {
-            Frame::new([1; 16], 2, len, 4, FramePayload::Data(vec![5; len as usize]))
+            Frame::new(
+                [1; 16],
+                2,
+                len,
+                4,
+                FramePayload::Data(vec![5; len as usize]),
+            )
         });
         let mut writer = FrameWriter::new(Vec::new());
         for frame in &frames {
             writer.write(frame).unwrap();
         }
         let bytes = writer.into_inner();
-        let reader = FrameReader::new(Reluctant { bytes: &bytes, is_ready: false });
+        let reader = FrameReader::new(Reluctant {
+            bytes: &bytes,
+            is_ready: false,
+        });
         let (read, failed): (Vec<_>, Vec<_>) = reader.partition(Result::is_ok);
-        assert_eq!(read.into_iter().map(Result::unwrap).collect::<Vec<_>>(), frames);
+        assert_eq!(
+            read.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
+            frames
+        );
         assert!(!failed.is_empty());
         for error in failed {
             let is_io = matches!(&error, Err(FrameError::Io(error)) if error.kind() == ErrorKind::WouldBlock);

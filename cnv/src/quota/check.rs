@@ -20,8 +20,8 @@ use super::quantity::Text;
 
 /// A function with a budget. `#[budget]` implements it for an item of the function's name.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no budget",
-    label = "not a function with a budget",
+    message = "the function that is spent here has no budget",
+    label = "not a function with a `#[budget(..)]`",
     note = "put `#[budget(..)]` on the function, and name it by the path it is declared or imported under"
 )]
 pub trait Budgeted {

@@ -2,7 +2,7 @@ use cnv::frame::SimdFrame;
 
 type Count = usize;
 
-#[derive(Clone, Copy, SimdFrame)]
+#[derive(SimdFrame)]
 #[repr(C)]
 struct Counter {
     count: Count,

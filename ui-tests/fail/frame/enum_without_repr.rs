@@ -1,12 +1,12 @@
 use cnv::frame::FrameEnum;
 
-#[derive(Clone, Copy, FrameEnum)]
+#[derive(FrameEnum)]
 enum Mode {
     Idle,
     Active,
 }
 
-#[derive(Clone, Copy, FrameEnum)]
+#[derive(FrameEnum)]
 #[repr(u16)]
 enum Wide {
     Idle,

@@ -7,7 +7,7 @@ enum Mode {
     Active,
 }
 
-#[derive(Clone, Copy, SimdFrame)]
+#[derive(SimdFrame)]
 #[repr(C)]
 struct Reading {
     value: [u32; 4],

@@ -1,6 +1,6 @@
 use cnv::frame::SimdFrame;
 
-#[derive(Clone, Copy, SimdFrame)]
+#[derive(SimdFrame)]
 struct Reading {
     value: u64,
 }

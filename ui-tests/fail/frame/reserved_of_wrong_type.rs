@@ -1,6 +1,6 @@
 use cnv::frame::SimdFrame;
 
-#[derive(Clone, Copy, SimdFrame)]
+#[derive(SimdFrame)]
 #[repr(C)]
 struct Reading {
     value: u32,
@@ -10,7 +10,7 @@ struct Reading {
 
 type Filler = u16;
 
-#[derive(Clone, Copy, SimdFrame)]
+#[derive(SimdFrame)]
 #[repr(C)]
 struct Other {
     value: u16,

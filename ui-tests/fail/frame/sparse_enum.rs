@@ -1,6 +1,6 @@
 use cnv::frame::FrameEnum;
 
-#[derive(Clone, Copy, FrameEnum)]
+#[derive(FrameEnum)]
 #[repr(u8)]
 enum Mode {
     Idle,

@@ -2,7 +2,7 @@ use cnv::frame::FrameEnum;
 
 const FAILED: u8 = 100;
 
-#[derive(Clone, Copy, FrameEnum)]
+#[derive(FrameEnum)]
 #[repr(u8)]
 enum Mode {
     Idle,

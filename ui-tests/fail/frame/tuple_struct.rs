@@ -1,6 +1,6 @@
 use cnv::frame::SimdFrame;
 
-#[derive(Clone, Copy, SimdFrame)]
+#[derive(SimdFrame)]
 #[repr(C)]
 struct Reading(u64);
 

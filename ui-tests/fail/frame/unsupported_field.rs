@@ -1,6 +1,6 @@
 use cnv::frame::SimdFrame;
 
-#[derive(Clone, SimdFrame)]
+#[derive(SimdFrame)]
 #[repr(C)]
 struct Message {
     id: u64,

@@ -1,0 +1,5 @@
+use cnv::attestation::Permit;
+
+fn main() {
+    let _ = Permit { verified: todo!() };
+}

@@ -1,0 +1,5 @@
+use cnv::quota::{MediumBudget, SmallBudget};
+
+cnv::require_budget_fit!(MediumBudget, SmallBudget);
+
+fn main() {}

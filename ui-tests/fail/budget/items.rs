@@ -1,0 +1,20 @@
+use cnv::budget;
+
+#[budget(io = 1)]
+struct Disk;
+
+#[budget(io = 1)]
+const fn constant() {}
+
+#[budget(io = 1)]
+unsafe fn raw() {}
+
+#[budget(io = 1)]
+extern "C" fn foreign() {}
+
+impl Disk {
+    #[budget(io = 1)]
+    fn read(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use cnv::{budget, spend};
+
+#[budget(memory = "600KB", cpu = "100us", io = 4)]
+fn fetch() -> u32 {
+    1
+}
+
+#[budget(memory = "1MB", cpu = "1ms", io = 10)]
+fn handler() -> u32 {
+    let first = spend!(fetch());
+    let second = spend!(fetch());
+    first + second
+}
+
+fn main() {
+    cnv::run!(handler());
+}
