@@ -4,9 +4,9 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use cnv::attestation::Timestamp;
-use cnv::frame::INLINE_PAYLOAD_BYTES;
 use cnv::frame::{
-    Frame, FrameError, FrameHeader, FrameKind, FramePayload, FrameReader, LogLevel, SimdFrame,
+    Frame, FrameError, FrameHeader, FrameKind, FramePayload, FrameReader, INLINE_PAYLOAD_BYTES,
+    LogLevel, SimdFrame,
 };
 use cnv::prelude::*;
 use cnv::quota::File;

@@ -81,13 +81,13 @@ impl GuardModel {
         let carrier = quote_spanned!(evidence.span()=> &#evidence);
         let denied = Ident::new("denied", Span::mixed_site());
         // The error of a return type that cannot say no belongs under that type.
-        let refuse = quote_spanned!(self.output=> __cnv_attestation::refuse);
+        let refuse = quote_spanned!(self.output=> __cnv_attestation::refuse(#denied));
         quote! {
             if let ::core::result::Result::Err(#denied) =
                 #krate::__private::attestation::guard(#carrier, &const { #contract })
             {
                 use #krate::__private::attestation as __cnv_attestation;
-                return #refuse(#denied);
+                return #refuse;
             }
         }
     }

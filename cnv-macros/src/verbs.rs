@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
+use syn::spanned::Spanned as _;
 use syn::{Path, Token};
 
 use crate::errors::ErrorSink;
@@ -54,7 +54,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             .last()
             .map_or_else(|| path.span(), |last| last.ident.span());
         let name = format_ident!("__cnv_verb_{index}", span = span);
-        imports.push(quote!(use #path as #name;));
+        imports.push(quote!(#[allow(unused_imports)] use #path as #name;));
         entries.push(name);
         names.push(shown.clone());
         seen.push(shown);

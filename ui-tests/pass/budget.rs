@@ -12,7 +12,7 @@ mod store {
 
     pub mod inner {
         #[cnv::budget(cpu = "2us", io = 3)]
-        pub(crate) async fn later(_: &str) -> u8 {
+        pub async fn later(_: &str) -> u8 {
             3
         }
     }
@@ -58,6 +58,20 @@ fn with_a_card() -> u8 {
     spend!(PackedBudget()) + packed
 }
 
+fn local() {
+    #[budget(cpu = "1us", io = 1)]
+    fn inner(n: u8) -> u8 {
+        n
+    }
+
+    #[budget(cpu = "1ms", io = 2)]
+    fn outer() -> u8 {
+        spend!(inner(spend!(inner(4))))
+    }
+
+    assert_eq!(run!(outer()), 4);
+}
+
 #[budget(memory = "unlimited", cpu = "unlimited", io = "unlimited", network = "unlimited")]
 fn unlimited() -> u8 {
     spend!(limited())
@@ -69,6 +83,7 @@ fn limited() -> u8 {
 }
 
 fn main() {
+    local();
     assert_eq!(run!(with_a_card()), 3);
     assert_eq!(run!(unlimited()), 4);
     let mut future = std::pin::pin!(run!(handler(&["5", "6"])));

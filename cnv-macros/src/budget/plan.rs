@@ -412,7 +412,7 @@ pub(crate) fn imports(spends: &Spends) -> TokenStream {
         let Spend {
             alias, companion, ..
         } = spend;
-        quote!(use #companion as #alias;)
+        quote!(#[allow(unused_imports)] use #companion as #alias;)
     });
     let mut macros: Vec<&Path> = Vec::new();
     for path in spends

@@ -114,7 +114,7 @@ fn invoke(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
         ReturnType::Type(_, ty) => ty.span(),
         ReturnType::Default => signature.ident.span(),
     };
-    let returned = Ident::new("returned", Span::mixed_site().located_at(span));
+    let returned = Ident::new("__cnv_returned", span);
     let outcome = quote_spanned!(span=> __cnv_command::outcome(#returned));
     let mutable = (!taken.is_empty()).then(|| quote!(mut));
     let parameters = quote!(

@@ -312,7 +312,7 @@ fn evidence(
     let needs = entry.spec.contract.is_some();
     if store.is_none() && needs && options.token.is_none() && !app.production {
         if is_process && !options.quiet {
-            notice("no trust store is configured, so an authority made for this process vouches for the call; name one with --trust or CNV_TRUST");
+            notice(options.format, "no trust store is configured, so an authority made for this process vouches for the call; name one with --trust or CNV_TRUST");
         }
         return Ok(development_authority(CapabilityContract::dangerous(), clock)?);
     }
@@ -329,9 +329,16 @@ fn evidence(
     })
 }
 
-fn notice(text: &str) {
-    let style = Style::new().fg_color(Some(AnsiColor::Yellow.into())).bold();
-    let _ = writeln!(anstream::stderr(), "{style}notice{style:#}: {text}");
+/// With `--json` every line of standard error is an object.
+fn notice(format: Format, text: &str) {
+    let mut stderr = anstream::stderr();
+    let _ = match format {
+        Format::Json => writeln!(stderr, "{}", serde_json::json!({ "notice": text })),
+        _ => {
+            let style = Style::new().fg_color(Some(AnsiColor::Yellow.into())).bold();
+            writeln!(stderr, "{style}notice{style:#}: {text}")
+        }
+    };
 }
 
 /// The format that an error should have, before the arguments have been understood.

@@ -100,9 +100,8 @@ impl FieldLayout {
 pub enum Window {
     /// No byte is constrained: any bytes of the right length are a frame.
     Unconstrained,
-    /// All constrained bytes are within `len` bytes from `offset`, and so is the end of the frame or
-    /// more: the window never reaches past it. `offset` is a multiple of `len` where a window of that
-    /// size can be.
+    /// All constrained bytes are among the `len` bytes from `offset`, and all of these are in the frame.
+    /// `offset` is a multiple of `len` wherever one window of that length can be.
     Bytes {
         /// Bytes from the start of the frame.
         offset: usize,

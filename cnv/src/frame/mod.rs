@@ -2,8 +2,8 @@
 //!
 //! Output that is text on a pipe is encoded, escaped, parsed and copied at every hop. A frame is a
 //! 64-byte line with everything a reader needs in order to route it, so that writing one is a copy
-//! and checking one looks at eight bytes. General formats (JSON, Protocol Buffers) were the other
-//! way: they encode any shape, and cost ten to several hundred times as much for this one.
+//! and checking one looks at eight bytes. A general format (JSON, Protocol Buffers) was the other
+//! way: it encodes any shape, and has a reader decode every field before it can route a message.
 //!
 //! There are two levels:
 //! - [`Frame`], with [`FrameSerializer`] for a slice of bytes and [`FrameReader`] and
@@ -28,7 +28,7 @@
 //! A payload of up to [`INLINE_PAYLOAD_BYTES`] (24) stands in the line; a longer one follows it. It
 //! is at most 1 MiB, unless [`FrameSerializer::with_max_payload_bytes`] says otherwise. Frames carry
 //! no checksum and no signature. Bytes are little-endian, and only little-endian targets are
-//! supported.
+//! supported. No feature is needed.
 
 mod buffer;
 mod describe;

@@ -2,12 +2,9 @@ use cnv::{budget, spend};
 
 fn plain() {}
 
-struct Meter;
-
 #[budget(cpu = "1ms")]
 fn handler() {
     spend!(plain());
-    spend!(Meter());
 }
 
 fn main() {

@@ -1,0 +1,1144 @@
+//! The programs `ops` and `cnv`, run as a user runs them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use cnv::attestation::{CapabilityAttestation, PrivateKey, Timestamp};
+use cnv::capability::CapabilityContract;
+use cnv::frame::{Frame, FramePayload, FrameWriter, LogLevel};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+// The programs.
+
+struct Programs {
+    ops: PathBuf,
+    cnv: PathBuf,
+}
+
+/// Builds both programs as this test was built, and says where they are.
+fn programs() -> &'static Programs {
+    static PROGRAMS: OnceLock<Programs> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+        let mut build = Command::new(cargo);
+        build
+            .current_dir(workspace)
+            .args([
+                "build",
+                "--quiet",
+                "--message-format=json-render-diagnostics",
+            ])
+            .args(["--package=cnv-cli", "--package=cnv-examples", "--bins"])
+            .stderr(Stdio::inherit());
+        let this = std::env::current_exe().unwrap();
+        if let Some(target) = this
+            .ancestors()
+            .find(|folder| folder.join("CACHEDIR.TAG").exists())
+        {
+            build.arg("--target-dir").arg(target);
+        }
+        // `target/release/deps/cli-0123456789abcdef`; the folder of the `dev` profile is `debug`.
+        match this
+            .ancestors()
+            .nth(2)
+            .and_then(Path::file_name)
+            .and_then(OsStr::to_str)
+        {
+            None | Some("debug") => {}
+            Some(profile) => {
+                build.args(["--profile", profile]);
+            }
+        }
+        let output = build.output().unwrap();
+        assert!(output.status.success(), "the programs do not build");
+        let program = |name: &str| {
+            output
+                .stdout
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Value>(&line.ok()?).ok())
+                .filter(|message| message["target"]["name"] == name)
+                .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+                .unwrap_or_else(|| panic!("cargo built no `{name}`"))
+        };
+        Programs {
+            ops: program("ops"),
+            cnv: program("cnv"),
+        }
+    })
+}
+
+fn program(path: &Path) -> Command {
+    let mut command = Command::new(path);
+    for variable in [
+        "CNV_TRUST",
+        "CNV_ATTESTATION",
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+    ] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+fn ops<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = program(&programs().ops);
+    command.args(arguments);
+    command
+}
+
+fn cnv<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = program(&programs().cnv);
+    command.args(arguments);
+    command
+}
+
+/// What a program wrote, after it ended with the code that was expected.
+struct Ended {
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+#[track_caller]
+fn expect(code: i32, command: &mut Command) -> Ended {
+    expect_of(code, command.output().unwrap())
+}
+
+#[track_caller]
+fn expect_of(code: i32, output: Output) -> Ended {
+    let ended = Ended {
+        stdout: output.stdout,
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    };
+    assert_eq!(output.status.code(), Some(code), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    ended
+}
+
+impl Ended {
+    fn text(&self) -> &str {
+        str::from_utf8(&self.stdout).unwrap()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.stdout).unwrap()
+    }
+
+    fn json_lines(&self) -> Vec<Value> {
+        self.text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// The lines of standard output, with single spaces.
+    fn rows(&self) -> Vec<String> {
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.text().lines().map(words).collect()
+    }
+
+    /// The error among the objects that `--json` writes to standard error, one a line.
+    #[track_caller]
+    fn error(&self) -> Value {
+        let objects = self
+            .stderr
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut errors = objects.filter_map(|mut object| Some(object.get_mut("error")?.take()));
+        let error = errors.next().expect("there is no error");
+        assert_eq!(errors.next(), None);
+        error
+    }
+
+    #[track_caller]
+    fn says(&self, text: &str) {
+        assert!(
+            self.stderr.contains(text),
+            "`{text}` is not in: {}",
+            self.stderr
+        );
+    }
+
+    #[track_caller]
+    fn wrote_nothing(&self) {
+        assert_eq!(String::from_utf8_lossy(&self.stdout), "");
+    }
+}
+
+// Files to work on.
+
+const LOG: &str = r#"10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /a?x=1 HTTP/1.1" 200 100 "-" "curl"
+10.0.0.1 - - [17/May/2015:10:05:04 +0000] "GET /a HTTP/1.1" 304 - "-" "curl"
+this is no request
+fe80::1 - maria [17/May/2015:10:05:05 +0000] "POST /b HTTP/1.1" 503 42 "-" "curl"
+10.0.0.1 - - [17/May/2015:10:05:06 +0000] "GET /a HTTP/1.1" 404 7 "-" "curl"
+"#;
+
+fn log_report() -> Value {
+    json!({
+        "requests": 4,
+        "bytes": 149,
+        "unparsable_lines": 1,
+        "counts_too_low_by_at_most": 0,
+        "statuses": [
+            { "status": "1xx", "requests": 0 },
+            { "status": "2xx", "requests": 1 },
+            { "status": "3xx", "requests": 1 },
+            { "status": "4xx", "requests": 1 },
+            { "status": "5xx", "requests": 1 },
+        ],
+        "top_paths": [
+            { "path": "/a", "requests": 3 },
+            { "path": "/b", "requests": 1 },
+        ],
+        "top_clients": [
+            { "client": "10.0.0.1", "family": "IPv4", "requests": 3 },
+            { "client": "fe80::1", "family": "IPv6", "requests": 1 },
+        ],
+    })
+}
+
+/// A folder that goes away with the test.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+/// Puts paths beside words on a command line.
+macro_rules! line {
+    ($($argument:expr),* $(,)?) => {
+        [$(std::ffi::OsString::from($argument)),*]
+    };
+}
+
+// ops log
+
+#[test]
+fn log_scan_counts_as_a_table_with_a_receipt() {
+    let folder = Folder::new();
+    let log = folder.file("access.log", LOG);
+    let scan = expect(0, &mut ops(line!["log", "scan", &log]));
+    let rows = scan.rows();
+    let expected = [
+        "requests 4",
+        "bytes 149",
+        "unparsable lines 1",
+        "2xx 1",
+        "top paths",
+        "path requests",
+        "/a 3",
+        "/b 1",
+        "10.0.0.1 IPv4 3",
+        "fe80::1 IPv6 1",
+    ];
+    for row in expected {
+        assert!(
+            rows.iter().any(|line| line == row),
+            "`{row}` is not in {rows:#?}"
+        );
+    }
+    let [notice, receipt] = scan.stderr.lines().collect::<Vec<_>>()[..] else {
+        panic!("{}", scan.stderr);
+    };
+    assert!(
+        notice.starts_with("notice: no trust store is configured"),
+        "{notice}"
+    );
+    assert!(receipt.starts_with("allowed memory 64 MB, "), "{receipt}");
+    assert!(
+        receipt.contains(" | used memory ") && receipt.contains(" | attested "),
+        "{receipt}"
+    );
+    assert!(!receipt.contains("over budget"), "{receipt}");
+}
+
+#[test]
+fn log_scan_counts_as_json_and_yaml() {
+    let folder = Folder::new();
+    let log = folder.file("access.log", LOG);
+    let json = expect(0, &mut ops(line!["--json", "log", "scan", &log]));
+    assert_eq!(json.json(), log_report());
+    let receipt: Value = serde_json::from_str(json.stderr.lines().last().unwrap()).unwrap();
+    assert_eq!(receipt["receipt"]["verb"], "log scan");
+    assert_eq!(receipt["receipt"]["outcome"], "ok");
+    assert_eq!(receipt["receipt"]["attestation"]["development"], true);
+
+    let yaml = expect(
+        0,
+        &mut ops(line!["log", "scan", &log, "--output", "yaml", "--quiet"]),
+    );
+    assert!(
+        yaml.text().starts_with("requests: 4\nbytes: 149\n"),
+        "{}",
+        yaml.text()
+    );
+    assert_eq!(yaml.stderr, "");
+}
+
+#[test]
+fn log_scan_limits_its_lists() {
+    let folder = Folder::new();
+    let log = folder.file("access.log", LOG);
+    let scan = expect(
+        0,
+        &mut ops(line!["log", "scan", "--top", "1", "--json", &log]),
+    )
+    .json();
+    assert_eq!(scan["top_paths"], json!([{ "path": "/a", "requests": 3 }]));
+}
+
+#[test]
+fn a_real_log_has_ten_thousand_requests() {
+    let data =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/logs/apache_access.log");
+    if !data.exists() {
+        eprintln!("SKIPPED: there is no {}", data.display());
+        return;
+    }
+    let scan = expect(0, &mut ops(line!["log", "scan", data, "--json"])).json();
+    assert_eq!(scan["requests"], 10_000);
+    assert_eq!(scan["unparsable_lines"], 0);
+}
+
+#[test]
+fn log_tail_streams_rows_and_stops_at_its_deadline() {
+    let folder = Folder::new();
+    let log = folder.file("access.log", LOG);
+    let arguments = line![
+        "log",
+        "tail",
+        &log,
+        "--from-start",
+        "--json",
+        "--count",
+        "4"
+    ];
+    let lines = expect(0, &mut ops(arguments)).json_lines();
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines[1]["path"], "/a");
+    assert_eq!(lines[2]["client"], "fe80::1");
+    assert_eq!(
+        lines[4],
+        json!({ "requests": 4, "unparsable_lines": 1, "restarts": 0 })
+    );
+
+    let arguments = line![
+        "log",
+        "tail",
+        &log,
+        "--from-start",
+        "--timeout",
+        "300ms",
+        "--json"
+    ];
+    let tail = expect(7, &mut ops(arguments));
+    assert_eq!(tail.error()["code"], "deadline");
+}
+
+// What is not as it should be.
+
+#[test]
+fn bad_files_are_refused_and_nothing_is_written() {
+    let folder = Folder::new();
+    let missing = folder.path("missing.log");
+    let scan = expect(1, &mut ops(line!["log", "scan", &missing]));
+    scan.wrote_nothing();
+    scan.says(&format!("error: cannot read `{}`: ", missing.display()));
+
+    let directory = expect(1, &mut ops(line!["log", "scan", folder.path("")]));
+    directory.wrote_nothing();
+    directory.says("is a directory");
+
+    let noise: Vec<u8> = (0..200_000_u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let garbage = expect(
+        1,
+        &mut ops(line!["log", "scan", folder.file("noise", noise)]),
+    );
+    garbage.wrote_nothing();
+    garbage.says("is no access log");
+
+    let file = expect(1, &mut ops(line!["tree", "digest", folder.path("noise")]));
+    file.says("is not a directory");
+}
+
+#[test]
+fn an_empty_log_has_no_requests() {
+    let folder = Folder::new();
+    let scan = expect(
+        0,
+        &mut ops(line!["log", "scan", folder.file("empty", ""), "--json"]),
+    );
+    assert_eq!(scan.json()["requests"], 0);
+    assert_eq!(scan.json()["top_paths"], json!([]));
+}
+
+#[test]
+fn errors_are_objects_with_a_stable_code_for_programs() {
+    let folder = Folder::new();
+    let missing = folder.path("missing.log");
+    let failed = expect(1, &mut ops(line!["log", "scan", &missing, "--json"]));
+    failed.wrote_nothing();
+    let error = failed.error();
+    assert_eq!(error["code"], "failed");
+    assert_eq!(error["retry_after"], Value::Null);
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("cannot read `"),
+        "{error}"
+    );
+
+    let usage = expect(2, &mut ops(["log", "count", "--json"]));
+    usage.wrote_nothing();
+    assert_eq!(usage.error()["code"], "usage");
+}
+
+#[test]
+fn what_cannot_be_understood_is_a_usage_error() {
+    for arguments in [
+        vec!["log", "count"],
+        vec!["nothing"],
+        vec!["log", "scan"],
+        vec!["log", "scan", "x", "--top", "many"],
+        vec!["log", "scan", "x", "--output", "yaml", "--frames"],
+        vec!["log", "scan", "x", "--timeout", "5"],
+    ] {
+        let refused = expect(2, &mut ops(&arguments));
+        refused.wrote_nothing();
+        refused.says("error: ");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let help = expect(0, &mut ops(["log", "scan", "--help"]));
+    assert!(
+        help.text().contains("How many paths and clients to list"),
+        "{}",
+        help.text()
+    );
+    assert_eq!(help.stderr, "");
+    let version = expect(0, &mut cnv(["--version"]));
+    assert_eq!(
+        version.text(),
+        concat!("cnv ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn a_dry_run_says_what_a_call_needs_and_does_nothing() {
+    let folder = Folder::new();
+    let key = folder.path("key.pem");
+    let explained = expect(
+        0,
+        &mut cnv(line!["key", "new", &key, "--dry-run", "--json"]),
+    )
+    .json();
+    assert_eq!(explained["verb"], "key new");
+    assert_eq!(explained["effect"], "write");
+    assert_eq!(explained["budget"]["memory"], "1 MB");
+    assert!(!key.exists());
+
+    let explained = expect(
+        0,
+        &mut ops(line!["log", "scan", "missing.log", "--dry-run", "--json"]),
+    )
+    .json();
+    assert!(
+        explained["attestation"]
+            .as_str()
+            .unwrap()
+            .starts_with("read_only/"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn colours_are_for_those_who_ask() {
+    let folder = Folder::new();
+    let arguments = line!["log", "scan", folder.path("missing.log")];
+    let piped = expect(1, &mut ops(&arguments));
+    assert!(!piped.stderr.contains('\x1b'), "{:?}", piped.stderr);
+    let forced = expect(1, ops(&arguments).env("CLICOLOR_FORCE", "1"));
+    assert!(forced.stderr.contains('\x1b'), "{:?}", forced.stderr);
+    let denied = expect(
+        1,
+        ops(&arguments)
+            .env("CLICOLOR_FORCE", "1")
+            .env("NO_COLOR", "1"),
+    );
+    assert!(!denied.stderr.contains('\x1b'), "{:?}", denied.stderr);
+}
+
+/// A log whose report is larger than any pipe's buffer.
+fn log_with_many_paths(folder: &Folder) -> PathBuf {
+    let line = |i| {
+        format!("10.0.0.1 - - [17/May/2015:10:05:03 +0000] \"GET /path/{i:0100} HTTP/1.1\" 200 1\n")
+    };
+    folder.file("many.log", (0..5000).map(line).collect::<String>())
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_program() {
+    let folder = Folder::new();
+    let log = log_with_many_paths(&folder);
+    for format in ["--output=table", "--json", "--frames"] {
+        let mut scan = ops(line!["log", "scan", &log, "--top", "5000", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(scan.stdout.take());
+        let scan = expect_of(1, scan.wait_with_output().unwrap());
+        scan.says("standard output was closed");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error() {
+    let folder = Folder::new();
+    let log = folder.file("access.log", LOG);
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let scan = expect(1, ops(line!["log", "scan", &log]).stdout(full));
+    scan.says("cannot write to standard output");
+}
+
+// ops tree
+
+fn tree_digest(root: &Path) -> Value {
+    expect(
+        0,
+        &mut ops(line!["tree", "digest", root, "--json", "--quiet"]),
+    )
+    .json()
+}
+
+#[test]
+fn equal_trees_have_equal_digests() {
+    let folder = Folder::new();
+    for root in ["one", "two"] {
+        fs::create_dir_all(folder.path(root).join("sub")).unwrap();
+        folder.file(format!("{root}/sub/large"), vec![7; 300_000]);
+        folder.file(format!("{root}/small"), "hello");
+    }
+    let one = tree_digest(&folder.path("one"));
+    assert_eq!((&one["files"], &one["bytes"]), (&json!(2), &json!(300_005)));
+    assert_eq!(one["largest"][0]["path"], "sub/large");
+    assert_eq!(
+        one["largest"][1]["sha256"],
+        "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    );
+    assert_eq!(tree_digest(&folder.path("two"))["sha256"], one["sha256"]);
+
+    folder.file("two/small", "hellO");
+    assert_ne!(tree_digest(&folder.path("two"))["sha256"], one["sha256"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn paths_need_not_be_unicode() {
+    use std::os::unix::ffi::OsStrExt;
+    let name = OsStr::from_bytes(b"caf\xe9.log");
+    let folder = Folder::new();
+    let log = folder.file(name, LOG);
+    let scan = expect(0, &mut ops(line!["log", "scan", &log, "--json"]));
+    assert_eq!(scan.json(), log_report());
+    let tree = tree_digest(folder.0.path());
+    assert_eq!(tree["largest"][0]["path"], "caf\u{fffd}.log");
+
+    let missing = OsStr::from_bytes(b"th\xe9.log");
+    expect(1, &mut ops(line!["log", "scan", folder.path(missing)])).says("th\u{fffd}.log");
+}
+
+// Keys, attestations and trust.
+
+#[test]
+fn the_whole_way_from_a_key_to_an_attested_call() {
+    let folder = Folder::new();
+    let log = folder.file("access.log", LOG);
+    let pem = folder.path("authority.pem");
+    let key = expect(
+        0,
+        &mut cnv(line!["key", "new", &pem, "--name", "ops-2026", "--json"]),
+    )
+    .json();
+    let public = key["public_key"].as_str().unwrap();
+    assert!(public.starts_with("cnvpub1."), "{key}");
+    assert_eq!(key["key_id"].as_str().unwrap().len(), 32);
+    let store = folder.file(
+        "trust",
+        format!("{}\n", key["trust_store_line"].as_str().unwrap()),
+    );
+
+    let issue = line![
+        "attestation",
+        "issue",
+        "--key",
+        &pem,
+        "--subject",
+        "agent-42",
+        "--audience",
+        "ops",
+        "--ttl",
+        "15min",
+        "--metadata",
+        "ticket=4711",
+        "--metadata",
+        "query=a=b",
+    ];
+    let table = expect(0, &mut cnv(&issue));
+    let token = table
+        .text()
+        .lines()
+        .find(|line| line.starts_with("cnv1."))
+        .unwrap();
+    let attestation: CapabilityAttestation = token.parse().unwrap();
+    assert_eq!(
+        attestation
+            .expires_at()
+            .seconds_since(attestation.issued_at()),
+        900
+    );
+    assert_eq!(attestation.metadata()["query"], "a=b");
+    assert_eq!(*attestation.contract(), CapabilityContract::read_only());
+
+    let scan = line![
+        "--trust",
+        &store,
+        "--attestation",
+        token,
+        "log",
+        "scan",
+        &log
+    ];
+    let scan = expect(0, &mut ops(scan));
+    scan.says(&format!(
+        "attested read_only for agent-42 by ops-2026 ({})",
+        key["key_id"].as_str().unwrap()
+    ));
+    assert!(!scan.stderr.contains("notice"), "{}", scan.stderr);
+
+    // The same with files and the environment.
+    let file = folder.path("agent.token");
+    let issued = expect(0, cnv(&issue).args(line!["--json", "--out", &file])).json();
+    assert_eq!(issued.get("token"), None);
+    assert_eq!(issued["subject"], "agent-42");
+    let mut presented = std::ffi::OsString::from("@");
+    presented.push(&file);
+    let scan = expect(
+        0,
+        ops(line!["log", "scan", &log])
+            .env("CNV_TRUST", &store)
+            .env("CNV_ATTESTATION", &presented),
+    );
+    scan.says("for agent-42 by ops-2026");
+
+    for (option, value) in [
+        ("--store", store.as_os_str()),
+        ("--public", OsStr::new(public)),
+    ] {
+        let verify = line![
+            "attestation",
+            "verify",
+            &presented,
+            option,
+            value,
+            "--audience",
+            "ops",
+            "--json"
+        ];
+        let verified = expect(0, &mut cnv(verify)).json();
+        assert_eq!(verified["verified"], true);
+        assert_eq!(verified["subject"], "agent-42");
+        assert_eq!(verified["expires_at"], issued["expires_at"]);
+        assert_eq!(verified["issuer"], key["key_id"]);
+    }
+}
+
+#[test]
+fn a_key_is_private_and_never_overwritten() {
+    let folder = Folder::new();
+    let pem = folder.path("key.pem");
+    let refused = expect(
+        1,
+        &mut cnv(line!["key", "new", &pem, "--name", "two words"]),
+    );
+    refused.says("the name has the character ' '");
+    assert!(!pem.exists());
+
+    let made = expect(0, &mut cnv(line!["key", "new", &pem]));
+    assert!(!made.text().contains("trust store line"), "{}", made.text());
+    let content = fs::read_to_string(&pem).unwrap();
+    assert!(content.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    #[cfg(unix)]
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&pem.metadata().unwrap().permissions()) & 0o7777,
+        0o600
+    );
+
+    let refused = expect(1, &mut cnv(line!["key", "new", &pem]));
+    refused.wrote_nothing();
+    refused.says("exists already");
+    assert_eq!(fs::read_to_string(&pem).unwrap(), content);
+
+    let issue = ["attestation", "issue", "--subject", "a", "--out"];
+    let over = expect(1, cnv(issue).args(line![&pem, "--key", &pem]));
+    over.says("cannot write the token");
+    assert_eq!(fs::read_to_string(&pem).unwrap(), content);
+}
+
+/// An authority that is trusted, and tokens that hold or do not.
+struct Authority {
+    folder: Folder,
+    key: PrivateKey,
+    store: PathBuf,
+    log: PathBuf,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let key = PrivateKey::from_seed(&[1; 32]);
+        let store = folder.file(
+            "trust",
+            format!("{}  ops-2026  # the office\n", key.public_key()),
+        );
+        let log = folder.file("access.log", LOG);
+        Self {
+            folder,
+            key,
+            store,
+            log,
+        }
+    }
+
+    fn token(&self) -> String {
+        CapabilityAttestation::new(CapabilityContract::read_only(), "agent-42", 3600, &self.key)
+            .to_string()
+    }
+
+    fn expired(&self) -> String {
+        let attestation =
+            CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
+                .issued_at(Timestamp::from_unix_seconds(1_500_000_000))
+                .sign(&self.key);
+        attestation.unwrap().to_string()
+    }
+
+    fn for_audience(&self, audience: &str) -> String {
+        let attestation =
+            CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
+                .audience(audience)
+                .sign(&self.key);
+        attestation.unwrap().to_string()
+    }
+
+    /// A token with one character of its signature changed.
+    fn forged(&self) -> String {
+        let mut token = self.token();
+        let at = token.len() - 20;
+        let other = if token.as_bytes()[at] == b'A' {
+            "B"
+        } else {
+            "A"
+        };
+        token.replace_range(at..=at, other);
+        token
+    }
+}
+
+#[test]
+fn tokens_that_do_not_hold_are_refused() {
+    let authority = Authority::new();
+    let token = authority.token();
+    let cut = &token[..token.len() - 20];
+    let stranger = PrivateKey::from_seed(&[2; 32]);
+    let network =
+        CapabilityAttestation::new(CapabilityContract::network(), "a", 60, &authority.key);
+    let foreign = CapabilityAttestation::new(CapabilityContract::read_only(), "a", 60, &stranger);
+    let cases = [
+        (authority.expired(), "the attestation expired "),
+        (
+            authority.forged(),
+            "the attestation is forged or was changed",
+        ),
+        (cut.to_owned(), "what was presented is no attestation"),
+        (
+            network.to_string(),
+            "the attestation does not cover the command",
+        ),
+        (
+            authority.for_audience("cnv"),
+            "the attestation is meant for `cnv`, this is `ops`",
+        ),
+        (foreign.to_string(), "is not trusted here"),
+        (String::new(), "what was presented is no attestation"),
+    ];
+    let scan = line!["log", "scan", &authority.log, "--trust", &authority.store];
+    for (token, reason) in cases {
+        let refused = expect(8, ops(&scan).args(["--attestation", &token]));
+        refused.wrote_nothing();
+        refused.says("error: attestation refused: ");
+        refused.says(reason);
+        assert!(
+            token.is_empty() || !refused.stderr.contains(&token),
+            "the token is shown"
+        );
+    }
+    expect(0, ops(&scan).args(["--attestation", &token]));
+
+    let missing = expect(8, ops(&scan).arg("--json"));
+    missing.wrote_nothing();
+    let error = missing.error();
+    assert_eq!(error["code"], "attestation");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("no attestation was presented"),
+        "{error}"
+    );
+}
+
+#[test]
+fn trust_that_cannot_be_read_is_no_trust() {
+    let authority = Authority::new();
+    let token = authority.token();
+    let scan = line!["log", "scan", &authority.log, "--attestation", &token];
+    // A token says nothing where there is nobody to believe.
+    expect(8, &mut ops(&scan)).says("no trust store is configured");
+    let missing = expect(
+        1,
+        ops(&scan).args(line!["--trust", authority.folder.path("missing")]),
+    );
+    missing.says("cannot read the trust store");
+    let wrong = authority.folder.file("wrong", "# keys\nnonsense\n");
+    let wrong = expect(1, ops(&scan).args(line!["--trust", wrong]));
+    wrong.says("wrong:2: a public key starts with `cnvpub1.`");
+    let nobody = authority.folder.file("empty", "");
+    let nobody = expect(8, ops(&scan).args(line!["--trust", nobody]));
+    nobody.says("is not trusted here");
+    let absent = expect(8, ops(&scan[..3]).args(["--attestation", "@missing.token"]));
+    absent.says("cannot read the attestation in `missing.token`");
+}
+
+#[test]
+fn verify_says_which_check_failed_and_what_to_do() {
+    let authority = Authority::new();
+    let verify = |token: &str, more: &[&str]| {
+        let mut command = cnv(line![
+            "attestation",
+            "verify",
+            token,
+            "--store",
+            &authority.store
+        ]);
+        command.args(more);
+        command
+    };
+    let ops_only = authority.for_audience("ops");
+    let cases = [
+        (authority.expired(), &[][..], "ask its issuer for a new one"),
+        (
+            authority.forged(),
+            &[],
+            "forged or was changed; do not use it",
+        ),
+        (
+            authority.token()[..60].to_owned(),
+            &[],
+            "copy all of it, from `cnv1.` to its end",
+        ),
+        (
+            authority.token(),
+            &["--class", "network"],
+            "`--class network/unlimited/stable/irreversible`",
+        ),
+        (ops_only.clone(), &[], "add `--audience ops`"),
+        (
+            ops_only.clone(),
+            &["--audience", "cnv"],
+            "ask its issuer for one with the audience `cnv`",
+        ),
+    ];
+    for (token, more, advice) in cases {
+        let refused = expect(8, &mut verify(&token, more));
+        refused.wrote_nothing();
+        refused.says("error: attestation refused: ");
+        refused.says(advice);
+    }
+    let verified = expect(
+        0,
+        &mut verify(&ops_only, &["--audience", "ops", "--class", "pure"]),
+    );
+    let rows = verified.rows();
+    for row in [
+        "verified true",
+        "subject agent-42",
+        "issued by ops-2026",
+        "audience ops",
+    ] {
+        assert!(
+            rows.iter().any(|line| line == row),
+            "`{row}` is not in {rows:#?}"
+        );
+    }
+    expect(2, &mut cnv(["attestation", "verify", &ops_only])).says("--store");
+}
+
+#[test]
+fn inspect_shows_everything_and_verifies_nothing() {
+    let authority = Authority::new();
+    let file = authority
+        .folder
+        .file("forged.token", format!("  {}\n", authority.forged()));
+    let input = fs::File::open(file).unwrap();
+    let inspected = expect(0, cnv(["attestation", "inspect", "-"]).stdin(input));
+    let rows = inspected.rows();
+    for row in [
+        "verified false",
+        "note not verified: anybody could have written this",
+        "class read_only",
+    ] {
+        assert!(
+            rows.iter().any(|line| line == row),
+            "`{row}` is not in {rows:#?}"
+        );
+    }
+    let expired = authority.expired();
+    let inspected = expect(0, &mut cnv(["attestation", "inspect", &expired, "--json"])).json();
+    assert_eq!(inspected["verified"], false);
+    assert_eq!(inspected["expired"], true);
+    assert_eq!(inspected["issued_at"], "2017-07-14T02:40:00Z");
+    assert_eq!(inspected["expires_at"], "2017-07-14T03:40:00Z");
+    assert_eq!(inspected["audience"], Value::Null);
+
+    expect(1, &mut cnv(["attestation", "inspect", "cnv1.x"])).says("this is no attestation");
+    let endless = fs::File::open("/dev/zero");
+    if let Ok(endless) = endless {
+        expect(1, cnv(["attestation", "inspect", "-"]).stdin(endless)).says("is not a token");
+    }
+}
+
+/// Every datagram is one read, so the number of reads is known.
+#[test]
+#[cfg(target_os = "linux")]
+fn more_reads_than_the_budget_allows_are_refused() {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+
+    let (input, feed) = UnixDatagram::pair().unwrap();
+    let mut inspect = cnv(["attestation", "inspect", "-", "--json"]);
+    inspect
+        .stdin(OwnedFd::from(input))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = inspect.spawn().unwrap();
+    // The command holds the other copy of the child's end.
+    drop(inspect);
+    // Ends with an error when the child does.
+    while feed.send(b"c").is_ok() {}
+    let refused = expect_of(9, child.wait_with_output().unwrap());
+    refused.wrote_nothing();
+    let error = refused.error();
+    assert_eq!(error["code"], "budget");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("none left of 100"),
+        "{error}"
+    );
+}
+
+// Frames.
+
+#[test]
+fn frames_of_one_program_are_read_by_the_other() {
+    let folder = Folder::new();
+    let log = folder.file("access.log", LOG);
+    let mut scan = ops(line!["log", "scan", &log, "--frames", "--quiet"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let frames = scan.stdout.take().unwrap();
+    let shown = expect(0, cnv(["frames", "show", "-", "--json"]).stdin(frames));
+    assert!(scan.wait().unwrap().success());
+    let [data, end, summary] = &shown.json_lines()[..] else {
+        panic!("{}", shown.text());
+    };
+    assert_eq!(
+        (&data["kind"], &data["sequence"], &data["stream"]),
+        (&json!("data"), &json!(0), &json!(1))
+    );
+    assert_eq!(data["payload"], log_report());
+    assert_eq!((&end["kind"], &end["sequence"]), (&json!("end"), &json!(1)));
+    assert_eq!(end["payload"]["outcome"], "ok");
+    assert_eq!(end["session"], data["session"]);
+    assert_eq!(summary["frames"], 2);
+}
+
+#[test]
+fn a_failed_call_says_so_in_its_frames() {
+    let folder = Folder::new();
+    let failed = expect(
+        1,
+        &mut ops(line!["log", "scan", folder.path("missing.log"), "--frames"]),
+    );
+    let frames = folder.file("frames", &failed.stdout);
+    let shown = expect(0, &mut cnv(line!["frames", "show", frames, "--json"])).json_lines();
+    assert_eq!(
+        (&shown[0]["kind"], &shown[0]["payload"]["code"]),
+        (&json!("error"), &json!(1))
+    );
+    assert_eq!(shown[1]["payload"]["outcome"], "failed");
+}
+
+fn frame_bytes(payloads: impl IntoIterator<Item = FramePayload>) -> Vec<u8> {
+    let mut writer = FrameWriter::new(Vec::new());
+    for (sequence, payload) in (0..).zip(payloads) {
+        let frame = Frame::new([0xab; 16], 3, sequence, 1_500_000_000_000_000_042, payload);
+        writer.write(&frame).unwrap();
+    }
+    writer.into_inner()
+}
+
+#[test]
+fn every_payload_is_shown_as_what_it_is() {
+    let folder = Folder::new();
+    let frames = frame_bytes([
+        FramePayload::Data(b"{\"z\": 1.50,\n \"a\": 2}".to_vec()),
+        FramePayload::Data(b"two\nlines, \x1b[31mred".to_vec()),
+        FramePayload::Data(vec![0xff; 30]),
+        FramePayload::Log {
+            level: LogLevel::Warn,
+            message: "hm".to_owned(),
+        },
+        FramePayload::Error {
+            code: 9,
+            message: "no".to_owned(),
+        },
+        FramePayload::End(Vec::new()),
+    ]);
+    let file = folder.file("frames", frames);
+    let shown = expect(0, &mut cnv(line!["frames", "show", &file, "--json"]));
+    let first = shown.text().lines().next().unwrap();
+    let session = "ab".repeat(16);
+    assert_eq!(
+        first,
+        format!(
+            r#"{{"session":"{session}","stream":3,"sequence":0,"time":"2017-07-14T02:40:00.000000042Z","kind":"data","payload":{{"z":1.50,"a":2}}}}"#
+        )
+    );
+    let payloads: Vec<Value> = shown
+        .json_lines()
+        .iter_mut()
+        .map(|line| line["payload"].take())
+        .collect();
+    assert_eq!(payloads[1], "two\nlines, \x1b[31mred");
+    assert_eq!(payloads[2], json!({ "hex": "ff".repeat(30) }));
+    assert_eq!(payloads[3], json!({ "level": "warn", "message": "hm" }));
+    assert_eq!(payloads[4], json!({ "code": 9, "message": "no" }));
+    assert_eq!(payloads[5], "");
+
+    let table = expect(0, &mut cnv(line!["frames", "show", &file]));
+    assert!(!table.text().contains('\x1b'), "{}", table.text());
+    assert_eq!(
+        table.rows()[1],
+        format!("{session} 3 1 2017-07-14T02:40:00.000000042Z data two\\nlines, \\u{{1b}}[31mred")
+    );
+}
+
+#[test]
+fn what_is_no_frame_is_an_error_after_everything_before_it() {
+    let folder = Folder::new();
+    let whole = frame_bytes([
+        FramePayload::Data(b"one".to_vec()),
+        FramePayload::Data(vec![b'x'; 100]),
+    ]);
+    let show = |content: &[u8], code: i32| {
+        let file = folder.file("frames", content);
+        expect(code, &mut cnv(line!["frames", "show", file, "--json"]))
+    };
+
+    let cut = show(&whole[..whole.len() - 7], 1);
+    assert_eq!(cut.json_lines().len(), 1);
+    assert_eq!(cut.json_lines()[0]["payload"], "one");
+    let error = cut.error();
+    assert_eq!(error["code"], "failed");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("frame 2, at byte 64, cannot be read: the stream ended 7 bytes"),
+        "{error}"
+    );
+
+    let damaged = show(&[&whole[..], &[0xff; 64]].concat(), 1);
+    assert_eq!(damaged.json_lines().len(), 2);
+    damaged.says("frame 3, at byte 228, cannot be read");
+
+    let garbage = show(LOG.as_bytes(), 1);
+    garbage.wrote_nothing();
+    garbage.says("is no stream of frames");
+
+    let empty = show(b"", 0);
+    assert_eq!(empty.json(), json!({ "frames": 0, "bytes": 0 }));
+
+    expect(1, &mut cnv(line!["frames", "show", folder.path("missing")])).says("cannot read `");
+    expect(1, &mut cnv(line!["frames", "show", folder.path("")])).says("is a directory");
+}
+
+#[test]
+fn waiting_for_input_ends_at_the_deadline() {
+    let mut show = cnv(["frames", "show", "-", "--timeout", "100ms"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Held open, with a part of a frame in it; on a slow machine the program may be gone already.
+    let mut input = show.stdin.take().unwrap();
+    let _ = input.write_all(&[0; 10]);
+    let ended = expect_of(7, show.wait_with_output().unwrap());
+    ended.says("the deadline passed");
+}
+
+#[test]
+fn a_stream_whose_reader_goes_away_ends() {
+    let folder = Folder::new();
+    let payloads = (0..2000).map(|_| FramePayload::Data(vec![b'x'; 200]));
+    let file = folder.file("frames", frame_bytes(payloads));
+    let mut show = cnv(line!["frames", "show", file])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(show.stdout.take());
+    expect_of(1, show.wait_with_output().unwrap()).says("standard output was closed");
+}
