@@ -98,10 +98,6 @@ pub struct Issued {
 /// `--attestation @FILE`.
 #[verb(noun = "attestation", effect = "write", public)]
 #[budget(memory = "1MB", cpu = "50ms", io = 10)]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is an option of the command"
-)]
 pub fn issue(
     /// The issuer's private key, as `cnv key new` made it
     #[arg(long, value_name = "FILE")]

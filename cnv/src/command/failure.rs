@@ -186,12 +186,15 @@ mod tests {
     }
 
     #[derive(Debug, thiserror::Error)]
-    #[error("the report is late: {0}: {}", .0.0)]
-    struct Inline(#[source] Outer);
+    #[error("the report is late: {source}: {}", source.0)]
+    struct Inline {
+        source: Outer,
+    }
 
     #[test]
     fn what_a_message_says_of_its_causes_is_not_said_again() {
-        let failure = Failure::from(Inline(Outer(io::Error::other("disk on fire"))));
+        let source = Outer(io::Error::other("disk on fire"));
+        let failure = Failure::from(Inline { source });
         assert_eq!(failure.to_string(), "the report is late: cannot load the report: disk on fire");
     }
 

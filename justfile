@@ -1,0 +1,17 @@
+# Everything that a change has to pass.
+check: test lint docs
+
+test:
+    cargo test --workspace
+
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Rewrites the expected compiler messages and expansions; read the difference before you commit it.
+bless:
+    TRYBUILD=overwrite cargo test -p cnv-ui-tests
+    INSTA_UPDATE=always cargo test -p cnv-macros

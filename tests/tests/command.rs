@@ -1,0 +1,311 @@
+//! The pipeline as a caller in the same process meets it: resolve, authorise, admit, run, receipt.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cnv::attestation::{
+    CapabilityAttestation, Denied, Evidence, PrivateKey, SystemClock, TrustStore, development_authority,
+};
+use cnv::capability::CapabilityContract;
+use cnv::command::{Effect, Fault, FailureCode, Reply, Stopped};
+use cnv::prelude::*;
+use cnv::quota::{File, MeteredAllocator, Resource};
+use serde::Serialize;
+
+#[global_allocator]
+static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
+
+/// Adds.
+#[verb(noun = "sum", effect = "pure")]
+fn add(left: u8, right: u8) -> Result<u8, Failure> {
+    left.checked_add(right)
+        .ok_or_else(|| Failure::failed("the sum is too large"))
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error("not allowed")]
+    Denied(#[from] Denied),
+    #[error("cannot read")]
+    Io(#[from] std::io::Error),
+    #[error("stopped")]
+    Stopped(#[from] Stopped),
+}
+
+/// Reads a file byte by byte, which is more operations than its budget has for most files.
+#[verb(noun = "file", effect = "read")]
+#[requires_attestation(read_only)]
+#[budget(memory = "1MB", cpu = "1s", io = 10)]
+fn bytes(cx: Context, path: std::path::PathBuf) -> Result<usize, ReadError> {
+    let mut file = File::open(path)?;
+    let mut byte = [0];
+    let mut read = 0;
+    while file.read(&mut byte)? == 1 {
+        cx.checkpoint()?;
+        read += 1;
+    }
+    Ok(read)
+}
+
+/// Takes more memory than it declares, and says what it saw.
+#[verb(noun = "memory", effect = "pure")]
+#[budget(memory = "1KB")]
+fn fill(size: usize) -> Result<usize, Failure> {
+    Ok(vec![1_u8; size].iter().map(|byte| usize::from(*byte)).sum())
+}
+
+#[derive(Serialize)]
+struct Step {
+    step: u32,
+}
+
+/// Streams and then waits for ever.
+#[verb(noun = "stream", effect = "pure")]
+async fn forever(cx: &Context, #[arg(long)] steps: u32) -> Result<(), Failure> {
+    for step in 0..steps {
+        cx.stdout().send(&Step { step }).await?;
+    }
+    loop {
+        cx.sleep(Duration::from_secs(3600)).await?;
+    }
+}
+
+/// Streams and ends.
+#[verb(noun = "stream", effect = "pure")]
+async fn count(cx: Context, steps: u32) -> Result<u32, Failure> {
+    for step in 0..steps {
+        cx.stdout().send(&Step { step }).await?;
+    }
+    Ok(steps)
+}
+
+mod duplicate {
+    use cnv::prelude::*;
+
+    #[verb(noun = "sum", name = "add", effect = "pure")]
+    pub fn other() -> Result<(), Failure> {
+        Ok(())
+    }
+
+    #[verb(noun = "sum", name = "twice", effect = "pure")]
+    pub fn options(
+        #[arg(long)] a: u8,
+        #[arg(long = "a")] b: u8,
+    ) -> Result<u8, Failure> {
+        Ok(a + b)
+    }
+}
+
+fn app() -> App {
+    App::new("trial").verbs(verbs![add, bytes, fill, forever, count])
+}
+
+fn code(reply: &Reply) -> FailureCode {
+    reply.result.as_ref().unwrap_err().code()
+}
+
+#[test]
+fn a_call_returns_its_value_and_a_receipt() {
+    let reply = app().call_blocking(["sum", "add", "2", "3"]);
+    assert_eq!(reply.result.unwrap().as_json(), "5");
+    let receipt = reply.receipt.unwrap();
+    assert_eq!(receipt.verb.to_string(), "sum add");
+    assert_eq!(receipt.verb.effect(), Effect::Pure);
+    assert!(receipt.attestation.is_none() && receipt.failure.is_none());
+}
+
+#[test]
+fn a_handlers_error_is_a_failure_with_code_1() {
+    let reply = app().call_blocking(["sum", "add", "200", "100"]);
+    assert_eq!(code(&reply).exit_code(), 1);
+    assert_eq!(reply.result.unwrap_err().to_string(), "the sum is too large");
+    assert_eq!(reply.receipt.unwrap().failure, Some(FailureCode::Failed));
+}
+
+#[test]
+fn what_cannot_be_parsed_is_a_usage_error_and_runs_nothing() {
+    for arguments in [
+        &["sum", "add", "2"][..],
+        &["sum", "add", "2", "x"],
+        &["sum", "add", "2", "256"],
+        &["sum", "subtract", "2", "2"],
+        &["sum"],
+        &[],
+        &["sum", "add", "1", "1", "--timeout", "soon"],
+        &["sum", "add", "1", "1", "--output", "xml"],
+        &["sum", "add", "1", "1", "--json", "--frames"],
+    ] {
+        let reply = app().call_blocking(arguments);
+        assert_eq!(code(&reply).exit_code(), 2, "{arguments:?}");
+        assert!(reply.receipt.is_none(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn io_beyond_the_budget_is_refused_where_it_happens() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    // Opening, eight bytes, and the read that finds the end: ten operations.
+    std::fs::write(path, [0; 8]).unwrap();
+    let reply = app().call_blocking(["file", "bytes", path]);
+    assert_eq!(reply.result.unwrap().as_json(), "8");
+    assert_eq!(reply.receipt.unwrap().usage.io_ops, 10);
+
+    std::fs::write(path, [0; 9]).unwrap();
+    let reply = app().call_blocking(["file", "bytes", path]);
+    assert_eq!(code(&reply).exit_code(), 9);
+    assert_eq!(reply.receipt.unwrap().usage.io_ops, 10, "the eleventh did not happen");
+}
+
+#[test]
+fn memory_beyond_the_budget_is_reported() {
+    let within = app().call_blocking(["memory", "fill", "100"]);
+    assert_eq!(within.receipt.unwrap().over(), None);
+    let beyond = app().call_blocking(["memory", "fill", "1000000"]);
+    assert_eq!(beyond.result.unwrap().as_json(), "1000000");
+    let receipt = beyond.receipt.unwrap();
+    assert_eq!(receipt.over(), Some(Resource::Memory));
+    // The peak is net of what the call frees of its arguments.
+    assert!(receipt.usage.memory_peak_bytes.unwrap() >= 990_000);
+    assert!(receipt.to_string().ends_with("over budget: memory"), "{receipt}");
+}
+
+#[test]
+fn a_budget_larger_than_the_application_allows_is_not_admitted() {
+    let limits = cnv::quota::Limits {
+        io_ops: 9,
+        ..cnv::quota::Limits::unlimited()
+    };
+    let app = app().limits(limits);
+    let faults = app.check().unwrap_err();
+    assert!(matches!(
+        faults.iter().next().unwrap(),
+        Fault::OverLimits { resource: Resource::Io, .. }
+    ));
+    assert_eq!(code(&app.call_blocking(["file", "bytes", "/dev/null"])).exit_code(), 9);
+    assert!(app.call_blocking(["sum", "add", "1", "1"]).result.is_ok());
+}
+
+#[test]
+fn a_deadline_ends_a_call_that_waits() {
+    let arguments = ["stream", "forever", "--steps", "2", "--timeout", "20ms"];
+    let reply = app().call_blocking(arguments);
+    assert_eq!(code(&reply).exit_code(), 7);
+    assert_eq!(reply.items.len(), 2, "what was streamed before is kept");
+}
+
+#[test]
+fn a_deadline_that_has_passed_starts_nothing() {
+    let reply = app().call_blocking(["stream", "count", "5", "--timeout", "0ms"]);
+    assert_eq!(code(&reply).exit_code(), 7);
+    assert!(reply.items.is_empty());
+}
+
+#[test]
+fn items_come_in_order_before_the_result() {
+    let reply = app().call_blocking(["stream", "count", "3"]);
+    let items: Vec<_> = reply.items.iter().map(|item| item.as_json()).collect();
+    assert_eq!(items, [r#"{"step":0}"#, r#"{"step":1}"#, r#"{"step":2}"#]);
+    assert_eq!(reply.result.unwrap().as_json(), "3");
+}
+
+#[test]
+fn a_dry_run_explains_and_does_nothing() {
+    let reply = app().call_blocking(["file", "bytes", "/nonexistent", "--dry-run"]);
+    let text = reply.result.unwrap().as_json().to_owned();
+    for part in [r#""effect":"read""#, "read_only", r#""memory":"1 MB""#, r#""io":"10""#] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert!(reply.receipt.is_none());
+}
+
+#[test]
+fn start_up_faults_are_found_together() {
+    assert!(matches!(
+        App::new("empty").check().unwrap_err().iter().next(),
+        Some(Fault::NoVerbs)
+    ));
+    let app = App::new("trial")
+        .verbs(verbs![add])
+        .verbs(verbs![duplicate::other, duplicate::options]);
+    let faults = app.check().unwrap_err();
+    assert_eq!(faults.iter().count(), 2);
+    let text = faults.to_string();
+    for part in ["command::add", "duplicate::other", "command.rs:", "`--a`"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert!(self::app().check().is_ok());
+}
+
+fn trusting(contract: CapabilityContract) -> (App, String) {
+    let (key, public) = PrivateKey::generate();
+    let mut store = TrustStore::new();
+    store.add("root", public).unwrap();
+    let token = CapabilityAttestation::new(contract, "agent-42", 60, &key).to_string();
+    (app().trust(store), token)
+}
+
+#[test]
+fn a_guarded_verb_runs_under_a_valid_attestation() {
+    let (app, token) = trusting(CapabilityContract::read_write());
+    let reply = app.call_blocking(["file", "bytes", "/dev/null", "--attestation", &token]);
+    assert_eq!(reply.result.unwrap().as_json(), "0");
+    let by = reply.receipt.unwrap().attestation.unwrap();
+    assert_eq!((by.subject.as_str(), by.issuer_name.as_str()), ("agent-42", "root"));
+    assert!(!by.development);
+}
+
+#[test]
+fn without_one_that_covers_it_nothing_runs() {
+    let (app, token) = trusting(CapabilityContract::network());
+    let (_, foreign) = trusting(CapabilityContract::dangerous());
+    let truncated = &token[..token.len() - 1];
+    for arguments in [
+        &["--attestation", &token][..],
+        &["--attestation", &foreign],
+        &["--attestation", truncated],
+        &["--attestation", ""],
+        &["--attestation", "@/nonexistent"],
+        &[],
+    ] {
+        let reply = app.call_blocking([&["file", "bytes", "/nonexistent"], arguments].concat());
+        assert_eq!(code(&reply).exit_code(), 8, "{arguments:?}");
+        let used = reply.receipt.map_or(0, |receipt| receipt.usage.io_ops);
+        assert_eq!(used, 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn production_has_no_development_authority() {
+    let arguments = ["file", "bytes", "/dev/null"];
+    let development = app().call_blocking(arguments);
+    assert!(development.receipt.unwrap().attestation.unwrap().development);
+    let production = app().production().call_blocking(arguments);
+    assert_eq!(code(&production).exit_code(), 8);
+    assert!(app().production().call_blocking(["sum", "add", "1", "1"]).result.is_ok());
+}
+
+/// A guard of its own inside the handler, behind a pipeline that already let the call in.
+#[requires_attestation(network, via = evidence)]
+async fn inner(evidence: &Evidence, ran: &std::cell::Cell<bool>) -> Result<(), Denied> {
+    ran.set(true);
+    Ok(())
+}
+
+#[test]
+fn the_guard_stands_before_the_body_also_without_a_pipeline() {
+    let clock = Arc::new(SystemClock);
+    let poll = |contract| {
+        let evidence = development_authority(contract, clock.clone()).unwrap();
+        let ran = std::cell::Cell::new(false);
+        let mut future = std::pin::pin!(inner(&evidence, &ran));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let std::task::Poll::Ready(result) = future.as_mut().poll(&mut cx) else {
+            panic!("nothing in it waits");
+        };
+        (result.is_ok(), ran.get())
+    };
+    assert_eq!(poll(CapabilityContract::network()), (true, true));
+    assert_eq!(poll(CapabilityContract::read_only()), (false, false));
+}
