@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod capability;
+mod const_text;
 pub mod frame;
 pub mod prelude;
 pub mod quota;

@@ -337,7 +337,12 @@ mod tests {
             br#"a - - [t] GET / HTTP/1.1 200 1 "-" "-""#,
             br#"a - - [t] "GET / HTTP/1.1\"#,
         ] {
-            assert_eq!(Request::parse(line), None, "{}", String::from_utf8_lossy(line));
+            assert_eq!(
+                Request::parse(line),
+                None,
+                "{}",
+                String::from_utf8_lossy(line)
+            );
         }
     }
 

@@ -102,7 +102,11 @@ mod tests {
         }
         let (key, count) = top.top(1).remove(0);
         assert_eq!(key, "frequent");
-        assert!(count <= 10_000 && count + top.error() >= 10_000, "{count} {}", top.error());
+        assert!(
+            count <= 10_000 && count + top.error() >= 10_000,
+            "{count} {}",
+            top.error()
+        );
         assert!(top.counts.len() <= 8);
     }
 

@@ -67,7 +67,9 @@ pub fn entries(
         for entry in fs::read_dir(&full).map_err(fault)? {
             let entry = entry.map_err(fault)?;
             let path = directory.join(entry.file_name());
-            let metadata = entry.metadata().map_err(|error| TreeError::new(entry.path(), error))?;
+            let metadata = entry
+                .metadata()
+                .map_err(|error| TreeError::new(entry.path(), error))?;
             let kind = if metadata.is_dir() {
                 directories.push(path);
                 continue;

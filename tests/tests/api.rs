@@ -4,8 +4,8 @@ use cnv::attestation::{CapabilityAttestation, PrivateKey};
 use cnv::capability::CapabilityContract;
 use cnv::frame::{AlignedBuffer, Frame, FramePayload, FrameSerializer};
 use cnv::quota::{
-    BudgetPool, CpuQuota, IoQuota, MediumBudget, MemoryQuota, NetworkQuota, Operation, ResourceBudget,
-    SmallBudget, require_budget_fit,
+    BudgetPool, CpuQuota, IoQuota, MediumBudget, MemoryQuota, NetworkQuota, Operation,
+    ResourceBudget, SmallBudget, require_budget_fit,
 };
 
 type MyBudget = ResourceBudget<
@@ -31,8 +31,12 @@ fn the_first_interface_holds() -> Result<(), Box<dyn std::error::Error>> {
     pool.consume_io(90)?;
 
     let (authority_key, authority_pub) = PrivateKey::generate();
-    let attestation =
-        CapabilityAttestation::new(CapabilityContract::network(), "agent-42", 3600, &authority_key);
+    let attestation = CapabilityAttestation::new(
+        CapabilityContract::network(),
+        "agent-42",
+        3600,
+        &authority_key,
+    );
     assert!(attestation.verify(&authority_pub) && !attestation.is_expired());
     assert!(attestation.to_json()?.contains("agent-42"));
 
@@ -44,7 +48,11 @@ fn the_first_interface_holds() -> Result<(), Box<dyn std::error::Error>> {
     let back = serializer.deserialize(buffer.as_slice())?;
     assert_eq!(back, frame);
     for shorter in 0..written {
-        assert!(serializer.deserialize(&buffer.as_slice()[..shorter]).is_err());
+        assert!(
+            serializer
+                .deserialize(&buffer.as_slice()[..shorter])
+                .is_err()
+        );
     }
     assert_eq!(Frame::default(), Frame::default());
     Ok(())

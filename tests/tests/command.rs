@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cnv::attestation::{
-    CapabilityAttestation, Denied, Evidence, PrivateKey, SystemClock, TrustStore, development_authority,
+    CapabilityAttestation, Denied, Evidence, PrivateKey, SystemClock, TrustStore,
+    development_authority,
 };
 use cnv::capability::CapabilityContract;
-use cnv::command::{Effect, Fault, FailureCode, Reply, Stopped};
+use cnv::command::{Effect, FailureCode, Fault, Reply, Stopped};
 use cnv::prelude::*;
 use cnv::quota::{File, MeteredAllocator, Resource};
 use serde::Serialize;
@@ -89,10 +90,7 @@ mod duplicate {
     }
 
     #[verb(noun = "sum", name = "twice", effect = "pure")]
-    pub fn options(
-        #[arg(long)] a: u8,
-        #[arg(long = "a")] b: u8,
-    ) -> Result<u8, Failure> {
+    pub fn options(#[arg(long)] a: u8, #[arg(long = "a")] b: u8) -> Result<u8, Failure> {
         Ok(a + b)
     }
 }
@@ -119,7 +117,10 @@ fn a_call_returns_its_value_and_a_receipt() {
 fn a_handlers_error_is_a_failure_with_code_1() {
     let reply = app().call_blocking(["sum", "add", "200", "100"]);
     assert_eq!(code(&reply).exit_code(), 1);
-    assert_eq!(reply.result.unwrap_err().to_string(), "the sum is too large");
+    assert_eq!(
+        reply.result.unwrap_err().to_string(),
+        "the sum is too large"
+    );
     assert_eq!(reply.receipt.unwrap().failure, Some(FailureCode::Failed));
 }
 
@@ -155,7 +156,11 @@ fn io_beyond_the_budget_is_refused_where_it_happens() {
     std::fs::write(path, [0; 9]).unwrap();
     let reply = app().call_blocking(["file", "bytes", path]);
     assert_eq!(code(&reply).exit_code(), 9);
-    assert_eq!(reply.receipt.unwrap().usage.io_ops, 10, "the eleventh did not happen");
+    assert_eq!(
+        reply.receipt.unwrap().usage.io_ops,
+        10,
+        "the eleventh did not happen"
+    );
 }
 
 #[test]
@@ -168,7 +173,10 @@ fn memory_beyond_the_budget_is_reported() {
     assert_eq!(receipt.over(), Some(Resource::Memory));
     // The peak is net of what the call frees of its arguments.
     assert!(receipt.usage.memory_peak_bytes.unwrap() >= 990_000);
-    assert!(receipt.to_string().ends_with("over budget: memory"), "{receipt}");
+    assert!(
+        receipt.to_string().ends_with("over budget: memory"),
+        "{receipt}"
+    );
 }
 
 #[test]
@@ -181,9 +189,15 @@ fn a_budget_larger_than_the_application_allows_is_not_admitted() {
     let faults = app.check().unwrap_err();
     assert!(matches!(
         faults.iter().next().unwrap(),
-        Fault::OverLimits { resource: Resource::Io, .. }
+        Fault::OverLimits {
+            resource: Resource::Io,
+            ..
+        }
     ));
-    assert_eq!(code(&app.call_blocking(["file", "bytes", "/dev/null"])).exit_code(), 9);
+    assert_eq!(
+        code(&app.call_blocking(["file", "bytes", "/dev/null"])).exit_code(),
+        9
+    );
     assert!(app.call_blocking(["sum", "add", "1", "1"]).result.is_ok());
 }
 
@@ -214,7 +228,12 @@ fn items_come_in_order_before_the_result() {
 fn a_dry_run_explains_and_does_nothing() {
     let reply = app().call_blocking(["file", "bytes", "/nonexistent", "--dry-run"]);
     let text = reply.result.unwrap().as_json().to_owned();
-    for part in [r#""effect":"read""#, "read_only", r#""memory":"1 MB""#, r#""io":"10""#] {
+    for part in [
+        r#""effect":"read""#,
+        "read_only",
+        r#""memory":"1 MB""#,
+        r#""io":"10""#,
+    ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     assert!(reply.receipt.is_none());
@@ -252,7 +271,10 @@ fn a_guarded_verb_runs_under_a_valid_attestation() {
     let reply = app.call_blocking(["file", "bytes", "/dev/null", "--attestation", &token]);
     assert_eq!(reply.result.unwrap().as_json(), "0");
     let by = reply.receipt.unwrap().attestation.unwrap();
-    assert_eq!((by.subject.as_str(), by.issuer_name.as_str()), ("agent-42", "root"));
+    assert_eq!(
+        (by.subject.as_str(), by.issuer_name.as_str()),
+        ("agent-42", "root")
+    );
     assert!(!by.development);
 }
 
@@ -280,10 +302,23 @@ fn without_one_that_covers_it_nothing_runs() {
 fn production_has_no_development_authority() {
     let arguments = ["file", "bytes", "/dev/null"];
     let development = app().call_blocking(arguments);
-    assert!(development.receipt.unwrap().attestation.unwrap().development);
+    assert!(
+        development
+            .receipt
+            .unwrap()
+            .attestation
+            .unwrap()
+            .development
+    );
     let production = app().production().call_blocking(arguments);
     assert_eq!(code(&production).exit_code(), 8);
-    assert!(app().production().call_blocking(["sum", "add", "1", "1"]).result.is_ok());
+    assert!(
+        app()
+            .production()
+            .call_blocking(["sum", "add", "1", "1"])
+            .result
+            .is_ok()
+    );
 }
 
 /// A guard of its own inside the handler, behind a pipeline that already let the call in.

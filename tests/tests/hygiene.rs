@@ -21,7 +21,9 @@ pub mod strict {
         ///
         /// Never.
         #[budget(memory = "10KB", cpu = "1ms", io = 1, crate = "renamed_path")]
-        pub fn load(bytes: ::std::primitive::usize) -> ::std::result::Result<::std::primitive::usize, super::Wrong> {
+        pub fn load(
+            bytes: ::std::primitive::usize,
+        ) -> ::std::result::Result<::std::primitive::usize, super::Wrong> {
             ::std::result::Result::Ok(bytes)
         }
 
@@ -91,7 +93,9 @@ pub mod strict {
     }
 
     /// A frame.
-    #[derive(renamed::frame::SimdFrame, ::std::fmt::Debug, ::std::clone::Clone, ::std::marker::Copy)]
+    #[derive(
+        renamed::frame::SimdFrame, ::std::fmt::Debug, ::std::clone::Clone, ::std::marker::Copy,
+    )]
     #[frame(crate = "renamed")]
     #[repr(C)]
     pub struct Line {
@@ -106,7 +110,9 @@ pub mod strict {
     }
 
     /// A choice.
-    #[derive(renamed::frame::FrameEnum, ::std::fmt::Debug, ::std::clone::Clone, ::std::marker::Copy)]
+    #[derive(
+        renamed::frame::FrameEnum, ::std::fmt::Debug, ::std::clone::Clone, ::std::marker::Copy,
+    )]
     #[frame(crate = "renamed")]
     #[repr(u8)]
     pub enum Choice {

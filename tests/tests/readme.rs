@@ -35,6 +35,10 @@ fn the_program_of_the_error_is_the_quickstart_with_a_smaller_budget() {
 #[test]
 fn its_test_command_is_the_one_that_ci_runs() {
     let command = "cargo test --workspace";
-    assert!(read("README.md").lines().any(|line| line.starts_with(command)));
+    assert!(
+        read("README.md")
+            .lines()
+            .any(|line| line.starts_with(command))
+    );
     assert!(read(".ci/run").lines().any(|line| line == command));
 }

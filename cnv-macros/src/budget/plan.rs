@@ -455,7 +455,7 @@ pub(crate) fn check_item(
     }
     let account = Ident::new("account", Span::mixed_site());
     let name = function.to_string();
-    let steps = sequence(plan, &account, krate);
+    let steps = sequence(plan, &account);
     quote! {
         const _: () = {
             use #krate::__private::quota::{
@@ -470,12 +470,12 @@ pub(crate) fn check_item(
 }
 
 /// `account` after everything in `plan`, as one block expression.
-fn sequence(plan: &[Plan], account: &Ident, krate: &Path) -> TokenStream {
+fn sequence(plan: &[Plan], account: &Ident) -> TokenStream {
     let steps = plan.iter().map(|plan| match plan {
         Plan::Spend(spend) => step(spend, account),
         Plan::Branches(branches) => branches
             .iter()
-            .map(|branch| sequence(branch, account, krate))
+            .map(|branch| sequence(branch, account))
             .reduce(|larger, next| quote!(__cnv_larger(#larger, #next)))
             .unwrap_or_else(|| quote!(#account)),
     });

@@ -1,12 +1,14 @@
 //! Syntax to [`FrameArgs`]: what was written, before anyone asks what it means.
 
+use darling::util::Flag;
+use darling::{FromAttributes, FromMeta};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Path, Type};
+use syn::{Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Meta, Path, Type};
 
-use crate::errors::{ErrorSink, nearest};
+use crate::errors::ErrorSink;
 
 /// A struct with named fields and its attributes.
 pub(crate) struct FrameArgs {
@@ -124,62 +126,40 @@ fn parse_field(field: &Field, sink: &mut ErrorSink) -> Option<FieldArgs> {
     })
 }
 
+/// The keys of `#[frame(..)]` on a struct or an enum.
+#[derive(Default, FromAttributes)]
+#[darling(attributes(frame), default)]
+struct ItemKeys {
+    #[darling(rename = "crate", with = crate_key)]
+    krate: Option<Path>,
+}
+
+fn crate_key(meta: &Meta) -> darling::Result<Option<Path>> {
+    let text = LitStr::from_meta(meta)?;
+    text.parse().map(Some).map_err(|_| {
+        let advice =
+            "this is not a path: write where the `cnv` crate is, for example `crate = \"::cnv\"`";
+        darling::Error::custom(advice).with_span(&text)
+    })
+}
+
+/// The keys of `#[frame(..)]` on a field.
+#[derive(Default, FromAttributes)]
+#[darling(attributes(frame), default)]
+struct FieldKeys {
+    reserved: Flag,
+}
+
 /// The path of `#[frame(crate = "..")]`, or `::cnv`.
 pub(crate) fn crate_path(attrs: &[Attribute], sink: &mut ErrorSink) -> Path {
-    let mut found = None;
-    for_each_key(attrs, &["crate"], sink, |meta, sink| {
-        let literal: LitStr = meta.value()?.parse()?;
-        if found.is_some() {
-            sink.at(&meta.path, "`crate` is given twice: remove one");
-        }
-        found = Some(literal.parse::<Path>().map_err(|_| {
-            syn::Error::new(
-                literal.span(),
-                "this is not a path: write where the `cnv` crate is, for example `crate = \"::cnv\"`",
-            )
-        })?);
-        Ok(())
-    });
-    found.unwrap_or_else(|| syn::parse_quote!(::cnv))
+    let keys = sink.take(ItemKeys::from_attributes(attrs));
+    keys.and_then(|keys| keys.krate)
+        .unwrap_or_else(|| syn::parse_quote!(::cnv))
 }
 
 fn reserved(attrs: &[Attribute], sink: &mut ErrorSink) -> bool {
-    let mut found = false;
-    for_each_key(attrs, &["reserved"], sink, |meta, sink| {
-        if found {
-            sink.at(&meta.path, "`reserved` is given twice: remove one");
-        }
-        found = true;
-        Ok(())
-    });
-    found
-}
-
-/// Calls `read` for each key of each `#[frame(..)]`, and reports the keys that are not among `known`.
-fn for_each_key(
-    attrs: &[Attribute],
-    known: &[&str],
-    sink: &mut ErrorSink,
-    mut read: impl FnMut(&syn::meta::ParseNestedMeta, &mut ErrorSink) -> syn::Result<()>,
-) {
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("frame")) {
-        let result = attr.parse_nested_meta(|meta| {
-            let key = meta
-                .path
-                .get_ident()
-                .map(Ident::to_string)
-                .unwrap_or_default();
-            if known.contains(&key.as_str()) {
-                return read(&meta, sink);
-            }
-            let expected = match nearest(&key, known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("`{}` is what can stand here", known.join("`, `")),
-            };
-            Err(meta.error(format_args!("unknown key `{key}`: {expected}")))
-        });
-        sink.take(result);
-    }
+    let keys = sink.take(FieldKeys::from_attributes(attrs));
+    keys.is_some_and(|keys| keys.reserved.is_present())
 }
 
 /// The words of `#[repr(..)]`. A malformed one is the compiler's to report.

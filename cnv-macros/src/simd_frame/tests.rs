@@ -165,9 +165,9 @@ fn every_fault_of_a_struct_is_reported() {
         }
     });
     insta::assert_snapshot!(text, @r##"
-    unknown key `crates`: did you mean `crate`?
-    unknown key `reservd`: did you mean `reserved`?
-    unknown key `pad`: `reserved` is what can stand here
+    Unknown field: `crates`. Did you mean `crate`?
+    Unknown field: `reservd`. Did you mean `reserved`?
+    Unknown field: `pad`. Available values: `reserved`
     `Many` is not `#[repr(C)]`, so the compiler may reorder its fields: write `#[repr(C)]` above the struct
     field `a`: `usize` has another size on other machines: use `u64` or `u32`
     "##);

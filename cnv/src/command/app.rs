@@ -208,7 +208,9 @@ pub enum Fault {
         option: String,
     },
     /// A budget larger than the application allows.
-    #[error("`{verb}` declares {declared}, more {resource} than the application allows ({allowed})")]
+    #[error(
+        "`{verb}` declares {declared}, more {resource} than the application allows ({allowed})"
+    )]
     OverLimits {
         /// Noun and verb.
         verb: String,

@@ -53,7 +53,10 @@ pub fn default_value<T: Display>(value: T) -> String {
 /// # Errors
 ///
 /// A usage failure where it has none.
-pub fn one<T: Clone + Send + Sync + 'static>(matches: &mut ArgMatches, name: &str) -> Result<T, Failure> {
+pub fn one<T: Clone + Send + Sync + 'static>(
+    matches: &mut ArgMatches,
+    name: &str,
+) -> Result<T, Failure> {
     optional(matches, name)?
         .ok_or_else(|| Failure::new(FailureCode::Usage, format!("`{name}` has no value")))
 }
@@ -67,7 +70,9 @@ pub fn optional<T: Clone + Send + Sync + 'static>(
     matches: &mut ArgMatches,
     name: &str,
 ) -> Result<Option<T>, Failure> {
-    matches.try_remove_one::<T>(name).map_err(|error| mismatch(name, &error))
+    matches
+        .try_remove_one::<T>(name)
+        .map_err(|error| mismatch(name, &error))
 }
 
 /// All values of an argument, in order.
@@ -79,7 +84,9 @@ pub fn many<T: Clone + Send + Sync + 'static>(
     matches: &mut ArgMatches,
     name: &str,
 ) -> Result<Vec<T>, Failure> {
-    let values = matches.try_remove_many::<T>(name).map_err(|error| mismatch(name, &error))?;
+    let values = matches
+        .try_remove_many::<T>(name)
+        .map_err(|error| mismatch(name, &error))?;
     Ok(values.map(Iterator::collect).unwrap_or_default())
 }
 

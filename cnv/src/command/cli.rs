@@ -1,9 +1,9 @@
 //! The command-line door: parses the process's arguments with clap, hands the call to the pipeline, and
 //! shows what comes back. Data goes to standard output, everything else to standard error.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,14 @@ pub(super) async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>
         Err(failure) => return early.failure(&failure),
     };
     let display = Arc::new(Display::new(options.format));
-    let reply = attend(app, matches, &options, Arc::clone(&display) as Arc<dyn Sink>, true).await;
+    let reply = attend(
+        app,
+        matches,
+        &options,
+        Arc::clone(&display) as Arc<dyn Sink>,
+        true,
+    )
+    .await;
     display.reply(reply, options.quiet)
 }
 
@@ -212,10 +219,12 @@ fn global_options() -> [Arg; 8] {
             .value_name("TOKEN|@FILE")
             .env("CNV_ATTESTATION")
             .hide_env_values(true)
+            .value_parser(value_parser!(OsString))
             .help("The attestation that allows the call, or @ and a file with it"),
         option("trust")
             .value_name("FILE")
             .env("CNV_TRUST")
+            .hide_env_values(true)
             .value_parser(value_parser!(PathBuf))
             .help("The trust store: public keys whose attestations are believed"),
         option("quiet")
@@ -250,7 +259,7 @@ impl Options {
             let format = innermost.get_one::<Format>("cnv-output").copied();
             format.unwrap_or(Format::Table)
         };
-        let token = innermost.get_one::<String>("cnv-attestation");
+        let token = innermost.get_one::<OsString>("cnv-attestation");
         Ok(Self {
             format,
             dry_run: innermost.get_flag("cnv-dry-run"),
@@ -275,24 +284,44 @@ impl Options {
     }
 }
 
-fn read_token(text: &str) -> Result<String, Failure> {
-    let Some(path) = text.strip_prefix('@') else {
-        return Ok(text.to_owned());
+fn read_token(text: &OsStr) -> Result<String, Failure> {
+    let refused = |message: String| Failure::new(FailureCode::Attestation, message);
+    let Some(path) = text.as_encoded_bytes().strip_prefix(b"@") else {
+        let token = text.to_str().map(str::to_owned);
+        return token.ok_or_else(|| refused("the attestation is not text".to_owned()));
     };
+    let path = path_after_at(path, text);
     let unreadable = |error: io::Error| {
-        Failure::new(
-            FailureCode::Attestation,
-            format!("cannot read the attestation in `{path}`: {error}"),
-        )
+        refused(format!(
+            "cannot read the attestation in `{}`: {error}",
+            path.display()
+        ))
     };
     let mut token = String::new();
-    let file = std::fs::File::open(Path::new(path)).map_err(unreadable)?;
-    io::Read::read_to_string(&mut io::Read::take(file, TOKEN_FILE_MAX_BYTES + 1), &mut token)
-        .map_err(unreadable)?;
+    let file = std::fs::File::open(&path).map_err(unreadable)?;
+    io::Read::read_to_string(
+        &mut io::Read::take(file, TOKEN_FILE_MAX_BYTES + 1),
+        &mut token,
+    )
+    .map_err(unreadable)?;
     if token.len() as u64 > TOKEN_FILE_MAX_BYTES {
         return Err(unreadable(io::Error::other("too large to be a token")));
     }
     Ok(token.trim_end().to_owned())
+}
+
+/// The path behind `@`. File names are bytes on Unix; elsewhere one that is not text cannot be split
+/// off safely, and is looked for under the whole argument, where there is no such file.
+fn path_after_at(path: &[u8], text: &OsStr) -> PathBuf {
+    #[cfg(unix)]
+    {
+        let _ = text;
+        PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path))
+    }
+    #[cfg(not(unix))]
+    {
+        PathBuf::from(std::str::from_utf8(path).map_or(text, OsStr::new))
+    }
 }
 
 /// The evidence of a call: the given token against the configured roots, or a development authority
@@ -312,9 +341,15 @@ fn evidence(
     let needs = entry.spec.contract.is_some();
     if store.is_none() && needs && options.token.is_none() && !app.production {
         if is_process && !options.quiet {
-            notice(options.format, "no trust store is configured, so an authority made for this process vouches for the call; name one with --trust or CNV_TRUST");
+            notice(
+                options.format,
+                "no trust store is configured, so an authority made for this process vouches for the call; name one with --trust or CNV_TRUST",
+            );
         }
-        return Ok(development_authority(CapabilityContract::dangerous(), clock)?);
+        return Ok(development_authority(
+            CapabilityContract::dangerous(),
+            clock,
+        )?);
     }
     if store.is_none() && needs {
         return Err(Failure::new(
@@ -322,7 +357,8 @@ fn evidence(
             "no trust store is configured to check an attestation against; name one with --trust or CNV_TRUST",
         ));
     }
-    let evidence = Evidence::new(Arc::new(store.unwrap_or_default()), clock).with_audience(app.name);
+    let evidence =
+        Evidence::new(Arc::new(store.unwrap_or_default()), clock).with_audience(app.name);
     Ok(match &options.token {
         Some(token) => evidence.with_token(token),
         None => evidence,
@@ -347,7 +383,9 @@ fn early_format(arguments: &[OsString]) -> Format {
         argument == "--json"
             || argument == "--output=json"
             || argument == "--output"
-                && arguments.get(index + 1).is_some_and(|value| value == "json")
+                && arguments
+                    .get(index + 1)
+                    .is_some_and(|value| value == "json")
     });
     if json { Format::Json } else { Format::Table }
 }
@@ -371,20 +409,31 @@ fn usage_failure(error: &clap::Error) -> Failure {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let first = text.split("\n\n").next().unwrap_or(text);
-    Failure::new(FailureCode::Usage, first.split_whitespace().collect::<Vec<_>>().join(" "))
+    Failure::new(
+        FailureCode::Usage,
+        first.split_whitespace().collect::<Vec<_>>().join(" "),
+    )
 }
 
 /// A whole number and a unit.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let wrong = || format!("`{text}` is not a time; write it as 500ms, 5s, 2min or 1h");
     let number: u64 = number.parse().map_err(|_| wrong())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
-        "min" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(wrong),
-        "h" => number.checked_mul(3600).map(Duration::from_secs).ok_or_else(wrong),
+        "min" => number
+            .checked_mul(60)
+            .map(Duration::from_secs)
+            .ok_or_else(wrong),
+        "h" => number
+            .checked_mul(3600)
+            .map(Duration::from_secs)
+            .ok_or_else(wrong),
         _ => Err(wrong()),
     }
 }
@@ -404,9 +453,10 @@ fn catch_signals(cancellation: Arc<Cancellation>) {
         });
     };
     // Without the thread an interrupt ends the process, as it does by default.
-    let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+    let _ = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watch);
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -418,7 +468,16 @@ mod tests {
     fn times_have_units() {
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("2min"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "5", "s", "-1s", "1.5s", "5 s", "99999999999999999999s", "9999999999999999999h"] {
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "1.5s",
+            "5 s",
+            "99999999999999999999s",
+            "9999999999999999999h",
+        ] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -11,7 +11,7 @@ use clap::builder::styling::{AnsiColor, Style};
 
 use super::context::Sink;
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Node, Output};
 use super::pipeline::Reply;
 use super::receipt::Receipt;
 use super::table;
@@ -72,7 +72,9 @@ impl Display {
 
     /// Shows the end of a call and says how the process ends.
     pub(super) fn reply(&self, reply: Reply, quiet: bool) -> ExitCode {
-        let Reply { result, receipt, .. } = reply;
+        let Reply {
+            result, receipt, ..
+        } = reply;
         let shown = match &result {
             Ok(output) => self.result(output),
             Err(failure) if self.format == Format::Frames => self.frame(error_payload(failure)),
@@ -126,6 +128,10 @@ impl Display {
     fn result(&self, output: &Output) -> Result<(), Failure> {
         let streamed = self.sequence.load(Ordering::Relaxed) > 0;
         let node = output.node()?;
+        // A verb that returns nothing has said all in its stream, or has nothing to show to people.
+        if node == Node::Null && (streamed || self.format == Format::Table) {
+            return Ok(());
+        }
         let text = match self.format {
             Format::Frames => return self.frame(FramePayload::Data(output.as_json().into())),
             Format::Table => table::render(&node),
@@ -160,12 +166,16 @@ impl Sink for Display {
     }
 }
 
-fn yaml(node: &super::output::Node, streamed: bool) -> Result<String, Failure> {
+fn yaml(node: &Node, streamed: bool) -> Result<String, Failure> {
     let mut text = serde_saphyr::to_string(node)?;
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    Ok(if streamed { format!("---\n{text}") } else { text })
+    Ok(if streamed {
+        format!("---\n{text}")
+    } else {
+        text
+    })
 }
 
 /// The whole text at once, so that an error leaves nothing half-written by us.
@@ -203,6 +213,8 @@ fn error_json(failure: &Failure) -> String {
 }
 
 fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

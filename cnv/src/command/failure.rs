@@ -82,6 +82,11 @@ impl Failure {
         Self::new(FailureCode::Failed, message)
     }
 
+    /// A failure of how the command was called: exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(FailureCode::Usage, message)
+    }
+
     pub(super) fn new(code: FailureCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -107,13 +112,15 @@ impl Failure {
     pub fn causes(&self) -> impl Iterator<Item = String> + '_ {
         let mut said = self.message.clone();
         let first = self.source.as_deref().and_then(Error::source);
-        std::iter::successors(first, |error: &&(dyn Error + 'static)| (*error).source()).filter_map(move |error| {
-            let text = error.to_string();
-            let news = !said.contains(&text);
-            said.push('\n');
-            said.push_str(&text);
-            news.then_some(text)
-        })
+        std::iter::successors(first, |error: &&(dyn Error + 'static)| (*error).source()).filter_map(
+            move |error| {
+                let text = error.to_string();
+                let news = !said.contains(&text);
+                said.push('\n');
+                said.push_str(&text);
+                news.then_some(text)
+            },
+        )
     }
 
     /// The error that the handler returned, if there was one.
@@ -148,7 +155,10 @@ fn classify(error: &(dyn Error + 'static)) -> FailureCode {
             return stopped.code();
         }
         // An I/O error hides what it wraps from `source`, and shows only what that wraps.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
             Some(inner) => Some(inner),
             None => error.source(),
         };
@@ -182,7 +192,10 @@ mod tests {
         let stopped = io::Error::other(Stopped::Deadline);
         let failure = Failure::from(Outer(stopped));
         assert_eq!(failure.code(), FailureCode::Deadline);
-        assert_eq!(failure.to_string(), "cannot load the report: the deadline passed");
+        assert_eq!(
+            failure.to_string(),
+            "cannot load the report: the deadline passed"
+        );
     }
 
     #[derive(Debug, thiserror::Error)]
@@ -195,7 +208,10 @@ mod tests {
     fn what_a_message_says_of_its_causes_is_not_said_again() {
         let source = Outer(io::Error::other("disk on fire"));
         let failure = Failure::from(Inline { source });
-        assert_eq!(failure.to_string(), "the report is late: cannot load the report: disk on fire");
+        assert_eq!(
+            failure.to_string(),
+            "the report is late: cannot load the report: disk on fire"
+        );
     }
 
     #[test]

@@ -120,7 +120,9 @@ impl App {
             None => Ok(()),
             Some(resource) => Err(Failure::new(
                 FailureCode::Budget,
-                format!("not admitted: `{spec}` declares {declared}, more {resource} than the application allows ({allowed})"),
+                format!(
+                    "not admitted: `{spec}` declares {declared}, more {resource} than the application allows ({allowed})"
+                ),
             )),
         }
     }

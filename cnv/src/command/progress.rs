@@ -16,7 +16,9 @@ impl Progress {
         } else {
             ProgressBar::hidden()
         };
-        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3}% {elapsed} of about {duration}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{wide_bar} {percent:>3}% {elapsed} of about {duration}")
+        {
             bar.set_style(style);
         }
         Self { bar }

@@ -89,7 +89,10 @@ impl fmt::Display for AttestedBy {
             issuer,
             ..
         } = self;
-        write!(f, "attested {class} for {subject} by {issuer_name} ({issuer})")
+        write!(
+            f,
+            "attested {class} for {subject} by {issuer_name} ({issuer})"
+        )
     }
 }
 

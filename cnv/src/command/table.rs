@@ -165,7 +165,13 @@ fn cell(node: &Node) -> String {
         Node::Float(value) => value.to_string(),
         Node::Text(text) => text
             .chars()
-            .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+            .map(|c| {
+                if c.is_control() {
+                    c.escape_default().to_string()
+                } else {
+                    c.to_string()
+                }
+            })
             .collect(),
         Node::List(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         Node::Map(entries) => entries
@@ -207,7 +213,10 @@ mod tests {
         let token = "t".repeat(LONGEST_IN_ROW_BYTES + 1);
         let text = rendered(&format!(r#"{{"subject":"a","token":"{token}","id":"b"}}"#));
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines, ["  subject  a", "  id       b", "", "token", token.as_str()]);
+        assert_eq!(
+            lines,
+            ["  subject  a", "  id       b", "", "token", token.as_str()]
+        );
     }
 
     #[test]

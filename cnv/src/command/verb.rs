@@ -10,8 +10,8 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{Outcome, Output};
 use crate::capability::CapabilityContract;
+use crate::const_text::Text;
 use crate::quota::Limits;
-use crate::quota::quantity::Text;
 
 /// What a call may do to the world, as `#[verb(effect = "..")]` declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

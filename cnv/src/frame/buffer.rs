@@ -212,7 +212,7 @@ mod tests {
         buffer.extend_from_slice(&[7; 64]).unwrap();
         let capacity = buffer.capacity();
         buffer.clear();
-        assert_eq!(buffer.as_slice(), []);
+        assert!(buffer.as_slice().is_empty());
         buffer.extend_from_slice(&[1, 2]).unwrap();
         assert_eq!(buffer.as_slice(), [1, 2]);
         assert_eq!(buffer.capacity(), capacity);

@@ -3,7 +3,18 @@
 
 use super::field::{FrameField, ReservedBytes};
 use super::layout::{FieldKind, FieldLayout, FrameLayout};
-use super::message::Message;
+use crate::const_text::Text;
+
+/// Room for a sentence with two names in it.
+type Message = Text<512>;
+
+impl Message {
+    /// `1 byte`, `2 bytes`.
+    const fn bytes(self, bytes: usize) -> Self {
+        self.number(bytes as u128)
+            .str(if bytes == 1 { " byte" } else { " bytes" })
+    }
+}
 
 /// Describes the field of `F` that `projection` leads to, whose type the compiler infers from it.
 pub const fn field<F, T: FrameField>(
@@ -52,17 +63,17 @@ pub const fn check_field<F>(fields: &[FieldLayout], index: usize) {
     let padding = end.next_multiple_of(field.align()) - end;
     if padding > 0 {
         let message = Message::new()
-            .text("field `")
-            .text(field.name())
-            .text("` is aligned to ")
-            .number(field.align())
-            .text(" bytes, which leaves ")
-            .count(padding)
-            .text(" of undeclared padding before it: write `#[frame(reserved)] _pad")
-            .number(end)
-            .text(": [u8; ")
-            .number(padding)
-            .text("],` above it");
+            .str("field `")
+            .str(field.name())
+            .str("` is aligned to ")
+            .number(field.align() as u128)
+            .str(" bytes, which leaves ")
+            .bytes(padding)
+            .str(" of undeclared padding before it: write `#[frame(reserved)] _pad")
+            .number(end as u128)
+            .str(": [u8; ")
+            .number(padding as u128)
+            .str("],` above it");
         panic!("{}", message.as_str());
     }
 }
@@ -78,17 +89,17 @@ pub const fn check_end<F>(name: &str, fields: &[FieldLayout]) {
     let padding = end.next_multiple_of(natural_align::<F>(fields)) - end;
     if padding > 0 {
         let message = Message::new()
-            .text("`")
-            .text(name)
-            .text("` is aligned to ")
-            .number(natural_align::<F>(fields))
-            .text(" bytes, which leaves ")
-            .count(padding)
-            .text(" of undeclared padding at its end: write `#[frame(reserved)] _pad")
-            .number(end)
-            .text(": [u8; ")
-            .number(padding)
-            .text("],` as its last field");
+            .str("`")
+            .str(name)
+            .str("` is aligned to ")
+            .number(natural_align::<F>(fields) as u128)
+            .str(" bytes, which leaves ")
+            .bytes(padding)
+            .str(" of undeclared padding at its end: write `#[frame(reserved)] _pad")
+            .number(end as u128)
+            .str(": [u8; ")
+            .number(padding as u128)
+            .str("],` as its last field");
         panic!("{}", message.as_str());
     }
     let mut at: usize = 0;
@@ -170,17 +181,15 @@ pub const fn check_enumeration<E>(name: &str, values: &[u8]) {
     let missing = (last - first) as usize + 1 - values.len();
     if missing > 0 {
         let message = Message::new()
-            .text("the values of `")
-            .text(name)
-            .text("` go from ")
-            .number(first as usize)
-            .text(" to ")
-            .number(last as usize)
-            .text(" and leave ")
-            .number(missing)
-            .text(
-                " of them out: number the variants without a gap, or make the field a plain `u8`",
-            );
+            .str("the values of `")
+            .str(name)
+            .str("` go from ")
+            .number(first as u128)
+            .str(" to ")
+            .number(last as u128)
+            .str(" and leave ")
+            .number(missing as u128)
+            .str(" of them out: number the variants without a gap, or make the field a plain `u8`");
         panic!("{}", message.as_str());
     }
 }

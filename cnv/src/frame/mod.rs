@@ -36,7 +36,6 @@ mod error;
 mod field;
 mod header;
 mod layout;
-mod message;
 mod owned;
 mod payload;
 mod serializer;

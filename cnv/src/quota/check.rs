@@ -16,7 +16,7 @@
 
 use super::budget::{Budget, tier};
 use super::limits::{Limits, Resource, UNLIMITED};
-use super::quantity::Text;
+use crate::const_text::Text;
 
 /// A function with a budget. `#[budget]` implements it for an item of the function's name.
 #[diagnostic::on_unimplemented(

@@ -69,7 +69,7 @@ mod limits;
 pub(crate) mod meter;
 mod operation;
 mod pool;
-pub(crate) mod quantity;
+mod quantity;
 
 pub use crate::require_budget_fit;
 pub use budget::{

@@ -6,68 +6,9 @@
 use std::fmt;
 
 use super::limits::{Resource, UNLIMITED};
-
-/// Text of at most `N` bytes that a const function can build. What does not fit is cut off at a
-/// character boundary.
-#[derive(Clone, Copy)]
-pub(crate) struct Text<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
+use crate::const_text::Text;
 
 impl<const N: usize> Text<N> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            len: 0,
-        }
-    }
-
-    pub(crate) const fn str(mut self, text: &str) -> Self {
-        let text = text.as_bytes();
-        let mut fits = text.len();
-        if fits > N - self.len {
-            fits = N - self.len;
-            // A continuation byte here means that the cut would split a character.
-            while fits > 0 && text[fits] & 0xC0 == 0x80 {
-                fits -= 1;
-            }
-        }
-        let mut i = 0;
-        while i < fits {
-            self.bytes[self.len] = text[i];
-            self.len += 1;
-            i += 1;
-        }
-        self
-    }
-
-    /// `name` in backticks.
-    pub(crate) const fn code(self, name: &str) -> Self {
-        self.str("`").str(name).str("`")
-    }
-
-    pub(crate) const fn number(self, value: u128) -> Self {
-        self.digits(value, 1)
-    }
-
-    /// Decimal digits of `value`, at least `width` of them.
-    const fn digits(self, value: u128, width: usize) -> Self {
-        let mut digits = [b'0'; 39];
-        let mut start = digits.len();
-        let mut rest = value;
-        while rest > 0 || digits.len() - start < width {
-            start -= 1;
-            digits[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        let (_, digits) = digits.split_at(start);
-        match std::str::from_utf8(digits) {
-            Ok(digits) => self.str(digits),
-            Err(_) => unreachable!(),
-        }
-    }
-
     /// `amount / unit` with at most three decimals, which must be exact.
     const fn decimal(self, amount: u128, unit: u128) -> Self {
         let text = self.number(amount / unit);
@@ -115,14 +56,6 @@ impl<const N: usize> Text<N> {
             self.number(amount / 1_000).str("k")
         } else {
             self.number(amount)
-        }
-    }
-
-    pub(crate) const fn as_str(&self) -> &str {
-        let (text, _) = self.bytes.split_at(self.len);
-        match std::str::from_utf8(text) {
-            Ok(text) => text,
-            Err(_) => unreachable!(),
         }
     }
 }
@@ -333,14 +266,6 @@ mod tests {
                 "{bytes}"
             );
         }
-    }
-
-    #[test]
-    fn text_that_does_not_fit_is_cut_at_a_character() {
-        assert_eq!(Text::<4>::new().str("abc").str("def").as_str(), "abcd");
-        assert_eq!(Text::<4>::new().str("abé").str("x").as_str(), "abé");
-        assert_eq!(Text::<4>::new().str("abcé").as_str(), "abc");
-        assert_eq!(Text::<4>::new().number(0).as_str(), "0");
     }
 
     #[test]

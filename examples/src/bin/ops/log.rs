@@ -188,9 +188,14 @@ struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    fn new(path: &'a Path, (mut file, len_bytes): (File, u64), from_start: bool) -> Result<Self, LogError> {
+    fn new(
+        path: &'a Path,
+        (mut file, len_bytes): (File, u64),
+        from_start: bool,
+    ) -> Result<Self, LogError> {
         let offset = if from_start { 0 } else { len_bytes };
-        file.seek(SeekFrom::Start(offset)).map_err(LogError::io(path))?;
+        file.seek(SeekFrom::Start(offset))
+            .map_err(LogError::io(path))?;
         Ok(Self {
             path,
             file,
@@ -219,7 +224,10 @@ impl<'a> Follower<'a> {
                 self.buffer.clear();
             }
             let mut block = [0; 8192];
-            let read = self.file.read(&mut block).map_err(LogError::io(self.path))?;
+            let read = self
+                .file
+                .read(&mut block)
+                .map_err(LogError::io(self.path))?;
             if read == 0 {
                 return Ok(None);
             }
@@ -234,7 +242,11 @@ impl<'a> Follower<'a> {
             // Between the two steps of a rotation there is no file; the next look finds one.
             return Ok(false);
         };
-        let open = self.file.get_ref().metadata().map_err(LogError::io(self.path))?;
+        let open = self
+            .file
+            .get_ref()
+            .metadata()
+            .map_err(LogError::io(self.path))?;
         if same_file(&there, &open) && there.len() >= self.offset {
             return Ok(false);
         }
