@@ -68,6 +68,7 @@ impl fmt::Display for Receipt {
         write!(f, " | used {}", self.usage)?;
         match &self.attestation {
             Some(by) => write!(f, " | {by}")?,
+            None if self.verb.contract().is_some() => f.write_str(" | not attested")?,
             None => f.write_str(" | no attestation needed")?,
         }
         match self.over() {

@@ -33,7 +33,7 @@ pub enum LogError {
     },
     #[error("`{}` is a directory; name one log file", .0.display())]
     Directory(PathBuf),
-    #[error("`{}` is no access log in combined format: none of its first {lines} lines is a request", path.display())]
+    #[error("`{}` is no access log in combined format: no request among the {lines} lines read", path.display())]
     NotALog { path: PathBuf, lines: u64 },
 }
 
