@@ -6,7 +6,7 @@
 //! receipt. Registration is explicit, with [`verbs!`](crate::verbs): a registry that fills itself at
 //! link time loses commands silently when nothing refers to their crate.
 //!
-//! Start with [`App`], [`macro@verb`] and [`Context`].
+//! Start with [`App`], [`verb`](macro@crate::verb) and [`Context`].
 //!
 //! ```
 //! use cnv::prelude::*;
