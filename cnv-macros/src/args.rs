@@ -72,6 +72,11 @@ impl Argument {
 
 impl Parse for Argument {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(Lit) {
+            return Err(
+                input.error("a name stands here, without quotes: write `name` or `name = value`")
+            );
+        }
         let key = input.call(Ident::parse_any)?;
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
@@ -90,16 +95,26 @@ pub(crate) struct Arguments {
     /// Where a fault of the whole attribute is shown.
     pub(crate) span: Span,
     pub(crate) list: Vec<Argument>,
+    /// Whether all that was written could be read. What is missing may then be what could not.
+    pub(crate) readable: bool,
+}
+
+impl Arguments {
+    /// What could be read of an attribute whose faults are reported.
+    pub(crate) fn new(span: Span, list: Option<Vec<Argument>>) -> Self {
+        Self {
+            span,
+            readable: list.is_some(),
+            list: list.unwrap_or_default(),
+        }
+    }
 }
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let span = input.span();
         let list = Punctuated::<Argument, Token![,]>::parse_terminated(input)?;
-        Ok(Self {
-            span,
-            list: list.into_iter().collect(),
-        })
+        Ok(Self::new(span, Some(list.into_iter().collect())))
     }
 }
 

@@ -33,14 +33,18 @@ impl GuardModel {
         errors: &mut ErrorSink,
     ) -> Option<Self> {
         let span = arguments.span;
+        let readable = arguments.readable;
         let (classes, rest) = arguments
             .list
             .into_iter()
             .partition::<Vec<_>, _>(|argument| {
                 argument.value.is_none() && argument.key != "via" && argument.key != "crate"
             });
-        let rest =
-            Arguments { span, list: rest }.known("requires_attestation", &["via", "crate"], errors);
+        let rest = Arguments::new(span, Some(rest)).known(
+            "requires_attestation",
+            &["via", "crate"],
+            errors,
+        );
         let via = rest
             .iter()
             .find(|argument| argument.key == "via")
@@ -48,6 +52,7 @@ impl GuardModel {
         let mut classes = classes.into_iter();
         let class = match classes.next() {
             Some(class) => known_class(class.key, errors),
+            None if !readable => None,
             None => {
                 errors.push(syn::Error::new(
                     span,

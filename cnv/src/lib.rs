@@ -92,7 +92,7 @@ pub mod __private;
 ///
 /// I/O and network through [`quota::File`] and [`quota::Metered`] are held to the declared number: what
 /// goes over it fails with [`quota::BudgetExceeded`] and does nothing. Memory and processor time are
-/// observed by [`quota::Scope`], and reported in a command's receipt. See [`quota`] for the costs.
+/// observed by [`quota::measure`], and reported in a command's receipt. See [`quota`] for the costs.
 ///
 /// # The companion item
 ///

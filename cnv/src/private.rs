@@ -8,7 +8,7 @@ pub mod frame {
 /// What `#[budget]` names.
 pub mod quota {
     pub use crate::quota::check::{
-        Account, Budgeted, PaidFor, assert_fits, larger, limits, open, step,
+        Account, Budgeted, PaidFor, assert_fits, deeper, larger, limits, open, step,
     };
     pub use crate::quota::meter::body::{enter, metered};
     pub use crate::quota::{

@@ -344,3 +344,47 @@ fn the_guard_stands_before_the_body_also_without_a_pipeline() {
     assert_eq!(poll(CapabilityContract::network()), (true, true));
     assert_eq!(poll(CapabilityContract::read_only()), (false, false));
 }
+
+/// A body whose items have the names of what the guard looks at.
+#[requires_attestation(network, via = evidence)]
+#[cnv::budget(cpu = "1ms")]
+#[allow(non_upper_case_globals)]
+fn disguised(evidence: &Evidence) -> Result<bool, Denied> {
+    static evidence: Anyone = Anyone;
+    let _ = evidence;
+    Ok(true)
+}
+
+/// Evidence that would let anyone in.
+struct Anyone;
+
+impl cnv::attestation::CarriesEvidence for Anyone {
+    fn evidence(&self) -> &Evidence {
+        static ANYONE: std::sync::OnceLock<Evidence> = std::sync::OnceLock::new();
+        ANYONE.get_or_init(|| {
+            development_authority(CapabilityContract::dangerous(), Arc::new(SystemClock)).unwrap()
+        })
+    }
+}
+
+#[test]
+fn no_item_of_the_body_stands_in_for_the_evidence() {
+    let none = Evidence::new(Arc::new(TrustStore::new()), Arc::new(SystemClock));
+    assert!(cnv::run!(disguised(&none)).is_err());
+}
+
+/// Attributes that a condition brings count like any other, in every order.
+#[verb(noun = "conditional", effect = "read")]
+#[cfg_attr(all(), cnv::prelude::requires_attestation(read_only))]
+#[cfg_attr(any(), budget(io = 1))]
+fn conditional(cx: Context) -> Result<(), Failure> {
+    cx.checkpoint()?;
+    Ok(())
+}
+
+#[test]
+fn conditional_attributes_are_part_of_the_verb() {
+    let [entry] = verbs![conditional];
+    assert!(entry.spec().contract().is_some());
+    assert!(entry.spec().limits().is_none());
+}

@@ -333,10 +333,10 @@ mod memory {
 
     #[test]
     fn a_scope_shows_its_peak() {
-        let scope = Scope::enter("test", Limits::unlimited());
-        drop(allocate(MB));
-        drop(allocate(MB / 2));
-        let usage = scope.finish();
+        let ((), usage) = measure("test", Limits::unlimited(), || {
+            drop(allocate(MB));
+            drop(allocate(MB / 2));
+        });
         assert_about(peak(&usage), MB);
         assert_about(usage.memory_gross_bytes.unwrap(), MB + MB / 2);
     }
@@ -344,57 +344,64 @@ mod memory {
     #[test]
     fn what_was_held_before_does_not_count() {
         let before = allocate(MB);
-        let scope = Scope::enter("test", Limits::unlimited());
-        assert_eq!(peak(&scope.usage()), 0);
-        drop(scope);
+        let ((), usage) = measure("test", Limits::unlimited(), || ());
+        assert_eq!(peak(&usage), 0);
         drop(before);
     }
 
     #[test]
     fn an_inner_scope_counts_in_the_outer_one() {
-        let outer = Scope::enter("outer", Limits::unlimited());
-        drop(allocate(3 * MB));
-        let held = allocate(MB);
-        let inner = Scope::enter("inner", Limits::unlimited());
-        drop(allocate(MB));
-        assert_about(peak(&inner.finish()), MB);
-        assert_about(peak(&outer.usage()), 3 * MB);
+        let inner = |bytes| {
+            let ((), usage) = measure("inner", Limits::unlimited(), || drop(allocate(bytes)));
+            assert_about(peak(&usage), bytes);
+        };
+        let ((), outer) = measure("outer", Limits::unlimited(), || {
+            drop(allocate(3 * MB));
+            let held = allocate(MB);
+            inner(MB);
+            drop(held);
+        });
+        assert_about(peak(&outer), 3 * MB);
 
-        let inner = Scope::enter("inner", Limits::unlimited());
-        drop(allocate(4 * MB));
-        assert_about(peak(&inner.finish()), 4 * MB);
-        assert_about(peak(&outer.usage()), 5 * MB);
-        drop(held);
-        assert_about(peak(&outer.finish()), 5 * MB);
+        let ((), outer) = measure("outer", Limits::unlimited(), || {
+            drop(allocate(3 * MB));
+            let held = allocate(MB);
+            inner(MB);
+            inner(4 * MB);
+            drop(held);
+        });
+        assert_about(peak(&outer), 5 * MB);
     }
 
     #[test]
     fn growth_counts_as_the_difference() {
-        let scope = Scope::enter("test", Limits::unlimited());
-        let mut bytes = allocate(MB);
-        bytes.reserve_exact(2 * MB);
-        assert_about(peak(&scope.usage()), 2 * MB);
-        bytes.shrink_to(MB / 2);
-        drop(black_box(vec![0_u8; MB]));
-        let usage = scope.finish();
+        let ((), usage) = measure("test", Limits::unlimited(), || {
+            let (mut bytes, usage) = measure("grow", Limits::unlimited(), || {
+                let mut bytes = allocate(MB);
+                bytes.reserve_exact(2 * MB);
+                bytes
+            });
+            assert_about(peak(&usage), 2 * MB);
+            bytes.shrink_to(MB / 2);
+            drop(black_box(vec![0_u8; MB]));
+        });
         assert_about(peak(&usage), 2 * MB);
         assert_about(usage.memory_gross_bytes.unwrap(), 3 * MB);
     }
 
     #[test]
     fn frees_of_another_thread_s_memory_stop_at_nothing() {
-        let scope = Scope::enter("test", Limits::unlimited());
-        let bytes = allocate(10 * MB);
-        let usage = thread::spawn(move || {
-            drop(bytes);
-            let scope = Scope::enter("other", Limits::unlimited());
-            drop(allocate(20 * MB));
-            scope.finish()
-        })
-        .join()
-        .unwrap();
-        assert_about(peak(&usage), 20 * MB);
-        assert_about(peak(&scope.finish()), 10 * MB);
+        let (other, usage) = measure("test", Limits::unlimited(), || {
+            let bytes = allocate(10 * MB);
+            let other = thread::spawn(move || {
+                drop(bytes);
+                let ((), usage) = measure("other", Limits::unlimited(), || drop(allocate(20 * MB)));
+                usage
+            });
+            other.join().unwrap()
+        });
+        assert_about(peak(&other), 20 * MB);
+        assert_about(peak(&usage), 10 * MB);
     }
 
     #[test]
@@ -413,16 +420,18 @@ mod memory {
 
     #[test]
     fn a_panic_leaves_the_scope() {
-        let outer = Scope::enter("outer", io_limit(5));
-        let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let _inner = Scope::enter("inner", io_limit(1));
-            charge_io(1).unwrap();
-            std::panic::resume_unwind(Box::new("stop"));
-        }));
-        assert!(panicked.is_err());
-        charge_io(4).unwrap();
-        assert_eq!(charge_io(1).unwrap_err().operation, Some("outer"));
-        assert_eq!(outer.finish().io_ops, 5);
+        let ((), usage) = measure("outer", io_limit(5), || {
+            let panicked = catch_unwind(|| {
+                measure("inner", io_limit(1), || {
+                    charge_io(1).unwrap();
+                    std::panic::resume_unwind(Box::new("stop"));
+                })
+            });
+            assert!(panicked.is_err());
+            charge_io(4).unwrap();
+            assert_eq!(charge_io(1).unwrap_err().operation, Some("outer"));
+        });
+        assert_eq!(usage.io_ops, 5);
         charge_io(1_000).unwrap();
     }
 }
@@ -437,7 +446,7 @@ mod cpu {
                 cpu_ns,
                 ..Limits::unlimited()
             };
-            Scope::enter("test", limits).finish().cpu_clock
+            measure("test", limits, || ()).1.cpu_clock
         };
         assert_eq!(clock(99_999), CpuClock::Wall);
         if cfg!(target_os = "linux") {
@@ -453,9 +462,9 @@ mod cpu {
                 cpu_ns,
                 ..Limits::unlimited()
             };
-            let scope = Scope::enter("test", limits);
-            black_box((0..100_000_u64).fold(0, |a, b| black_box(a ^ b)));
-            assert!(scope.finish().cpu_ns > 0);
+            let work = || (0..100_000_u64).fold(0, |a, b| black_box(a ^ b));
+            let (_, usage) = measure("test", limits, work);
+            assert!(usage.cpu_ns > 0);
         }
     }
 }
@@ -466,89 +475,140 @@ mod held {
     #[test]
     fn the_operation_after_the_last_is_refused() {
         let mut output = Metered::new(Vec::new());
-        let scope = Scope::enter("write", io_limit(3));
-        for _ in 0..3 {
-            output.write_all(b"x").unwrap();
-        }
-        let refused = exceeded(&output.write(b"y").unwrap_err());
+        let (refused, usage) = measure("write", io_limit(3), || {
+            for _ in 0..3 {
+                output.write_all(b"x").unwrap();
+            }
+            exceeded(&output.write(b"y").unwrap_err())
+        });
         assert_eq!(
             refused.to_string(),
             "over budget in `write`: io: 1 asked for, none left of 3"
         );
         assert_eq!(output.get_ref(), b"xxx", "a refused call does nothing");
-        assert_eq!(scope.finish().io_ops, 3);
+        assert_eq!(usage.io_ops, 3);
         output.write_all(b"z").unwrap();
     }
 
     #[test]
     fn the_nearest_limit_holds_and_is_named() {
-        let outer = Scope::enter("outer", io_limit(3));
-        let inner = Scope::enter("inner", io_limit(1));
-        charge_io(1).unwrap();
-        assert_eq!(charge_io(1).unwrap_err().operation, Some("inner"));
-        drop(inner);
-        let inner = Scope::enter("inner", io_limit(100));
-        charge_io(1).unwrap();
-        let refused = charge_io(2).unwrap_err();
-        assert_eq!(refused.operation, Some("outer"));
-        assert_eq!((refused.limit, refused.used, refused.requested), (3, 2, 2));
-        charge_io(1).unwrap();
-        assert_eq!(inner.finish().io_ops, 2);
-        assert_eq!(outer.finish().io_ops, 3);
+        let ((), outer) = measure("outer", io_limit(3), || {
+            measure("inner", io_limit(1), || {
+                charge_io(1).unwrap();
+                assert_eq!(charge_io(1).unwrap_err().operation, Some("inner"));
+            });
+            let ((), inner) = measure("inner", io_limit(100), || {
+                charge_io(1).unwrap();
+                let refused = charge_io(2).unwrap_err();
+                assert_eq!(refused.operation, Some("outer"));
+                assert_eq!((refused.limit, refused.used, refused.requested), (3, 2, 2));
+                charge_io(1).unwrap();
+            });
+            assert_eq!(inner.io_ops, 2);
+        });
+        assert_eq!(outer.io_ops, 3);
     }
 
     #[test]
-    fn a_scope_that_outlives_the_one_around_it_holds_nobody() {
-        let outer = Scope::enter("outer", io_limit(1));
-        let inner = Scope::enter("inner", io_limit(0));
-        drop(outer);
-        drop(inner);
-        charge_io(1_000).unwrap();
+    fn each_ceiling_comes_back_when_the_work_under_it_ends() {
+        /// What refuses the next operations and bytes, with its limits.
+        fn ceilings() -> [Option<(&'static str, u64)>; 2] {
+            [charge_io(1_000), charge_network(1_000)].map(|charged| {
+                charged
+                    .err()
+                    .map(|refused| (refused.operation.unwrap(), refused.limit))
+            })
+        }
+        fn limits(io_ops: u64, network_bytes: u64) -> Limits {
+            Limits {
+                io_ops,
+                network_bytes,
+                ..Limits::unlimited()
+            }
+        }
+        let inner_ends = || {
+            measure("inner", limits(1, 2), || {
+                charge_io(1).unwrap();
+                charge_network(2).unwrap();
+                assert_eq!(ceilings(), [Some(("inner", 1)), Some(("inner", 2))]);
+            });
+        };
+        let inner_panics = || {
+            let panicked = catch_unwind(|| {
+                inner_ends();
+                measure("inner", limits(0, 0), || {
+                    measure("innermost", limits(0, 0), || {
+                        std::panic::resume_unwind(Box::new("stop"));
+                    })
+                })
+            });
+            assert!(panicked.is_err());
+        };
+        for inner in [&inner_ends as &dyn Fn(), &inner_panics] {
+            let ((), outer) = measure("outer", limits(7, 9), || {
+                for _ in 0..2 {
+                    measure("middle", limits(3, 4), || {
+                        inner();
+                        assert_eq!(ceilings(), [Some(("middle", 3)), Some(("middle", 4))]);
+                        charge_io(2).unwrap();
+                        assert_eq!(charge_io(1).unwrap_err().used, 3);
+                    });
+                    assert_eq!(ceilings(), [Some(("outer", 7)), Some(("outer", 9))]);
+                }
+                charge_io(1).unwrap();
+                assert_eq!(charge_io(1).unwrap_err().operation, Some("outer"));
+            });
+            assert_eq!((outer.io_ops, outer.network_bytes), (7, 4));
+            assert_eq!(ceilings(), [None, None]);
+        }
     }
 
     #[test]
     fn network_counts_bytes_both_ways() {
-        let scope = Scope::enter("talk", network_limit(10));
-        let mut input = Metered::network(&b"0123456789"[..]);
-        let mut buffer = [0; 8];
-        assert_eq!(input.read(&mut buffer).unwrap(), 8);
-        assert_eq!(
-            input.read(&mut buffer).unwrap(),
-            2,
-            "shortened to what is left"
-        );
-        assert_eq!(exceeded(&input.read(&mut buffer).unwrap_err()).requested, 8);
-        let usage = scope.finish();
+        let ((), usage) = measure("talk", network_limit(10), || {
+            let mut input = Metered::network(&b"0123456789"[..]);
+            let mut buffer = [0; 8];
+            assert_eq!(input.read(&mut buffer).unwrap(), 8);
+            assert_eq!(
+                input.read(&mut buffer).unwrap(),
+                2,
+                "shortened to what is left"
+            );
+            assert_eq!(exceeded(&input.read(&mut buffer).unwrap_err()).requested, 8);
+        });
         assert_eq!((usage.network_bytes, usage.io_ops), (10, 0));
 
-        let scope = Scope::enter("talk", network_limit(10));
-        let mut output = Metered::network(Vec::new());
-        output.write_all(b"0123456").unwrap();
-        let refused = exceeded(&output.write(b"0123").unwrap_err());
-        assert_eq!((refused.used, refused.requested), (7, 4));
-        output.write_all(b"789").unwrap();
-        assert_eq!(output.get_ref(), b"0123456789");
-        assert_eq!(charge_network(1).unwrap_err().resource, Resource::Network);
-        assert_eq!(scope.finish().network_bytes, 10);
+        let ((), usage) = measure("talk", network_limit(10), || {
+            let mut output = Metered::network(Vec::new());
+            output.write_all(b"0123456").unwrap();
+            let refused = exceeded(&output.write(b"0123").unwrap_err());
+            assert_eq!((refused.used, refused.requested), (7, 4));
+            output.write_all(b"789").unwrap();
+            assert_eq!(output.get_ref(), b"0123456789");
+            assert_eq!(charge_network(1).unwrap_err().resource, Resource::Network);
+        });
+        assert_eq!(usage.network_bytes, 10);
     }
 
     #[test]
     fn a_file_counts_from_its_opening() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let scope = Scope::enter("files", Limits::unlimited());
-        let mut file = File::create(&path).unwrap();
-        file.write_all(b"abcdef").unwrap();
-        drop(file);
-        let mut file = File::open(&path).unwrap();
-        file.seek(SeekFrom::Start(4)).unwrap();
-        let mut rest = [0; 2];
-        file.read_exact(&mut rest).unwrap();
+        let (rest, usage) = measure("files", Limits::unlimited(), || {
+            let mut file = File::create(&path).unwrap();
+            file.write_all(b"abcdef").unwrap();
+            drop(file);
+            let mut file = File::open(&path).unwrap();
+            file.seek(SeekFrom::Start(4)).unwrap();
+            let mut rest = [0; 2];
+            file.read_exact(&mut rest).unwrap();
+            rest
+        });
         assert_eq!(&rest, b"ef");
-        assert_eq!(scope.finish().io_ops, 5);
+        assert_eq!(usage.io_ops, 5);
 
-        let _none = Scope::enter("denied", io_limit(0));
-        let refused = exceeded(&File::create(&path).unwrap_err());
+        let (denied, _) = measure("denied", io_limit(0), || File::create(&path));
+        let refused = exceeded(&denied.unwrap_err());
         assert_eq!(
             refused.to_string(),
             "over budget in `denied`: io: 1 asked for, none allowed"

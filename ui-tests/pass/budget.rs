@@ -82,8 +82,33 @@ fn limited() -> u8 {
     4
 }
 
+/// Lints that the author allows inside the body stay allowed.
+#[budget(cpu = "1ms", io = 2)]
+fn with_inner_attributes() -> u8 {
+    #![allow(unused_variables)]
+    let unused = 1;
+    spend!(packed_too())
+}
+
+#[budget(cpu = "1us", io = 1)]
+fn packed_too() -> u8 {
+    2
+}
+
+macro_rules! spend_it {
+    ($callee:path) => {{
+        #[budget(cpu = "1ms", io = 2)]
+        fn through() -> u8 {
+            spend!($callee())
+        }
+        run!(through())
+    }};
+}
+
 fn main() {
     local();
+    assert_eq!(run!(with_inner_attributes()), 2);
+    assert_eq!(spend_it!(packed_too), 2);
     assert_eq!(run!(with_a_card()), 3);
     assert_eq!(run!(unlimited()), 4);
     let mut future = std::pin::pin!(run!(handler(&["5", "6"])));

@@ -42,7 +42,7 @@ impl BudgetModel {
     pub(crate) fn from_arguments(arguments: Arguments, errors: &mut ErrorSink) -> Self {
         let mut model = Self::unnamed();
         let span = arguments.span;
-        let empty = arguments.list.is_empty();
+        let empty = arguments.list.is_empty() && arguments.readable;
         let list = arguments.known("budget", KEYS, errors);
         if empty {
             errors.push(syn::Error::new(

@@ -4,11 +4,11 @@
 //! A `spend!` that stands where it cannot be counted is an error, never free.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Block, Expr, ExprCall, ExprMacro, ExprPath, Ident, Item, Local, Macro, Path, PathArguments,
-    Stmt,
+    Attribute, Block, Expr, ExprCall, ExprMacro, ExprPath, Ident, Item, Local, Macro, Path,
+    PathArguments, Stmt, UseTree,
 };
 
 use crate::errors::ErrorSink;
@@ -40,23 +40,29 @@ pub(crate) struct Spend {
     pub(crate) paren_span: Span,
 }
 
-/// Whether the tokens hold a `spend!` at any depth. Bodies without one stay as they were written.
-pub(crate) fn mentions_spend(tokens: TokenStream) -> bool {
-    find_spend(tokens).is_some()
+/// Whether the tokens hold a `spend!` or a `run!` at any depth. Bodies without one stay as they were
+/// written.
+pub(crate) fn mentions_payment(tokens: TokenStream) -> bool {
+    find_call_of(&["spend", "run"], tokens).is_some()
 }
 
 fn find_spend(tokens: TokenStream) -> Option<Span> {
+    find_call_of(&["spend"], tokens)
+}
+
+/// Where the first `name!` stands, of any of the names.
+fn find_call_of(names: &[&str], tokens: TokenStream) -> Option<Span> {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match token {
-            TokenTree::Ident(ident) if ident == "spend" => {
+            TokenTree::Ident(ident) if names.iter().any(|name| ident == name) => {
                 if matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!')
                 {
                     return Some(ident.span());
                 }
             }
             TokenTree::Group(group) => {
-                if let Some(span) = find_spend(group.stream()) {
+                if let Some(span) = find_call_of(names, group.stream()) {
                     return Some(span);
                 }
             }
@@ -67,15 +73,23 @@ fn find_spend(tokens: TokenStream) -> Option<Span> {
 }
 
 /// Rewrites the spends of `body` into calls and returns what they add up to.
-pub(crate) fn rewrite(body: &mut Block, function: &Ident, errors: &mut ErrorSink) -> Spends {
+pub(crate) fn rewrite(
+    body: &mut Block,
+    function: &Ident,
+    krate: &Path,
+    errors: &mut ErrorSink,
+) -> Spends {
     let mut planner = Planner {
         function,
+        krate,
         errors,
         plan: Vec::new(),
         uncountable: None,
+        inner_names: Vec::new(),
         spends: Vec::new(),
     };
-    planner.visit_block_mut(body);
+    // The names of the outermost block are seen where the check stands.
+    visit_mut::visit_block_mut(&mut planner, body);
     Spends {
         plan: planner.plan,
         all: planner.spends,
@@ -106,7 +120,13 @@ pub(crate) fn parse_spent_call(tokens: TokenStream, macro_name: &str) -> syn::Re
         )
     })?;
     let call = match expr {
-        Expr::Call(call) => call,
+        Expr::Call(mut call) => {
+            // A path that a `macro_rules!` macro was given comes in a group that cannot be seen.
+            while let Expr::Group(group) = *call.func {
+                call.func = group.expr;
+            }
+            call
+        }
         Expr::Await(inner) => {
             return Err(syn::Error::new(
                 inner.await_token.span,
@@ -175,12 +195,38 @@ fn charge(mut call: ExprCall) -> syn::Result<SpentCall> {
 
 struct Planner<'a> {
     function: &'a Ident,
+    krate: &'a Path,
     errors: &'a mut ErrorSink,
     plan: Vec<Plan>,
-    /// Where the walk stands, when a spend there could not be counted: "inside a loop".
-    uncountable: Option<&'static str>,
+    /// Where the walk stands, when a spend there could not be counted.
+    uncountable: Option<Place>,
+    /// What the blocks around the walk declare, the outermost left out.
+    inner_names: Vec<Vec<String>>,
     spends: Vec<Spend>,
 }
+
+/// Where a spend cannot be counted.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It may run any number of times.
+    Repeated(&'static str),
+    /// It may not be there at all.
+    Conditional,
+}
+
+impl Place {
+    fn message(self) -> String {
+        match self {
+            Self::Repeated(place) => format!(
+                "`spend!` cannot be counted {place} yet, because how often it runs is not known: spend before it, or move it whole into a budgeted function and spend that"
+            ),
+            Self::Conditional => "`spend!` cannot be counted under `#[cfg]`, because it may not be there: write `if cfg!(..)`, or put the `#[cfg]` on two versions of a function".to_owned(),
+        }
+    }
+}
+
+/// Stands for every name, where a `use` takes in all of a module.
+const ANY_NAME: &str = "*";
 
 impl Planner<'_> {
     /// Walks one of several branches with a plan of its own.
@@ -197,14 +243,67 @@ impl Planner<'_> {
     }
 
     fn uncountable(&mut self, place: &'static str, walk: impl FnOnce(&mut Self)) {
-        let outer = self.uncountable.replace(place);
+        let outer = self.uncountable.replace(Place::Repeated(place));
         walk(self);
         self.uncountable = outer;
     }
 
+    fn under(&mut self, attributes: &[Attribute], walk: impl FnOnce(&mut Self)) {
+        let outer = self.uncountable;
+        if attributes.iter().any(is_cfg) {
+            self.uncountable = Some(Place::Conditional);
+        }
+        walk(self);
+        self.uncountable = outer;
+    }
+
+    /// Whether a block inside the function declares the name that `path` begins with. The check stands
+    /// outside that block, and would charge another function than the one that is called.
+    fn is_inner_name(&self, path: &Path) -> bool {
+        let Some(first) = path
+            .segments
+            .first()
+            .filter(|_| path.leading_colon.is_none())
+        else {
+            return false;
+        };
+        self.inner_names
+            .iter()
+            .flatten()
+            .any(|name| first.ident == name || name == ANY_NAME)
+    }
+
+    /// `run!` would start a budget of its own, so that this one would not be charged.
+    fn refuse_run(&mut self, mac: &Macro) {
+        let segments = &mac.path.segments;
+        let is_ours = match (segments.first(), segments.len()) {
+            (_, 1) => true,
+            (Some(first), 2) => {
+                first.ident == "cnv"
+                    || self
+                        .krate
+                        .segments
+                        .last()
+                        .is_some_and(|last| last.ident == first.ident)
+            }
+            _ => false,
+        };
+        let run = match segments.last() {
+            Some(last) if is_ours && last.ident == "run" => Some(last.ident.span()),
+            _ => find_call_of(&["run"], mac.tokens.clone()),
+        };
+        if let Some(span) = run {
+            self.errors.push(syn::Error::new(
+                span,
+                "`run!` starts a budget of its own, and this function's would not be charged: write `spend!`",
+            ));
+        }
+    }
+
     /// The call that replaces a `spend!`, or `None` where it is some other macro.
-    fn spend(&mut self, mac: &mut Macro) -> Option<Expr> {
+    fn spend(&mut self, attributes: &[Attribute], mac: &mut Macro) -> Option<Expr> {
         if !is_spend(&mac.path) {
+            self.refuse_run(mac);
             if let Some(span) = find_spend(mac.tokens.clone()) {
                 let name = mac.path.to_token_stream().to_string().replace(' ', "");
                 self.errors.push(syn::Error::new(
@@ -233,11 +332,17 @@ impl Planner<'_> {
         );
         call.func = Box::new(through(&call.func, &spend));
         self.spends.push(spend.clone());
-        if let Some(place) = self.uncountable {
+        call.attrs = attributes.to_vec();
+        let conditional = attributes.iter().any(is_cfg).then_some(Place::Conditional);
+        if let Some(place) = conditional.or(self.uncountable) {
+            self.errors
+                .push(syn::Error::new(spend.name_span, place.message()));
+        } else if self.is_inner_name(&spend.companion) {
             self.errors.push(syn::Error::new(
                 spend.name_span,
                 format!(
-                    "`spend!` cannot be counted {place} yet, because how often it runs is not known: spend before it, or move it whole into a budgeted function and spend that"
+                    "`{}` is declared in a block inside `{}`, where the budget cannot see it: move the declaration to the top of the function",
+                    spend.name, self.function
                 ),
             ));
         } else if spend.companion.is_ident(self.function) {
@@ -304,7 +409,7 @@ fn is_spend(path: &Path) -> bool {
 impl VisitMut for Planner<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
         if let Stmt::Macro(statement) = stmt {
-            if let Some(call) = self.spend(&mut statement.mac) {
+            if let Some(call) = self.spend(&statement.attrs, &mut statement.mac) {
                 *stmt = Stmt::Expr(call, statement.semi_token);
             }
             return;
@@ -312,22 +417,40 @@ impl VisitMut for Planner<'_> {
         visit_mut::visit_stmt_mut(self, stmt);
     }
 
+    fn visit_block_mut(&mut self, block: &mut Block) {
+        self.inner_names.push(declared_names(block));
+        visit_mut::visit_block_mut(self, block);
+        self.inner_names.pop();
+    }
+
     fn visit_local_mut(&mut self, local: &mut Local) {
-        let Some(init) = &mut local.init else { return };
-        self.visit_expr_mut(&mut init.expr);
-        if let Some((_, diverge)) = &mut init.diverge {
-            let branch = self.branch(|planner| planner.visit_expr_mut(diverge));
-            self.push_branches(vec![branch, Vec::new()]);
-        }
+        let Local { attrs, init, .. } = local;
+        let Some(init) = init else { return };
+        self.under(attrs, |planner| {
+            planner.visit_expr_mut(&mut init.expr);
+            if let Some((_, diverge)) = &mut init.diverge {
+                let branch = planner.branch(|planner| planner.visit_expr_mut(diverge));
+                planner.push_branches(vec![branch, Vec::new()]);
+            }
+        });
     }
 
     /// Items inside a body have bodies of their own; a stray `spend!` in one reports itself.
     fn visit_item_mut(&mut self, _: &mut Item) {}
 
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        if let Some(attributes) = conditional_attributes(expr) {
+            return self.under(&attributes, |planner| planner.visit_plain_expr(expr));
+        }
+        self.visit_plain_expr(expr);
+    }
+}
+
+impl Planner<'_> {
+    fn visit_plain_expr(&mut self, expr: &mut Expr) {
         match expr {
-            Expr::Macro(ExprMacro { mac, .. }) => {
-                if let Some(call) = self.spend(mac) {
+            Expr::Macro(ExprMacro { attrs, mac }) => {
+                if let Some(call) = self.spend(attrs, mac) {
                     *expr = call;
                 }
             }
@@ -346,7 +469,9 @@ impl VisitMut for Planner<'_> {
                 for arm in &mut branching.arms {
                     // Guards of several arms may run before one is taken, so they add up.
                     self.visit_pat_mut(&mut arm.pat);
-                    branches.push(self.branch(|p| p.visit_expr_mut(&mut arm.body)));
+                    branches.push(self.branch(|p| {
+                        p.under(&arm.attrs, |p| p.visit_expr_mut(&mut arm.body));
+                    }));
                 }
                 self.push_branches(branches);
             }
@@ -385,6 +510,62 @@ impl VisitMut for Planner<'_> {
                 }
             }
             other => visit_mut::visit_expr_mut(self, other),
+        }
+    }
+}
+
+fn is_cfg(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
+}
+
+/// The attributes of an expression that holds others, where one of them is a `#[cfg]`.
+fn conditional_attributes(expr: &Expr) -> Option<Vec<Attribute>> {
+    let attributes = match expr {
+        Expr::Await(expr) => &expr.attrs,
+        Expr::Block(expr) => &expr.attrs,
+        Expr::Call(expr) => &expr.attrs,
+        Expr::If(expr) => &expr.attrs,
+        Expr::Match(expr) => &expr.attrs,
+        Expr::MethodCall(expr) => &expr.attrs,
+        Expr::Paren(expr) => &expr.attrs,
+        Expr::Return(expr) => &expr.attrs,
+        Expr::Try(expr) => &expr.attrs,
+        Expr::Tuple(expr) => &expr.attrs,
+        Expr::Unsafe(expr) => &expr.attrs,
+        _ => return None,
+    };
+    attributes.iter().any(is_cfg).then(|| attributes.clone())
+}
+
+/// The names that the items of a block declare.
+fn declared_names(block: &Block) -> Vec<String> {
+    let mut names = Vec::new();
+    for stmt in &block.stmts {
+        match stmt {
+            Stmt::Item(Item::Use(item)) => used_names(&item.tree, &mut names),
+            Stmt::Item(Item::Fn(item)) => names.push(item.sig.ident.to_string()),
+            Stmt::Item(Item::Mod(item)) => names.push(item.ident.to_string()),
+            Stmt::Item(Item::Enum(item)) => names.push(item.ident.to_string()),
+            Stmt::Item(Item::Struct(item)) => names.push(item.ident.to_string()),
+            Stmt::Item(Item::Type(item)) => names.push(item.ident.to_string()),
+            // What a macro declares is not known here.
+            Stmt::Item(Item::Macro(_)) => names.push(ANY_NAME.to_owned()),
+            _ => {}
+        }
+    }
+    names
+}
+
+fn used_names(tree: &UseTree, names: &mut Vec<String>) {
+    match tree {
+        UseTree::Path(path) => used_names(&path.tree, names),
+        UseTree::Name(name) => names.push(name.ident.to_string()),
+        UseTree::Rename(rename) => names.push(rename.rename.to_string()),
+        UseTree::Glob(_) => names.push(ANY_NAME.to_owned()),
+        UseTree::Group(group) => {
+            for tree in &group.items {
+                used_names(tree, names);
+            }
         }
     }
 }
@@ -440,6 +621,27 @@ pub(crate) fn imports(spends: &Spends) -> TokenStream {
     }
 }
 
+/// `DEPTH_OF_SPENDS` of the companion: one more than that of any callee. Functions that spend each other
+/// in a circle have none, which the compiler reports. A function with a limit on its processor time needs
+/// no such constant: it needs some of it for itself, so that a circle of such functions is over budget.
+pub(crate) fn depth(spends: &Spends, krate: &Path) -> TokenStream {
+    let steps = spends.all.iter().map(|spend| {
+        let Spend {
+            alias, name_span, ..
+        } = spend;
+        quote_spanned!(*name_span=> <#alias as __CnvSpent>::DEPTH_OF_SPENDS)
+    });
+    let depth = Ident::new("depth", Span::mixed_site());
+    quote! {
+        const DEPTH_OF_SPENDS: ::core::primitive::u32 = {
+            use #krate::__private::quota::{Budgeted as __CnvSpent, deeper as __cnv_deeper};
+            let #depth = 0;
+            #(let #depth = __cnv_deeper(#depth, #steps);)*
+            #depth
+        };
+    }
+}
+
 /// The check as an item: what the spends add up to may not exceed what `function` has.
 ///
 /// `cargo check` evaluates `const _` items, also in generic functions and in dead code, so the
@@ -447,6 +649,7 @@ pub(crate) fn imports(spends: &Spends) -> TokenStream {
 pub(crate) fn check_item(
     plan: &[Plan],
     function: &Ident,
+    companion: &Ident,
     limits: &TokenStream,
     krate: &Path,
 ) -> TokenStream {
@@ -466,6 +669,8 @@ pub(crate) fn check_item(
             let #account = __cnv_open(#name, #limits);
             let _ = #steps;
         };
+        const _: ::core::primitive::u32 =
+            <#companion as #krate::__private::quota::Budgeted>::DEPTH_OF_SPENDS;
     }
 }
 

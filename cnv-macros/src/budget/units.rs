@@ -46,7 +46,9 @@ pub(crate) const CPU: Dimension = Dimension {
     units: &[
         ("ns", 1),
         ("us", 1_000),
-        ("µs", 1_000),
+        // People type either of the two letters that look like this.
+        ("\u{b5}s", 1_000),
+        ("\u{3bc}s", 1_000),
         ("ms", 1_000_000),
         ("s", 1_000_000_000),
         ("min", 60_000_000_000),
@@ -85,14 +87,22 @@ pub(crate) fn parse_quantity(value: &Expr, dimension: &Dimension) -> syn::Result
         Expr::Lit(ExprLit {
             lit: Lit::Int(number),
             ..
-        }) if dimension.bare => number.base10_parse().map_err(|_| {
-            syn::Error::new(
+        }) if !number.suffix().is_empty() => Err(syn::Error::new(
+            number.span(),
+            format!("`{key}` takes a string: write `{key} = \"{number}\"`"),
+        )),
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) if dimension.bare => match number.base10_parse() {
+            Ok(count) if count != UNLIMITED => Ok(count),
+            _ => Err(syn::Error::new(
                 number.span(),
                 format!(
                     "`{number}` is too large for `{key}`; the largest count is 18446744073709551614"
                 ),
-            )
-        }),
+            )),
+        },
         Expr::Lit(ExprLit {
             lit: Lit::Int(number),
             ..
@@ -212,7 +222,8 @@ mod tests {
         assert_eq!(memory("1_000B"), Ok(1000));
         assert_eq!(memory("unlimited"), Ok(UNLIMITED));
         assert_eq!(parse_text("1.000001ms", &CPU), Ok(1_000_001));
-        assert_eq!(parse_text("2µs", &CPU), Ok(2_000));
+        assert_eq!(parse_text("2\u{b5}s", &CPU), Ok(2_000));
+        assert_eq!(parse_text("2\u{3bc}s", &CPU), Ok(2_000));
         assert_eq!(parse_text("100k", &IO), Ok(100_000));
     }
 

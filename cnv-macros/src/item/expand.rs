@@ -5,6 +5,7 @@ use quote::{ToTokens, quote};
 use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, Type, parse_quote};
 
 use super::model::ItemModel;
+use crate::budget::units::UNLIMITED;
 use crate::budget::{BudgetModel, plan};
 use crate::verb;
 use crate::verb::parameters::name_or;
@@ -36,7 +37,9 @@ fn imports(model: &ItemModel) -> TokenStream {
     }
 }
 
-/// A function without a budget stays where it is; a guard goes in front of its body.
+/// A function without a budget stays where it is; a guard goes in front of its body. The body keeps a
+/// block of its own, because the items of a block are seen in all of it: one in the body could stand in
+/// for the evidence.
 fn plain(model: &ItemModel) -> TokenStream {
     let function = &model.function;
     let Some(guard) = &model.guard else {
@@ -46,8 +49,8 @@ fn plain(model: &ItemModel) -> TokenStream {
     let visibility = &function.visibility;
     let signature = &function.signature;
     let statements = guard.statements(&model.krate);
-    let body = function.body.stream();
-    let body = braced(quote!(#statements #body), function.body.span());
+    let body = &function.body;
+    let body = braced(quote!(#statements #body), Span::call_site());
     quote!(#(#attributes)* #visibility #signature #body)
 }
 
@@ -60,7 +63,9 @@ fn companion(model: &ItemModel) -> TokenStream {
     let visibility = &model.function.visibility;
     let cfgs = model.function.cfgs();
     let mut implementations = Vec::new();
-    if let Some(budget) = &model.budget {
+    if let Some(budget) = &model.budget
+        && model.spends.all.is_empty()
+    {
         implementations.push(budgeted_impl(model, budget));
     }
     if model.is_verb {
@@ -78,16 +83,22 @@ fn companion(model: &ItemModel) -> TokenStream {
     }
 }
 
+/// Stands beside the companion, or, where the function spends, in its body: only there the names of its
+/// callees are known.
 fn budgeted_impl(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let ItemModel {
         krate, companion, ..
     } = model;
     let name = model.function.signature.ident.to_string();
+    let depth = (!model.spends.all.is_empty() && budget.cpu_ns == UNLIMITED)
+        .then(|| plan::depth(&model.spends, krate));
     let budget = budget.budget_type(krate);
     quote! {
+        #[allow(non_local_definitions)]
         impl #krate::__private::quota::Budgeted for #companion {
             const NAME: &'static ::core::primitive::str = #name;
             type Budget = #budget;
+            #depth
         }
     }
 }
@@ -150,7 +161,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 
     let mut call = function.signature.clone();
     call.ident = Ident::new("call", call.ident.span());
-    let body = metered_body(model);
+    let body = metered_body(model, budget);
 
     let (value, forwarded) = value_signature(model, budget);
     let generics = forwarded_generics(&function.signature);
@@ -175,7 +186,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 }
 
 /// The check of what the body spends, the guard, the meter, the body.
-fn metered_body(model: &ItemModel) -> TokenStream {
+fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let ItemModel {
         krate, function, ..
     } = model;
@@ -183,7 +194,14 @@ fn metered_body(model: &ItemModel) -> TokenStream {
     let name = signature.ident.to_string();
     let limits = limits(model);
     let imports = plan::imports(&model.spends);
-    let check = plan::check_item(&model.spends.plan, &signature.ident, &limits, krate);
+    let implementation = (!model.spends.all.is_empty()).then(|| budgeted_impl(model, budget));
+    let check = plan::check_item(
+        &model.spends.plan,
+        &signature.ident,
+        &model.companion,
+        &limits,
+        krate,
+    );
     let guard = model.guard.as_ref().map(|guard| guard.statements(krate));
     let body = match &model.rewritten {
         Some(block) => {
@@ -192,10 +210,14 @@ fn metered_body(model: &ItemModel) -> TokenStream {
         }
         None => function.body.stream(),
     };
+    // The check stands inside the body's own block, where the names that it uses are known.
+    let body = braced(
+        quote!(#imports #implementation #check #body),
+        function.body.span(),
+    );
     let inner = if signature.asyncness.is_some() {
         let hint = return_hint(&signature.output, krate);
-        let body = braced(quote!(#hint #body), function.body.span());
-        quote!(#krate::__private::quota::metered(#name, #limits, async move #body).await)
+        quote!(#krate::__private::quota::metered(#name, #limits, async move { #hint #body }).await)
     } else {
         let scope = Ident::new("_scope", Span::mixed_site());
         quote! {
@@ -203,7 +225,7 @@ fn metered_body(model: &ItemModel) -> TokenStream {
             #body
         }
     };
-    braced(quote!(#imports #check #guard #inner), function.body.span())
+    braced(quote!(#guard #inner), Span::call_site())
 }
 
 /// What the companion declares.

@@ -2,7 +2,8 @@
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Meta, Path, Signature, Visibility};
 
 use crate::args::Arguments;
@@ -25,13 +26,13 @@ impl Kind {
         }
     }
 
-    /// The sibling that `attribute` is, written bare or behind a crate's name.
+    /// The sibling that `attribute` is, under whatever path.
     fn of(attribute: &Attribute) -> Option<Self> {
         let segments = &attribute.path().segments;
         let last = segments.last()?;
         [Self::Verb, Self::Budget, Self::RequiresAttestation]
             .into_iter()
-            .find(|kind| segments.len() <= 2 && last.ident == kind.name())
+            .find(|kind| last.ident == kind.name())
     }
 }
 
@@ -80,11 +81,36 @@ impl Function {
                     .take(attribute.parse_args::<Arguments>())
                     .map(|arguments| arguments.list),
             };
-            let span = syn::spanned::Spanned::span(attribute.path());
-            siblings.extend(list.map(|list| (kind, Arguments { span, list })));
+            let span = attribute.path().span();
+            siblings.push((kind, Arguments::new(span, list)));
             false
         });
         siblings
+    }
+
+    /// Lifts `#![..]` from the start of the body onto the function, where it means the same: the body
+    /// becomes a block inside another, which can have none.
+    pub(crate) fn lift_inner_attributes(&mut self) {
+        let parser = |input: ParseStream<'_>| {
+            Ok((
+                input.call(Attribute::parse_inner)?,
+                input.parse::<TokenStream>()?,
+            ))
+        };
+        let Ok((inner, rest)) = parser.parse2(self.body.stream()) else {
+            return;
+        };
+        if inner.is_empty() {
+            return;
+        }
+        self.attributes
+            .extend(inner.into_iter().map(|mut attribute| {
+                attribute.style = syn::AttrStyle::Outer;
+                attribute
+            }));
+        let mut body = Group::new(Delimiter::Brace, rest);
+        body.set_span(self.body.span());
+        self.body = body;
     }
 
     /// The attributes of every parameter, taken off: `#[arg(..)]` and documentation are the

@@ -26,10 +26,8 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
         }
     };
     let list = errors.take(syn::parse2::<Arguments>(arguments));
-    let arguments = Arguments {
-        span: proc_macro2::Span::call_site(),
-        list: list.map(|arguments| arguments.list).unwrap_or_default(),
-    };
+    let list = list.map(|arguments| arguments.list);
+    let arguments = Arguments::new(proc_macro2::Span::call_site(), list);
     let model = ItemModel::new(kind, arguments, function, &mut errors);
     let tokens = expand::expand(&model);
     let errors = errors.into_compile_errors();

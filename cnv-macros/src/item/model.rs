@@ -36,6 +36,7 @@ impl ItemModel {
     ) -> Self {
         let mut attributes = vec![(kind, arguments)];
         attributes.extend(function.take_siblings(errors));
+        function.lift_inner_attributes();
         let krate = crate_path(&attributes, errors);
         let parameters = function.take_parameter_attributes();
         let signature = function.signature.clone();
@@ -52,8 +53,9 @@ impl ItemModel {
 
         let budget = budget.map(|arguments| BudgetModel::from_arguments(arguments, errors));
         let supported = check_function(&signature, is_verb, budget.is_some(), errors);
-        let guard =
-            guard.and_then(|arguments| GuardModel::from_arguments(arguments, &signature, errors));
+        let guard = guard
+            .and_then(|arguments| GuardModel::from_arguments(arguments, &signature, errors))
+            .filter(|_| supported);
         let verb = verb.and_then(|arguments| {
             let docs: Vec<_> = function.docs().collect();
             VerbModel::from_arguments(arguments, &signature, &docs, parameters, errors)
@@ -65,10 +67,10 @@ impl ItemModel {
         let budget = budget.filter(|_| supported);
         let mut rewritten = None;
         let mut spends = Spends::default();
-        if budget.is_some() && plan::mentions_spend(function.body.stream()) {
+        if budget.is_some() && plan::mentions_payment(function.body.stream()) {
             let body = quote::ToTokens::to_token_stream(&function.body);
             if let Some(mut block) = plan::parse_body(body) {
-                spends = plan::rewrite(&mut block, &signature.ident, errors);
+                spends = plan::rewrite(&mut block, &signature.ident, &krate, errors);
                 rewritten = Some(block);
             }
         }
@@ -123,7 +125,13 @@ fn check_function(
     errors: &mut ErrorSink,
 ) -> bool {
     if !is_verb && !budgeted {
-        return true;
+        if let Some(token) = &signature.constness {
+            errors.at(
+                token,
+                "`#[requires_attestation]` checks the evidence as the function runs, which a `const fn` cannot: drop `const`",
+            );
+        }
+        return signature.constness.is_none();
     }
     let attribute = if budgeted { "budget" } else { "verb" };
     let mut supported = true;

@@ -103,9 +103,10 @@ impl VerbModel {
     ) -> Option<Self> {
         let span = arguments.span;
         let written = arguments.list.len();
+        let readable = arguments.readable;
         let list = arguments.known("verb", KEYS, errors);
         // A key that is missing may be one that was misspelt, which is reported already.
-        let complete = list.len() == written;
+        let complete = readable && list.len() == written;
         let text = |key: &str, example: &str, errors: &mut ErrorSink| {
             let argument = list.iter().find(|argument| argument.key == key)?;
             argument.string(example, errors)

@@ -104,13 +104,60 @@ pub(crate) fn parse(
     attributes: Vec<Vec<Attribute>>,
     errors: &mut ErrorSink,
 ) -> Option<Vec<Parameter>> {
-    let parameters: Vec<Option<Parameter>> = signature
+    let parameters: Option<Vec<Parameter>> = signature
         .inputs
         .iter()
         .zip(attributes)
-        .map(|(input, attributes)| parameter(input, &attributes, errors))
-        .collect();
-    parameters.into_iter().collect()
+        .map(|(input, attributes)| (input, parameter(input, &attributes, errors)))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|(input, parameter)| Some((input, parameter?)))
+        .collect::<Option<Vec<_>>>()
+        .filter(|parameters| check_places(parameters, errors))
+        .map(|parameters| {
+            parameters
+                .into_iter()
+                .map(|(_, parameter)| parameter)
+                .collect()
+        });
+    parameters
+}
+
+/// Arguments without a name are told apart by their places, so what may be missing comes after what may
+/// not, and what takes any number comes last.
+fn check_places(parameters: &[(&FnArg, Parameter)], errors: &mut ErrorSink) -> bool {
+    let mut optional: Option<&str> = None;
+    let mut many: Option<&str> = None;
+    let mut unambiguous = true;
+    for (input, parameter) in parameters {
+        let Parameter::Argument(argument) = parameter else {
+            continue;
+        };
+        if argument.named {
+            continue;
+        }
+        let name = &argument.name;
+        let required = argument.shape == Shape::One && !argument.has_default;
+        let fault = match (many, optional) {
+            (Some(many), _) => Some(format!(
+                "`{many}` takes all that follows, so `{name}` would get nothing: put `{many}` last, or give one of them a name with `#[arg(long)]`"
+            )),
+            (None, Some(optional)) if required => Some(format!(
+                "`{optional}` may be left out, and then nobody could tell which place `{name}` stands in: put `{name}` first, or give one of them a name with `#[arg(long)]`"
+            )),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            errors.at(input, fault);
+            unambiguous = false;
+        }
+        if argument.shape == Shape::Many {
+            many = Some(name);
+        } else if !required {
+            optional = Some(name);
+        }
+    }
+    unambiguous
 }
 
 fn parameter(input: &FnArg, attributes: &[Attribute], errors: &mut ErrorSink) -> Option<Parameter> {
@@ -124,7 +171,23 @@ fn parameter(input: &FnArg, attributes: &[Attribute], errors: &mut ErrorSink) ->
             return None;
         }
     };
+    if let Some(cfg) = parameter.attrs.iter().find(|a| a.path().is_ident("cfg")) {
+        errors.at(
+            cfg,
+            "a verb has the same arguments in every build: put the `#[cfg]` on two versions of the function",
+        );
+        return None;
+    }
     if is_context(&parameter.ty) {
+        if let Type::Reference(reference) = &*parameter.ty
+            && reference.mutability.is_some()
+        {
+            errors.at(
+                &parameter.ty,
+                "a context is shared by all that serve the call: write `cx: &Context`",
+            );
+            return None;
+        }
         return Some(Parameter::Context {
             by_reference: matches!(&*parameter.ty, Type::Reference(_)),
         });
@@ -184,6 +247,9 @@ impl Argument {
                         ..
                     })),
                 ) => self.short(initial.value(), initial.span(), errors),
+                ("short", Some(value)) => {
+                    errors.at(value, "`short` takes one character: write `short = 'x'`")
+                }
                 ("value_enum", None) => {
                     let value = &self.value;
                     self.parser = Some(quote_spanned!(span=> ValueEnum #value));
@@ -215,6 +281,13 @@ impl Argument {
                 format!("every command has a `--{name}` of its own: give this one another name, as in `#[arg(long = \"..\")]`"),
             ));
         }
+        let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_word) {
+            errors.push(syn::Error::new(
+                span,
+                format!("`--{name}` is hard to type: use lower-case letters, digits and dashes, starting with a letter, as in `#[arg(long = \"name\")]`"),
+            ));
+        }
         self.named = true;
         self.methods.extend(quote_spanned!(span=> .long(#name)));
     }
@@ -224,6 +297,12 @@ impl Argument {
             errors.push(syn::Error::new(
                 span,
                 format!("every command has a `-{initial}` of its own: choose another letter, as in `#[arg(short = 'x')]`"),
+            ));
+        }
+        if !initial.is_ascii_alphanumeric() {
+            errors.push(syn::Error::new(
+                span,
+                format!("`-{initial}` is no option: choose a letter or a digit, as in `#[arg(short = 'x')]`"),
             ));
         }
         self.named = true;

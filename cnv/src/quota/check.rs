@@ -31,6 +31,14 @@ pub trait Budgeted {
     const LIMITS: Limits = <Self::Budget as Budget>::LIMITS;
     /// The same as a type.
     type Budget: Budget;
+    /// How many calls deep the function spends, where nothing else keeps functions from spending each
+    /// other in a circle. In a circle this has no value, and does not compile.
+    const DEPTH_OF_SPENDS: u32 = 0;
+}
+
+/// The larger of `depth` and one more than the callee's.
+pub const fn deeper(depth: u32, callee: u32) -> u32 {
+    if callee >= depth { callee + 1 } else { depth }
 }
 
 /// A function whose budget the caller pays for. Nothing implements it: a function that is bound by it

@@ -8,7 +8,7 @@
 //! - Composition is **proved**: what a function calls has to fit in what it declares itself, and the
 //!   compiler says with the numbers where it does not. [`require_budget_fit!`](crate::require_budget_fit)
 //!   compares two budget types the same way.
-//! - A body is **metered**: a [`Scope`] around it counts. I/O operations and network bytes are *held*,
+//! - A body is **metered**: [`measure`] runs it and counts. I/O operations and network bytes are *held*,
 //!   so that the call which would go over fails with [`BudgetExceeded`]; memory and processor time are
 //!   *observed*, and [`Usage`] says afterwards what they came to.
 //!
@@ -20,7 +20,7 @@
 //!
 //! # Where to start
 //! [`ResourceBudget`] and its tiers ([`SmallBudget`], [`MediumBudget`] ..) for budgets;
-//! [`Operation`] to run a closure under one; [`BudgetPool`] to spend one by hand; [`Scope`],
+//! [`Operation`] to run a closure under one; [`BudgetPool`] to spend one by hand; [`measure`],
 //! [`metered`], [`Metered`] and [`MeteredAllocator`] to meter.
 //!
 //! ```
@@ -53,13 +53,14 @@
 //! "not at all".
 //!
 //! # Costs
-//! Budgets and checks: nothing at run time. A scope: 0.1 us, or a microsecond where it reads the thread's
-//! processor clock; [`Operation::execute`], which reads none: 10 ns. The allocator: at most some 2 % of an
+//! Budgets and checks: nothing at run time. [`measure`]: 0.1 us, or a microsecond where it reads the
+//! thread's processor clock; [`Operation::execute`], which reads none: 10 ns. The allocator: at most some 2 % of an
 //! allocating program's time. A wrapped read or write: under 10 ns. (Measured on two shared cores, Linux.)
 //!
 //! # Limits of metering
 //! Meters are per thread: work that is handed to another thread is counted there. Memory is what passes
-//! through the global allocator, not what `unsafe`, C libraries, `mmap` or the stack take. I/O and network
+//! through the global allocator, not what `unsafe`, C libraries, `mmap` or the stack take; the allocator
+//! that counts needs [native thread-locals](MeteredAllocator#limits) or Rust 1.93. I/O and network
 //! are what passes through the wrappers. Processor time differs from one machine to the next.
 
 mod budget;
@@ -80,8 +81,8 @@ pub use budget::{
 pub use exceeded::BudgetExceeded;
 pub use limits::{Limits, Resource, UNLIMITED};
 pub use meter::{
-    CpuClock, File, Metered, MeteredAllocator, MeteredFuture, Scope, Usage, charge_io,
-    charge_network, is_memory_metered, metered,
+    CpuClock, File, Metered, MeteredAllocator, MeteredFuture, Usage, charge_io, charge_network,
+    is_memory_metered, measure, metered,
 };
 pub use operation::Operation;
 pub use pool::{BudgetPool, PoolStats};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::budget::{Budget, BudgetInfo};
-use super::meter::{Scope, Stretch, Usage};
+use super::meter::{Stretch, Usage, measure};
 
 /// Runs closures under the budget `B`.
 ///
@@ -55,9 +55,7 @@ impl<B: Budget> Operation<B> {
 
     /// Runs `work` on this thread and says what it used.
     pub fn measure<R>(&self, work: impl FnOnce() -> R) -> (R, Usage) {
-        let scope = Scope::enter(self.name, B::LIMITS);
-        let result = work();
-        (result, scope.finish())
+        measure(self.name, B::LIMITS, work)
     }
 }
 

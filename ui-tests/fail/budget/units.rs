@@ -27,6 +27,12 @@ fn no_number() {}
 #[budget(io = 1.5)]
 fn not_whole() {}
 
+#[budget(memory = 1KB)]
+fn not_quoted() {}
+
+#[budget(io = 18446744073709551615)]
+fn unlimited_by_number() {}
+
 const LIMIT: u64 = 5;
 
 #[budget(io = LIMIT)]

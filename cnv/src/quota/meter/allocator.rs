@@ -29,6 +29,14 @@ use super::ledger;
 /// one allocated is credited for at most what it holds itself, so of two threads that hand buffers to
 /// each other the peak is an estimate; the gross number is exact.
 ///
+/// # Limits
+/// The counters are `thread_local!`. Where the target has native thread-locals (Linux, macOS and other
+/// Apple systems, FreeBSD, Windows with the MSVC toolchain, WebAssembly) that takes no memory from any
+/// allocator. Elsewhere (Windows with the GNU toolchain, Android, OpenBSD) the standard library allocates
+/// them once per thread: since Rust 1.93 from the [`System`] allocator, uncounted; before that from
+/// the global one, which is this, so that a program which installs it there ends at its first
+/// allocation, in endless recursion.
+///
 /// # Costs
 /// A few instructions for each call, at most some 2 % of an allocating program's time. No allocation
 /// is refused here.
@@ -63,8 +71,12 @@ pub fn is_memory_metered() -> bool {
 
 // SAFETY: `GlobalAlloc` demands that the methods do not unwind, that layouts are honoured, and that
 // callers may not rely on allocations happening. Every method returns exactly what the inner
-// allocator, itself a `GlobalAlloc`, returns for the same arguments; the ledger's functions beside it
-// touch `Cell`s of a thread-local without a destructor, and neither unwind nor allocate.
+// allocator, itself a `GlobalAlloc`, returns for the same arguments. The ledger's functions beside it do
+// arithmetic that cannot panic on `Cell`s of a thread-local, which they reach through `try_with`: they do
+// not unwind. That they do not allocate here holds where the thread-local is native (`cfg(target_thread_local)`:
+// a static without a destructor and initialised in const evaluation, so that nothing is registered), and
+// elsewhere since Rust 1.93, whose standard library takes such memory from `System`. Before that, there,
+// the first allocation recurses until the stack's guard page ends the process: useless, not undefined.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for MeteredAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller promises that `layout` has a size other than 0.

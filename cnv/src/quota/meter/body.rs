@@ -6,7 +6,10 @@ use std::pin::pin;
 use super::ledger::{Spent, Stretch};
 use crate::quota::limits::Limits;
 
-/// Meters this thread until the guard is dropped.
+/// Meters this thread until the guard is dropped, before any guard that was there already.
+///
+/// The expansion keeps it in a local of the function's outermost block, under a name that the body
+/// cannot write, so that it is dropped when the body is left and not at another time.
 #[inline]
 #[must_use = "a guard that is dropped at once meters nothing"]
 pub fn enter(operation: &'static str, limits: Limits) -> Stretch {
@@ -33,10 +36,14 @@ mod tests {
     use std::future::pending;
     use std::task::{Context, Poll, Waker};
 
-    const TWO_OPERATIONS: Limits = Limits {
-        io_ops: 2,
-        ..Limits::unlimited()
-    };
+    const TWO_OPERATIONS: Limits = io_limit(2);
+
+    const fn io_limit(io_ops: u64) -> Limits {
+        Limits {
+            io_ops,
+            ..Limits::unlimited()
+        }
+    }
 
     #[test]
     fn a_body_is_held_until_its_guard_is_dropped() {
@@ -45,6 +52,24 @@ mod tests {
         assert_eq!(charge_io(1).unwrap_err().operation, Some("body"));
         drop(guard);
         charge_io(1).unwrap();
+    }
+
+    /// No expansion does so. The second sequence is one that once left "a" in force.
+    #[test]
+    fn a_guard_that_outlives_the_one_around_it_holds_nobody() {
+        let outer = enter("outer", io_limit(1));
+        let inner = enter("inner", io_limit(0));
+        drop(outer);
+        drop(inner);
+        charge_io(1_000).unwrap();
+
+        let a = enter("a", io_limit(0));
+        let b = enter("b", io_limit(5));
+        drop(a);
+        let c = enter("c", io_limit(7));
+        drop(b);
+        drop(c);
+        charge_io(1_000).unwrap();
     }
 
     #[test]

@@ -4,19 +4,19 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::scope::{Progress, Scope};
+use super::measure::Progress;
 use super::usage::Usage;
 use crate::quota::limits::Limits;
 
 /// Meters `future`: its output comes with what it used.
 ///
-/// Every poll is a [`Scope`] of its own and what they use is added up, so that other tasks on the
+/// Every poll is measured by itself and what they use is added up, so that other tasks on the
 /// thread are not charged for it and it may move between threads. I/O and network are held to
 /// `limits` over all the polls together. Work that the future hands to other tasks or threads is
 /// theirs.
 ///
 /// # Costs
-/// One allocation, for the future; at every poll what a scope costs.
+/// One allocation, for the future; at every poll what [`measure`](super::measure) costs.
 ///
 /// ```
 /// use std::future::ready;
@@ -63,10 +63,9 @@ impl<F: Future> Future for MeteredFuture<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let scope = Scope::resume(this.operation, &this.limits, &this.progress);
-        let poll = this.future.as_mut().poll(context);
-        this.progress = scope.progress();
-        drop(scope);
+        let poll = this.progress.advance(this.operation, &this.limits, || {
+            this.future.as_mut().poll(context)
+        });
         poll.map(|output| (output, this.progress.usage()))
     }
 }

@@ -7,12 +7,12 @@ use std::path::Path;
 use super::ledger::{self, HeldResource};
 use crate::quota::exceeded::BudgetExceeded;
 
-/// A reader or writer whose use is charged to the [`Scope`](super::Scope)s around it.
+/// A reader or writer whose use is charged to the [measured](super::measure) work around it.
 ///
 /// [`new`](Self::new) counts operations: each call of `read`, `write` or `seek` is one.
-/// [`network`](Self::network) counts bytes instead. Where the innermost scope, or one around it, has
+/// [`network`](Self::network) counts bytes instead. Where the innermost budget, or one around it, has
 /// nothing left, the call is not made and fails with a [`BudgetExceeded`] inside an
-/// [`io::Error`] of kind [`QuotaExceeded`](io::ErrorKind::QuotaExceeded). Outside any scope nothing
+/// [`io::Error`] of kind [`QuotaExceeded`](io::ErrorKind::QuotaExceeded). Outside any budget nothing
 /// is refused.
 ///
 /// The wrapper belongs next to the operating system, and a buffer around it:
@@ -23,20 +23,20 @@ use crate::quota::exceeded::BudgetExceeded;
 ///
 /// ```
 /// use std::io::Read;
-/// use cnv::quota::{BudgetExceeded, Limits, Metered, Scope};
+/// use cnv::quota::{BudgetExceeded, Limits, Metered, measure};
 ///
 /// let mut input = Metered::new(&b"four bytes, then more"[..]);
 /// let limits = Limits { io_ops: 1, ..Limits::unlimited() };
-/// let scope = Scope::enter("peek", limits);
-/// let mut start = [0; 4];
-/// input.read_exact(&mut start)?;
-/// let refused = input.read_exact(&mut start).unwrap_err();
+/// let (result, usage) = measure("peek", limits, || {
+///     let mut start = [0; 4];
+///     input.read_exact(&mut start)?;
+///     input.read_exact(&mut start)
+/// });
 /// assert_eq!(
-///     BudgetExceeded::in_chain(&refused).unwrap().to_string(),
+///     BudgetExceeded::in_chain(&result.unwrap_err()).unwrap().to_string(),
 ///     "over budget in `peek`: io: 1 asked for, none left of 1",
 /// );
-/// assert_eq!(scope.finish().io_ops, 1);
-/// # Ok::<(), std::io::Error>(())
+/// assert_eq!(usage.io_ops, 1);
 /// ```
 #[derive(Debug)]
 pub struct Metered<T> {
@@ -156,12 +156,15 @@ impl<T: Seek> Seek for Metered<T> {
 ///
 /// ```
 /// use std::io::{BufReader, Read};
-/// use cnv::quota::{File, Limits, Scope};
+/// use cnv::quota::{File, Limits, measure};
 ///
-/// let scope = Scope::enter("load", Limits::unlimited());
-/// let mut text = String::new();
-/// BufReader::new(File::open("Cargo.toml")?).read_to_string(&mut text)?;
-/// assert!(scope.finish().io_ops >= 3);
+/// let (text, usage) = measure("load", Limits::unlimited(), || {
+///     let mut text = String::new();
+///     BufReader::new(File::open("Cargo.toml")?).read_to_string(&mut text)?;
+///     std::io::Result::Ok(text)
+/// });
+/// assert!(text?.contains("[package]"));
+/// assert!(usage.io_ops >= 3);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub type File = Metered<fs::File>;
@@ -201,7 +204,7 @@ impl File {
 /// are made.
 ///
 /// # Errors
-/// Where the innermost scope on this thread, or one around it, has fewer left; nothing is taken.
+/// Where the innermost budget on this thread, or one around it, has fewer left; nothing is taken.
 pub fn charge_io(operations: u64) -> Result<(), BudgetExceeded> {
     ledger::take(HeldResource::Io, operations)
 }
@@ -209,7 +212,7 @@ pub fn charge_io(operations: u64) -> Result<(), BudgetExceeded> {
 /// Charges network bytes that are moved without a wrapper, before they are moved.
 ///
 /// # Errors
-/// Where the innermost scope on this thread, or one around it, has fewer left; nothing is taken.
+/// Where the innermost budget on this thread, or one around it, has fewer left; nothing is taken.
 pub fn charge_network(bytes: u64) -> Result<(), BudgetExceeded> {
     ledger::take(HeldResource::Network, bytes)
 }

@@ -4,6 +4,12 @@
 //! an inner stretch uses counts in the outer one without any copying. What is held (I/O operations and
 //! network bytes) has a ceiling beside its counter: the nearest of all the stretches' limits.
 //!
+//! Stretches end in the reverse order of their beginning. A stretch remembers what it found and puts
+//! that back, which is right for the innermost one only. Nobody who begins one can do otherwise:
+//! [`measure`](super::measure) and [`Operation`](crate::quota::Operation) hold theirs for the time of a
+//! closure, a future for the time of a poll, and `#[budget]` in a local of the function that the body
+//! cannot name; unwinding drops in the same order.
+//!
 //! `Cell`s without a destructor, initialised in const evaluation: the allocator may touch them at any
 //! time in a thread's life, also in its teardown.
 
@@ -30,10 +36,8 @@ struct Ledger {
     is_memory_metered: Cell<Option<bool>>,
     io: Held,
     network: Held,
-    /// The serial number of the innermost stretch, 0 for none.
-    innermost: Cell<u64>,
-    /// The serial number that was given last.
-    last_serial: Cell<u64>,
+    /// How many stretches there are, each inside the one before.
+    depth: Cell<u64>,
 }
 
 /// A counter that stops at a ceiling.
@@ -52,6 +56,14 @@ struct Ceiling {
     operation: Option<&'static str>,
 }
 
+impl Ceiling {
+    const NONE: Self = Self {
+        at: UNLIMITED,
+        limit: UNLIMITED,
+        operation: None,
+    };
+}
+
 impl Ledger {
     const fn new() -> Self {
         Self {
@@ -61,8 +73,7 @@ impl Ledger {
             is_memory_metered: Cell::new(None),
             io: Held::new(),
             network: Held::new(),
-            innermost: Cell::new(0),
-            last_serial: Cell::new(0),
+            depth: Cell::new(0),
         }
     }
 
@@ -89,11 +100,7 @@ impl Held {
     const fn new() -> Self {
         Self {
             used: Cell::new(0),
-            ceiling: Cell::new(Ceiling {
-                at: UNLIMITED,
-                limit: UNLIMITED,
-                operation: None,
-            }),
+            ceiling: Cell::new(Ceiling::NONE),
         }
     }
 
@@ -162,7 +169,7 @@ impl HeldResource {
     }
 }
 
-/// Counts an allocation of `bytes`. Called by the allocator: neither panics nor allocates.
+/// Counts an allocation of `bytes`. Called by the allocator: does not panic, nor allocate there.
 #[inline]
 pub(super) fn allocated(bytes: usize) {
     let _ = LEDGER.try_with(|ledger| {
@@ -239,10 +246,10 @@ pub(super) struct Spent {
 
 /// A stretch of work on this thread; dropping it ends it.
 ///
-/// Not `Send`, because the ledger is the thread's.
+/// The innermost stretch has to be dropped first, as the module says. Not `Send`, because the ledger is
+/// the thread's.
 #[derive(Debug)]
 pub struct Stretch {
-    serial: u64,
     before: Before,
     spent: Spent,
     not_send: PhantomData<*const ()>,
@@ -251,7 +258,6 @@ pub struct Stretch {
 /// The ledger when a stretch began, to be measured from and, in part, restored.
 #[derive(Clone, Copy, Debug)]
 struct Before {
-    innermost: u64,
     live_bytes: u64,
     peak_bytes: u64,
     gross_bytes: u64,
@@ -273,7 +279,6 @@ impl Stretch {
     pub(super) fn resume(operation: &'static str, limits: &Limits, spent: Spent) -> Self {
         LEDGER.with(|ledger| {
             let before = Before {
-                innermost: ledger.innermost.get(),
                 live_bytes: ledger.live_bytes.get(),
                 peak_bytes: ledger.peak_bytes.get(),
                 gross_bytes: ledger.gross_bytes.get(),
@@ -282,9 +287,7 @@ impl Stretch {
                 io_ceiling: ledger.io.ceiling.get(),
                 network_ceiling: ledger.network.ceiling.get(),
             };
-            let serial = ledger.last_serial.get() + 1;
-            ledger.last_serial.set(serial);
-            ledger.innermost.set(serial);
+            ledger.depth.set(ledger.depth.get() + 1);
             ledger.peak_bytes.set(before.live_bytes);
             let Limits {
                 io_ops,
@@ -296,7 +299,6 @@ impl Stretch {
                 .network
                 .lower_ceiling(operation, network_bytes, spent.network_bytes);
             Self {
-                serial,
                 before,
                 spent,
                 not_send: PhantomData,
@@ -331,16 +333,18 @@ impl Drop for Stretch {
         let before = self.before;
         // The ledger has no destructor, so it outlives every stretch of its thread.
         let _ = LEDGER.try_with(|ledger| {
-            // A stretch that is dropped after the one around it was ended with that one: putting
-            // its ceilings back would hold the thread to them for ever.
-            if self.serial > ledger.innermost.get() {
-                return;
-            }
-            ledger.innermost.set(before.innermost);
+            let depth = ledger.depth.get().saturating_sub(1);
+            ledger.depth.set(depth);
             let peak_bytes = ledger.peak_bytes.get().max(before.peak_bytes);
             ledger.peak_bytes.set(peak_bytes);
-            ledger.io.ceiling.set(before.io_ceiling);
-            ledger.network.ceiling.set(before.network_ceiling);
+            // The outermost stretch found no ceilings. To say so, rather than to trust what it saved,
+            // keeps guards that were dropped in another order from holding the thread for ever.
+            let (io, network) = match depth {
+                0 => (Ceiling::NONE, Ceiling::NONE),
+                _ => (before.io_ceiling, before.network_ceiling),
+            };
+            ledger.io.ceiling.set(io);
+            ledger.network.ceiling.set(network);
         });
     }
 }

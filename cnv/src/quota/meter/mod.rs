@@ -6,7 +6,7 @@ mod clock;
 mod future;
 mod io;
 mod ledger;
-mod scope;
+mod measure;
 mod usage;
 
 pub use allocator::{MeteredAllocator, is_memory_metered};
@@ -14,5 +14,5 @@ pub use clock::CpuClock;
 pub use future::{MeteredFuture, metered};
 pub use io::{File, Metered, charge_io, charge_network};
 pub(super) use ledger::Stretch;
-pub use scope::Scope;
+pub use measure::measure;
 pub use usage::Usage;
