@@ -30,8 +30,11 @@ pub struct TimeToLive {
 
 /// What was written is no time to live.
 #[derive(Debug, thiserror::Error)]
-#[error("write a whole number and a unit, such as 90s, 15min, 8h or 7d")]
+#[error("write a whole number and a unit, from 1s to 3650d, such as 15min, 8h or 7d")]
 pub struct NoTimeToLive;
+
+/// Ten years.
+const MAX_TTL_SECONDS: u64 = 3650 * 24 * 60 * 60;
 
 impl FromStr for TimeToLive {
     type Err = NoTimeToLive;
@@ -48,7 +51,11 @@ impl FromStr for TimeToLive {
         };
         let number: u64 = number.parse().map_err(|_| NoTimeToLive)?;
         let seconds = number.checked_mul(unit_seconds).ok_or(NoTimeToLive)?;
-        Ok(Self { seconds })
+        // None at all would be expired at once, and more outlives every key.
+        (1..=MAX_TTL_SECONDS)
+            .contains(&seconds)
+            .then_some(Self { seconds })
+            .ok_or(NoTimeToLive)
     }
 }
 
@@ -408,7 +415,7 @@ mod tests {
         let seconds = |text: &str| text.parse::<TimeToLive>().ok().map(|ttl| ttl.seconds);
         assert_eq!(seconds("90s"), Some(90));
         assert_eq!(seconds("15min"), Some(900));
-        assert_eq!(seconds("0h"), Some(0));
+        assert_eq!(seconds("3650d"), Some(MAX_TTL_SECONDS));
         assert_eq!(seconds("7d"), Some(604_800));
         for wrong in [
             "",
@@ -418,6 +425,8 @@ mod tests {
             "1.5h",
             "1 h",
             "1m",
+            "0h",
+            "3651d",
             "99999999999999999999s",
             "999999999999999999d",
         ] {

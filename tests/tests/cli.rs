@@ -835,12 +835,12 @@ fn trust_that_cannot_be_read_is_no_trust() {
     // A token says nothing where there is nobody to believe.
     expect(8, &mut ops(&scan)).says("no trust store is configured");
     let missing = expect(
-        1,
+        8,
         ops(&scan).args(line!["--trust", authority.folder.path("missing")]),
     );
     missing.says("cannot read the trust store");
     let wrong = authority.folder.file("wrong", "# keys\nnonsense\n");
-    let wrong = expect(1, ops(&scan).args(line!["--trust", wrong]));
+    let wrong = expect(8, ops(&scan).args(line!["--trust", wrong]));
     wrong.says("wrong:2: a public key starts with `cnvpub1.`");
     let nobody = authority.folder.file("empty", "");
     let nobody = expect(8, ops(&scan).args(line!["--trust", nobody]));

@@ -18,7 +18,9 @@ use super::failure::{Failure, FailureCode};
 use super::output::Output;
 use super::pipeline::{Collector, Reply, Visit, call_id, explain};
 use super::verb::Registration;
-use crate::attestation::{Evidence, SystemClock, TrustStore, development_authority};
+use crate::attestation::{
+    Evidence, SystemClock, TrustStore, TrustStoreError, development_authority,
+};
 use crate::capability::CapabilityContract;
 
 /// A token is at most 4 KiB of text; a file with one may end in a newline.
@@ -106,9 +108,7 @@ async fn attend(
         return Reply::refused(Failure::new(FailureCode::Usage, "no such command"));
     };
     if options.dry_run {
-        let mut reply = Reply::refused(Failure::failed(""));
-        reply.result = Output::of(&explain(&entry.spec, options.timeout));
-        return reply;
+        return Reply::without_call(Output::of(&explain(&entry.spec, options.timeout)));
     }
     let cancellation = Arc::new(Cancellation::default());
     if is_process {
@@ -310,6 +310,17 @@ fn read_token(text: &OsStr) -> Result<String, Failure> {
     Ok(token.trim_end().to_owned())
 }
 
+/// A trust store that cannot be read trusts nobody.
+fn no_trust(error: TrustStoreError) -> Failure {
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    Failure::new(FailureCode::Attestation, message)
+}
+
 /// The path behind `@`. File names are bytes on Unix; elsewhere one that is not text cannot be split
 /// off safely, and is looked for under the whole argument, where there is no such file.
 fn path_after_at(path: &[u8], text: &OsStr) -> PathBuf {
@@ -334,7 +345,7 @@ fn evidence(
 ) -> Result<Evidence, Failure> {
     let clock = Arc::new(SystemClock);
     let store = match (&options.trust, &app.trust) {
-        (Some(path), _) => Some(TrustStore::load(path)?),
+        (Some(path), _) => Some(TrustStore::load(path).map_err(no_trust)?),
         (None, Some(store)) => Some(store.clone()),
         (None, None) => None,
     };

@@ -34,7 +34,13 @@
 //! respected. Exit codes: 0 ok, 1 failed, 2 usage, 7 deadline, 8 attestation, 9 budget, 130
 //! interrupted.
 //!
+//! Whoever types the command is taken for its operator: a refusal says there which check failed and what
+//! to do. [`Denied`](crate::attestation::Denied) itself, which a handler may pass on, says nothing.
+//!
 //! # Limits
+//!
+//! Opening a named pipe waits for its other end, and neither a deadline nor the first interrupt is noticed
+//! meanwhile; the second interrupt always ends the process.
 //!
 //! A deadline and an interrupt reach a handler at its `.await`s and where it asks
 //! [`Context::checkpoint`]; a handler that does neither runs to its end. With `--frames` one item is at

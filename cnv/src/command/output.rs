@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::value::RawValue;
 
 use super::failure::Failure;
 
@@ -36,7 +37,7 @@ impl Output {
 
     /// The value as a tree that keeps the order of fields.
     pub(super) fn node(&self) -> Result<Node, Failure> {
-        Ok(serde_json::from_str(&self.json)?)
+        Ok(Node::parse(serde_json::from_str(&self.json)?)?)
     }
 }
 
@@ -67,8 +68,8 @@ impl<T: Serialize, E: Into<Failure>> Outcome for Result<T, E> {
 pub(super) enum Node {
     Null,
     Bool(bool),
-    Unsigned(u64),
-    Signed(i64),
+    Unsigned(u128),
+    Signed(i128),
     Float(f64),
     Text(String),
     List(Vec<Node>),
@@ -80,8 +81,8 @@ impl Serialize for Node {
         match self {
             Self::Null => serializer.serialize_unit(),
             Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Unsigned(value) => serializer.serialize_u64(*value),
-            Self::Signed(value) => serializer.serialize_i64(*value),
+            Self::Unsigned(value) => serializer.serialize_u128(*value),
+            Self::Signed(value) => serializer.serialize_i128(*value),
             Self::Float(value) => serializer.serialize_f64(*value),
             Self::Text(text) => serializer.serialize_str(text),
             Self::List(items) => {
@@ -102,63 +103,59 @@ impl Serialize for Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+impl Node {
+    /// Reads JSON with the order of its objects and every digit of its whole numbers: those beyond 64
+    /// bits would otherwise become rounded decimals.
+    pub(super) fn parse(json: &RawValue) -> serde_json::Result<Self> {
+        let text = json.get();
+        Ok(match text.as_bytes().first() {
+            Some(b'{') => {
+                let RawEntries(entries) = serde_json::from_str(text)?;
+                let entries = entries.into_iter();
+                let parsed = entries.map(|(key, value)| Ok((key, Self::parse(value)?)));
+                Self::Map(parsed.collect::<serde_json::Result<_>>()?)
+            }
+            Some(b'[') => {
+                let items: Vec<&RawValue> = serde_json::from_str(text)?;
+                let parsed = items.into_iter().map(Self::parse);
+                Self::List(parsed.collect::<serde_json::Result<_>>()?)
+            }
+            Some(b'"') => Self::Text(serde_json::from_str(text)?),
+            Some(b't' | b'f') => Self::Bool(serde_json::from_str(text)?),
+            Some(b'n') => Self::Null,
+            _ => match (text.parse(), text.parse()) {
+                (Ok(number), _) => Self::Unsigned(number),
+                (_, Ok(number)) => Self::Signed(number),
+                _ => Self::Float(serde_json::from_str(text)?),
+            },
+        })
     }
 }
 
-struct NodeVisitor;
+/// The entries of an object, in order.
+struct RawEntries<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
+impl<'de> Deserialize<'de> for RawEntries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RawEntriesVisitor)
+    }
+}
+
+struct RawEntriesVisitor;
+
+impl<'de> Visitor<'de> for RawEntriesVisitor {
+    type Value = RawEntries<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+        f.write_str("a JSON object")
     }
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Unsigned(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Signed(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Float(value))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Node, E> {
-        Ok(Node::Text(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element()? {
-            items.push(item);
-        }
-        Ok(Node::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(entry) = map.next_entry()? {
             entries.push(entry);
         }
-        Ok(Node::Map(entries))
+        Ok(RawEntries(entries))
     }
 }
 
@@ -167,10 +164,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_of_fields_survives() {
-        let text = r#"{"zeta":1,"alpha":[true,null,-2,0.5,"x"]}"#;
-        let node: Node = serde_json::from_str(text).unwrap();
-        assert_eq!(serde_json::to_string(&node).unwrap(), text);
+    fn the_order_of_fields_and_every_digit_survive() {
+        let json = concat!(
+            r#"{"zeta":1,"alpha":[true,null,-2,0.5,"x"],"#,
+            r#""large":[340282366920938463463374607431768211455,-170141183460469231731687303715884105728]}"#,
+        );
+        let output = Output {
+            json: json.to_owned(),
+        };
+        assert_eq!(
+            serde_json::to_string(&output.node().unwrap()).unwrap(),
+            json
+        );
     }
 
     #[test]

@@ -27,12 +27,17 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub(super) fn refused(failure: Failure) -> Self {
+    /// The end of a call that never got to a handler.
+    pub(super) fn without_call(result: Result<Output, Failure>) -> Self {
         Self {
-            result: Err(failure),
+            result,
             items: Vec::new(),
             receipt: None,
         }
+    }
+
+    pub(super) fn refused(failure: Failure) -> Self {
+        Self::without_call(Err(failure))
     }
 }
 

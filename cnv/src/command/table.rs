@@ -186,8 +186,13 @@ fn cell(node: &Node) -> String {
 mod tests {
     use super::*;
 
+    fn node(json: &str) -> Node {
+        let value = serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
+        Node::parse(&value).unwrap()
+    }
+
     fn rendered(json: &str) -> String {
-        render(&serde_json::from_str(json).unwrap())
+        render(&node(json))
     }
 
     #[test]
@@ -226,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_stream_item_is_one_line() {
-        let node = serde_json::from_str(r#"{"status":200,"path":"/a\nb"}"#).unwrap();
+        let node = node(r#"{"status":200,"path":"/a\nb"}"#);
         assert_eq!(render_line(&node), "200  /a\\nb\n");
     }
 }

@@ -71,12 +71,13 @@ pub fn is_memory_metered() -> bool {
 
 // SAFETY: `GlobalAlloc` demands that the methods do not unwind, that layouts are honoured, and that
 // callers may not rely on allocations happening. Every method returns exactly what the inner
-// allocator, itself a `GlobalAlloc`, returns for the same arguments. The ledger's functions beside it do
-// arithmetic that cannot panic on `Cell`s of a thread-local, which they reach through `try_with`: they do
-// not unwind. That they do not allocate here holds where the thread-local is native (`cfg(target_thread_local)`:
-// a static without a destructor and initialised in const evaluation, so that nothing is registered), and
-// elsewhere since Rust 1.93, whose standard library takes such memory from `System`. Before that, there,
-// the first allocation recurses until the stack's guard page ends the process: useless, not undefined.
+// allocator, itself a `GlobalAlloc`, returns for the same arguments. The ledger's functions beside it
+// do arithmetic that cannot panic on `Cell`s of a thread-local, reached through `try_with`. Where that
+// is native (`cfg(target_thread_local)`), it is a static with nothing to initialise and no destructor
+// to register: reaching it neither unwinds nor allocates. Elsewhere both rest on the standard library,
+// which since Rust 1.93 lets a global allocator use `thread_local!` and takes the memory from `System`.
+// Before that, there, the first allocation recurses until the stack's guard page ends the process:
+// useless, but not undefined.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for MeteredAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller promises that `layout` has a size other than 0.

@@ -10,8 +10,8 @@
 //! closure, a future for the time of a poll, and `#[budget]` in a local of the function that the body
 //! cannot name; unwinding drops in the same order.
 //!
-//! `Cell`s without a destructor, initialised in const evaluation: the allocator may touch them at any
-//! time in a thread's life, also in its teardown.
+//! `Cell`s without a destructor, initialised in const evaluation: where the target has native
+//! thread-locals, the allocator may touch them at any time in a thread's life, also in its teardown.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -169,7 +169,7 @@ impl HeldResource {
     }
 }
 
-/// Counts an allocation of `bytes`. Called by the allocator: does not panic, nor allocate there.
+/// Counts an allocation of `bytes`. Called by the allocator: neither panics nor allocates.
 #[inline]
 pub(super) fn allocated(bytes: usize) {
     let _ = LEDGER.try_with(|ledger| {
@@ -331,7 +331,7 @@ impl Drop for Stretch {
     #[inline]
     fn drop(&mut self) {
         let before = self.before;
-        // The ledger has no destructor, so it outlives every stretch of its thread.
+        // A native ledger has no destructor, so it outlives every stretch of its thread.
         let _ = LEDGER.try_with(|ledger| {
             let depth = ledger.depth.get().saturating_sub(1);
             ledger.depth.set(depth);

@@ -143,7 +143,7 @@ pub async fn tail(
         restarts: 0,
     };
     loop {
-        while let Some(line) = follower.next_line()? {
+        while let Some(line) = follower.next_line(&cx)? {
             let Some(request) = Request::parse(&line) else {
                 seen.unparsable_lines += 1;
                 continue;
@@ -157,7 +157,7 @@ pub async fn tail(
                 method: text(request.method),
                 path: text(request.path),
             };
-            // Nobody reads any more: that ends a tail like an interrupt does.
+            // Where nobody reads any more, showing the summary says so.
             if cx.stdout().send(&row).await.is_err() {
                 return Ok(seen);
             }
@@ -206,9 +206,15 @@ impl<'a> Follower<'a> {
         })
     }
 
-    /// The next whole line, or `None` until more is written.
-    fn next_line(&mut self) -> Result<Option<Vec<u8>>, LogError> {
+    /// The next whole line, or `None` until more is written or the call is taken back.
+    fn next_line(&mut self, cx: &Context) -> Result<Option<Vec<u8>>, LogError> {
         loop {
+            match cx.checkpoint() {
+                Ok(()) => {}
+                // The wait for more ends at once, and the call with it.
+                Err(Stopped::Cancelled) => return Ok(None),
+                Err(stopped) => return Err(stopped.into()),
+            }
             if let Some(len) = memchr::memchr(b'\n', &self.buffer[self.start..]) {
                 let line = self.buffer[self.start..self.start + len].to_vec();
                 self.start += len + 1;
