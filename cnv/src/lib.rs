@@ -53,11 +53,12 @@ pub mod __private;
 ///
 /// # What the compiler checks
 ///
-/// Calls one after another add up; of several branches of `if` and `match` the larger counts. A caller
-/// needs at least 1 ns of processor time more than what it calls, which refuses recursion, and a limited
-/// caller refuses a callee without a limit. A call is charged with [`spend!`]; in a loop, a closure, an
-/// `async` block or another macro it cannot be counted yet, and is an error there. The errors appear in
-/// `cargo check`, under the call:
+/// Calls one after another add up; of several branches of `if` and `match` the larger counts. A limited
+/// caller refuses a callee without a limit. Functions that spend each other in a circle do not compile: a
+/// caller needs at least 1 ns of processor time more than what it calls, and where none has a limit on
+/// that the compiler finds the circle itself. A call is charged with [`spend!`]; in a loop, a closure, an
+/// `async` block, another macro or under `#[cfg]` it cannot be counted yet, and is an error there. The
+/// errors appear in `cargo check`, under the call:
 ///
 /// ```text
 /// over budget: `fetch` needs 600 KB of memory but `handler` has 400 KB left of its 1 MB
@@ -98,8 +99,8 @@ pub mod __private;
 ///
 /// Beside `fn load` stands `enum load {}`, in the namespace of types, which carries the budget and the
 /// body; `use m::load` brings both. Where a module has the function's name, `card = Name` gives the
-/// companion another, and callers write `spend!(Name(..))`. A callee is looked up where the calling
-/// function's own `use`s are seen, but not those of a block inside it.
+/// companion another, and callers write `spend!(Name(..))`. A callee that a block inside the function
+/// declares, or takes in with `use`, is refused: the budget is checked outside that block.
 pub use cnv_macros::budget;
 
 /// Calls a function with a [`macro@budget`] and charges the function around it.

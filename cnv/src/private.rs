@@ -29,9 +29,9 @@ pub mod command {
     pub use crate::command::argument::{
         ArgumentValue, default_value, enum_parser, flag, many, one, optional, parser,
     };
+    pub use crate::command::spec::{faulty_spec, verb_spec};
     pub use crate::command::verb::{
-        Arguments, Invocation, Registration, Verb, VerbSpec, arguments, assert_distinct,
-        faulty_spec, invocation, outcome, registration, verb_spec,
+        Arguments, Invocation, Verb, arguments, assert_distinct, invocation, outcome, registration,
     };
     pub use clap;
 }

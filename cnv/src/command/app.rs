@@ -1,7 +1,6 @@
 //! The application: its verbs, its rules, and the faults that start-up would find.
 
 use std::fmt;
-use std::process::ExitCode;
 
 use super::verb::Registration;
 use crate::attestation::TrustStore;
@@ -134,28 +133,6 @@ impl App {
             Err(Faults(faults))
         }
     }
-
-    /// Serves the process's command line on a runtime of its own, and says how the process ends.
-    /// It is the whole of a `main` function.
-    #[must_use]
-    pub fn main(self) -> ExitCode {
-        match runtime() {
-            Ok(runtime) => runtime.block_on(self.run()),
-            Err(error) => super::cli::report_early(&error.into()),
-        }
-    }
-
-    /// Serves the process's command line, on the caller's tokio runtime.
-    pub async fn run(self) -> ExitCode {
-        super::cli::run(&self, std::env::args_os()).await
-    }
-}
-
-/// One thread, as one command needs no more; with timers, for deadlines.
-pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
 }
 
 fn place(entry: &Registration) -> String {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::app::{App, runtime};
+use super::app::App;
 use super::context::{Cancellation, Sink};
 use super::display::{Display, Format};
 use super::failure::{Failure, FailureCode};
@@ -27,7 +27,7 @@ use crate::capability::CapabilityContract;
 const TOKEN_FILE_MAX_BYTES: u64 = 8 * 1024;
 
 /// Serves one command line and says how the process ends.
-pub(super) async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let early = Display::new(early_format(&arguments));
     if let Err(faults) = app.check() {
@@ -53,12 +53,22 @@ pub(super) async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>
     display.reply(reply, options.quiet)
 }
 
-/// Reports what went wrong before there was a command line to read.
-pub(super) fn report_early(failure: &Failure) -> ExitCode {
-    Display::new(Format::Table).failure(failure)
-}
-
 impl App {
+    /// Serves the process's command line on a runtime of its own, and says how the process ends.
+    /// It is the whole of a `main` function.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        match runtime() {
+            Ok(runtime) => runtime.block_on(self.run()),
+            Err(error) => Display::new(Format::Table).failure(&error.into()),
+        }
+    }
+
+    /// Serves the process's command line, on the caller's tokio runtime.
+    pub async fn run(self) -> ExitCode {
+        run(&self, std::env::args_os()).await
+    }
+
     /// Makes a call in this process, as the command line would, and keeps what it streams. The
     /// arguments are those after the program's name.
     ///
@@ -447,6 +457,13 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
             .ok_or_else(wrong),
         _ => Err(wrong()),
     }
+}
+
+/// One thread, as one command needs no more; with timers, for deadlines.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// The first interrupt asks the call to stop, the second ends the process. A thread of its own, because

@@ -8,32 +8,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::failure::{Failure, FailureCode};
+use super::failure::Failure;
 use super::output::Output;
 use super::progress::Progress;
-use super::verb::VerbSpec;
+use super::spec::VerbSpec;
+use super::stopped::Stopped;
 use crate::attestation::{CarriesEvidence, Evidence};
-
-/// Why a call has to stop before its work is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Stopped {
-    /// The deadline of the call has passed. A retry needs a later deadline.
-    #[error("the deadline passed")]
-    Deadline,
-    /// Whoever made the call took it back.
-    #[error("the call was cancelled")]
-    Cancelled,
-}
-
-impl Stopped {
-    pub(super) const fn code(self) -> FailureCode {
-        match self {
-            Self::Deadline => FailureCode::Deadline,
-            Self::Cancelled => FailureCode::Cancelled,
-        }
-    }
-}
 
 /// A random 128-bit number that names one call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

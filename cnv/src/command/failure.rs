@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::context::Stopped;
+use super::stopped::Stopped;
 use crate::attestation::Denied;
 use crate::quota::BudgetExceeded;
 
@@ -152,7 +152,10 @@ fn classify(error: &(dyn Error + 'static)) -> FailureCode {
             return FailureCode::Attestation;
         }
         if let Some(stopped) = error.downcast_ref::<Stopped>() {
-            return stopped.code();
+            return match stopped {
+                Stopped::Deadline => FailureCode::Deadline,
+                Stopped::Cancelled => FailureCode::Cancelled,
+            };
         }
         // An I/O error hides what it wraps from `source`, and shows only what that wraps.
         next = match error

@@ -6,11 +6,13 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use super::app::App;
-use super::context::{Call, CallId, Cancellation, Context, Sink, Stopped};
+use super::context::{Call, CallId, Cancellation, Context, Sink};
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
 use super::receipt::{AttestedBy, Receipt};
-use super::verb::{Registration, VerbSpec};
+use super::spec::VerbSpec;
+use super::stopped::Stopped;
+use super::verb::Registration;
 use crate::attestation::{Denied, Evidence};
 use crate::quota::{Limits, Resource, metered};
 

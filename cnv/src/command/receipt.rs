@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::context::CallId;
 use super::failure::FailureCode;
-use super::verb::VerbSpec;
+use super::spec::VerbSpec;
 use crate::attestation::{KeyId, Timestamp};
 use crate::capability::CapabilityContract;
 use crate::quota::{Limits, Resource, Usage};
