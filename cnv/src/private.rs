@@ -7,9 +7,8 @@ pub mod frame {
 
 /// What `#[budget]` names.
 pub mod quota {
-    pub use crate::quota::check::{
-        Account, Budgeted, PaidFor, assert_fits, deeper, larger, limits, open, step,
-    };
+    pub use crate::quota::check::{Account, Budgeted, PaidFor, deeper, larger, limits, open, step};
+    pub use crate::quota::fit::assert_fits;
     pub use crate::quota::meter::body::{enter, metered};
     pub use crate::quota::{
         Budget, CpuQuota, IoQuota, Limits, MemoryQuota, NetworkQuota, Resource, ResourceBudget,

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::check::assert_fits;
-use super::limits::{Limits, Resource, UNLIMITED};
+use super::limits::Limits;
+use super::resource::{Resource, UNLIMITED};
 
 mod sealed {
     pub trait Sealed {}
@@ -205,82 +205,4 @@ impl fmt::Display for BudgetInfo {
             None => self.limits.fmt(f),
         }
     }
-}
-
-/// A budget that fits within the budget `Limit`, resource by resource.
-///
-/// Every pair of budgets implements the trait; reading [`FITS`](Self::FITS) is the check, and
-/// where it fails the program does not compile. A bound alone checks nothing, and `cargo check`
-/// does not evaluate constants of generic code: the error appears in `cargo build`. For two
-/// budgets that are known where they are compared, [`require_budget_fit!`](crate::require_budget_fit)
-/// reports in `cargo check` already.
-///
-/// ```
-/// use cnv::quota::{Budget, FitsWithinBudget, MediumBudget, SmallBudget};
-///
-/// fn delegate<Part: FitsWithinBudget<MediumBudget>>() {
-///     const { Part::FITS }
-/// }
-/// delegate::<SmallBudget>();
-/// ```
-///
-/// ```compile_fail
-/// # use cnv::quota::{Budget, FitsWithinBudget, LargeBudget, MediumBudget};
-/// # fn delegate<Part: FitsWithinBudget<MediumBudget>>() {
-/// #     const { Part::FITS }
-/// # }
-/// delegate::<LargeBudget>();
-/// ```
-pub trait FitsWithinBudget<Limit: Budget>: Budget {
-    /// Evaluates only where the budget fits.
-    const FITS: ();
-}
-
-impl<B: Budget, Limit: Budget> FitsWithinBudget<Limit> for B {
-    const FITS: () = assert_fits(B::LIMITS, Limit::LIMITS);
-}
-
-/// Compiles only where `Part` fits within `Limit`; does nothing at run time.
-///
-/// This form also works with type parameters, and for that reports in `cargo build` only, not in
-/// `cargo check`. [`require_budget_fit!`](crate::require_budget_fit) reports in both.
-///
-/// ```
-/// use cnv::quota::{MediumBudget, SmallBudget, require_budget_fit};
-///
-/// require_budget_fit::<SmallBudget, MediumBudget>();
-/// ```
-///
-/// ```compile_fail
-/// # use cnv::quota::{MediumBudget, SmallBudget, require_budget_fit};
-/// require_budget_fit::<MediumBudget, SmallBudget>();
-/// ```
-#[inline]
-pub const fn require_budget_fit<Part: Budget, Limit: Budget>() {
-    const { <Part as FitsWithinBudget<Limit>>::FITS }
-}
-
-/// Compiles only where the first budget fits within the second.
-///
-/// A constant item: it stands wherever an item can, and `cargo check` and editors report it with
-/// the numbers.
-///
-/// ```
-/// use cnv::quota::{MediumBudget, SmallBudget};
-///
-/// cnv::require_budget_fit!(SmallBudget, MediumBudget);
-/// ```
-///
-/// ```compile_fail
-/// # use cnv::quota::{MediumBudget, SmallBudget};
-/// cnv::require_budget_fit!(MediumBudget, SmallBudget);
-/// ```
-#[macro_export]
-macro_rules! require_budget_fit {
-    ($part:ty, $limit:ty $(,)?) => {
-        const _: () = $crate::__private::quota::assert_fits(
-            <$part as $crate::quota::Budget>::LIMITS,
-            <$limit as $crate::quota::Budget>::LIMITS,
-        );
-    };
 }

@@ -14,8 +14,9 @@
 //! message under that `step(..)`. A const function rather than arithmetic in types: the error
 //! appears in `cargo check`, reads as a sentence, and costs a quarter of the compile time.
 
-use super::budget::{Budget, tier};
-use super::limits::{Limits, Resource, UNLIMITED};
+use super::budget::Budget;
+use super::limits::Limits;
+use super::resource::{Resource, UNLIMITED};
 use crate::const_text::Text;
 
 /// A function with a budget. `#[budget]` implements it for an item of the function's name.
@@ -72,7 +73,7 @@ pub struct Account {
 }
 
 /// Room for a sentence with two names of functions in it.
-type Message = Text<1024>;
+pub(super) type Message = Text<1024>;
 
 /// The account of the function `name`, with nothing used.
 pub const fn open(name: &'static str, limits: Limits) -> Account {
@@ -279,7 +280,7 @@ impl Call {
 }
 
 /// "600 KB of memory", "4 I/O operations".
-const fn amount(text: Message, resource: Resource, amount: u128) -> Message {
+pub(super) const fn amount(text: Message, resource: Resource, amount: u128) -> Message {
     let text = text.quantity(resource, amount);
     match resource {
         Resource::Memory => text.str(" of memory"),
@@ -290,42 +291,8 @@ const fn amount(text: Message, resource: Resource, amount: u128) -> Message {
     }
 }
 
-/// Refuses to compile a budget of `part` where `limit` is all there is.
-///
-/// # Panics
-/// Where some resource of `part` is larger; in const evaluation that is the compile error.
-#[track_caller]
-pub const fn assert_fits(part: Limits, limit: Limits) {
-    if let Some(resource) = part.first_over(&limit) {
-        panic!("{}", misfit(&part, &limit, resource).as_str());
-    }
-}
-
-const fn misfit(part: &Limits, limit: &Limits, resource: Resource) -> Message {
-    let text = Text::new().str("over budget: ");
-    let text = budget_name(text, part, "the budget").str(" does not fit within ");
-    let text = budget_name(text, limit, "its limit").str(": it allows ");
-    let asked = part.limit(resource);
-    let text = if asked == UNLIMITED {
-        text.str("unlimited ").str(resource.name())
-    } else {
-        amount(text, resource, asked as u128)
-    };
-    text.str(" where there is ")
-        .quantity(resource, limit.limit(resource) as u128)
-}
-
-/// The tier in backticks, or `other` where the limits are no tier's.
-const fn budget_name(text: Message, limits: &Limits, other: &str) -> Message {
-    match tier(limits) {
-        Some(tier) => text.code(tier),
-        None => text.str(other),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{LargeBudget, MediumBudget, SmallBudget, UnlimitedBudget};
     use super::*;
 
     /// The caller of every test: 1 MB, 1 ms, 10 operations, no network.
@@ -503,28 +470,5 @@ mod tests {
         let account = step(open("handler", huge), "a", memory(UNLIMITED - 1), 1);
         assert!(charge(account, "b", memory(1), 1).is_err());
         assert!(charge(account, "b", memory(UNLIMITED - 1), 0).is_ok());
-    }
-
-    #[test]
-    fn a_misfit_names_the_tiers_and_the_numbers() {
-        let misfit = |part: &Limits, limit: &Limits| {
-            let resource = part.first_over(limit).unwrap();
-            misfit(part, limit, resource).as_str().to_owned()
-        };
-        assert_eq!(
-            misfit(&MediumBudget::LIMITS, &SmallBudget::LIMITS),
-            "over budget: `MediumBudget` does not fit within `SmallBudget`: it allows 1 MB of \
-             memory where there is 10 KB"
-        );
-        assert_eq!(
-            misfit(&UnlimitedBudget::LIMITS, &LargeBudget::LIMITS),
-            "over budget: `UnlimitedBudget` does not fit within `LargeBudget`: it allows \
-             unlimited memory where there is 10 MB"
-        );
-        assert_eq!(
-            misfit(&io(4), &NOTHING),
-            "over budget: the budget does not fit within its limit: it allows 4 I/O operations \
-             where there is none"
-        );
     }
 }

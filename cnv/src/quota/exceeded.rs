@@ -4,8 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use super::limits::{Limits, Resource};
+use super::limits::Limits;
 use super::quantity::Quantity;
+use super::resource::Resource;
 
 /// More of a resource was asked for, or used, than a budget allows.
 ///

@@ -66,23 +66,26 @@
 mod budget;
 pub(crate) mod check;
 mod exceeded;
+pub(crate) mod fit;
 mod limits;
 pub(crate) mod meter;
 mod operation;
 mod pool;
 mod quantity;
+mod resource;
 
 pub use crate::require_budget_fit;
 pub use budget::{
-    Budget, BudgetInfo, CpuQuota, FitsWithinBudget, IoQuota, LargeBudget, MediumBudget,
-    MemoryQuota, NetworkQuota, Quota, ResourceBudget, SmallBudget, TinyBudget, UnlimitedBudget,
-    require_budget_fit,
+    Budget, BudgetInfo, CpuQuota, IoQuota, LargeBudget, MediumBudget, MemoryQuota, NetworkQuota,
+    Quota, ResourceBudget, SmallBudget, TinyBudget, UnlimitedBudget,
 };
 pub use exceeded::BudgetExceeded;
-pub use limits::{Limits, Resource, UNLIMITED};
+pub use fit::{FitsWithinBudget, require_budget_fit};
+pub use limits::Limits;
 pub use meter::{
     CpuClock, File, Metered, MeteredAllocator, MeteredFuture, Usage, charge_io, charge_network,
     is_memory_metered, measure, metered,
 };
 pub use operation::Operation;
 pub use pool::{BudgetPool, PoolStats};
+pub use resource::{Resource, UNLIMITED};

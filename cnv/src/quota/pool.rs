@@ -2,7 +2,8 @@
 
 use super::budget::Budget;
 use super::exceeded::BudgetExceeded;
-use super::limits::{Limits, Resource, UNLIMITED};
+use super::limits::Limits;
+use super::resource::{Resource, UNLIMITED};
 
 /// Limits and what has been taken of them so far.
 ///

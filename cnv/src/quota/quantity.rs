@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::limits::{Resource, UNLIMITED};
+use super::resource::{Resource, UNLIMITED};
 use crate::const_text::Text;
 
 impl<const N: usize> Text<N> {

@@ -18,7 +18,8 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 
 use crate::quota::exceeded::BudgetExceeded;
-use crate::quota::limits::{Limits, Resource, UNLIMITED};
+use crate::quota::limits::Limits;
+use crate::quota::resource::{Resource, UNLIMITED};
 
 thread_local! {
     static LEDGER: Ledger = const { Ledger::new() };

@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::clock::CpuClock;
 use crate::quota::exceeded::BudgetExceeded;
-use crate::quota::limits::{Limits, Resource};
+use crate::quota::limits::Limits;
 use crate::quota::quantity::Quantity;
+use crate::quota::resource::Resource;
 
 /// What a piece of work used. [`Display`](fmt::Display) rounds to three digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
