@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::budget::plan::parse_spent_call;
+use crate::budget::call::parse_spent_call;
 
 /// `#[budget]` takes every `spend!` out of its body, so one that is left stands somewhere else.
 pub(crate) fn misplaced(input: TokenStream) -> TokenStream {

@@ -1,5 +1,7 @@
 //! `#[budget(..)]`: what a function may use, and what it spends on the functions that it calls.
 
+pub(crate) mod call;
+pub(crate) mod check;
 pub(crate) mod plan;
 pub(crate) mod units;
 

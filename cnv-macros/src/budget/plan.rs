@@ -3,14 +3,12 @@
 //!
 //! A `spend!` that stands where it cannot be counted is an error, never free.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
-use syn::{
-    Attribute, Block, Expr, ExprCall, ExprMacro, ExprPath, Ident, Item, Local, Macro, Path,
-    PathArguments, Stmt, UseTree,
-};
+use syn::{Attribute, Block, Expr, ExprMacro, Ident, Item, Local, Macro, Path, Stmt, UseTree};
 
+use super::call::{Spend, SpentCall, find_call_of, find_spend, parse_spent_call, without_spends};
 use crate::errors::ErrorSink;
 
 /// The spends of a body, in the order in which they happen.
@@ -19,57 +17,6 @@ pub(crate) enum Plan {
     Spend(Spend),
     /// Only one of these runs, so the larger counts.
     Branches(Vec<Vec<Plan>>),
-}
-
-/// One `spend!`.
-#[derive(Debug, Clone)]
-pub(crate) struct Spend {
-    /// The name under which the expansion imports the callee's companion item.
-    pub(crate) alias: Ident,
-    /// How many arguments the call has.
-    pub(crate) arity: usize,
-    /// `spend` as it was written, for the import that brought it.
-    pub(crate) macro_path: Option<Path>,
-    /// The callee's companion item: its path without generic arguments.
-    pub(crate) companion: Path,
-    /// The callee as the message names it.
-    pub(crate) name: String,
-    /// The callee's last path segment.
-    pub(crate) name_span: Span,
-    /// The parentheses of the call.
-    pub(crate) paren_span: Span,
-}
-
-/// Whether the tokens hold a `spend!` or a `run!` at any depth. Bodies without one stay as they were
-/// written.
-pub(crate) fn mentions_payment(tokens: TokenStream) -> bool {
-    find_call_of(&["spend", "run"], tokens).is_some()
-}
-
-fn find_spend(tokens: TokenStream) -> Option<Span> {
-    find_call_of(&["spend"], tokens)
-}
-
-/// Where the first `name!` stands, of any of the names.
-fn find_call_of(names: &[&str], tokens: TokenStream) -> Option<Span> {
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        match token {
-            TokenTree::Ident(ident) if names.iter().any(|name| ident == name) => {
-                if matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!')
-                {
-                    return Some(ident.span());
-                }
-            }
-            TokenTree::Group(group) => {
-                if let Some(span) = find_call_of(names, group.stream()) {
-                    return Some(span);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 /// Rewrites the spends of `body` into calls and returns what they add up to.
@@ -103,94 +50,6 @@ pub(crate) struct Spends {
     pub(crate) plan: Vec<Plan>,
     /// Every call that was rewritten, also one that could not be counted.
     pub(crate) all: Vec<Spend>,
-}
-
-/// The call that a `spend!` stands for, and what it spends.
-pub(crate) struct SpentCall {
-    pub(crate) call: ExprCall,
-    pub(crate) spend: Spend,
-}
-
-/// Reads the inside of `spend!(..)` or `run!(..)`.
-pub(crate) fn parse_spent_call(tokens: TokenStream, macro_name: &str) -> syn::Result<SpentCall> {
-    let expr: Expr = syn::parse2(tokens.clone()).map_err(|_| {
-        syn::Error::new_spanned(
-            tokens,
-            format!("`{macro_name}!` takes one call: write `{macro_name}!(load(path))`"),
-        )
-    })?;
-    let call = match expr {
-        Expr::Call(mut call) => {
-            // A path that a `macro_rules!` macro was given comes in a group that cannot be seen.
-            while let Expr::Group(group) = *call.func {
-                call.func = group.expr;
-            }
-            call
-        }
-        Expr::Await(inner) => {
-            return Err(syn::Error::new(
-                inner.await_token.span,
-                format!("put `.await` outside: write `{macro_name}!(load(path)).await`"),
-            ));
-        }
-        Expr::Try(inner) => {
-            return Err(syn::Error::new(
-                inner.question_token.span,
-                format!("put `?` outside: write `{macro_name}!(load(path))?`"),
-            ));
-        }
-        Expr::MethodCall(inner) => {
-            return Err(syn::Error::new(
-                inner.method.span(),
-                format!(
-                    "methods have no budget of their own yet; put the work into a free function and write `{macro_name}!({}(..))`",
-                    inner.method
-                ),
-            ));
-        }
-        other => {
-            return Err(syn::Error::new_spanned(
-                other,
-                format!("`{macro_name}!` takes one call: write `{macro_name}!(load(path))`"),
-            ));
-        }
-    };
-    charge(call)
-}
-
-/// `a::load::<T>(x)` becomes `a::load::call::<T>(x)`, charged to the companion `a::load`.
-fn charge(mut call: ExprCall) -> syn::Result<SpentCall> {
-    let Expr::Path(ExprPath {
-        qself: None, path, ..
-    }) = &mut *call.func
-    else {
-        return Err(syn::Error::new_spanned(
-            &call.func,
-            "only a call of a named function can be spent, because its budget is read from its name",
-        ));
-    };
-    let mut companion = path.clone();
-    for segment in &mut companion.segments {
-        segment.arguments = PathArguments::None;
-    }
-    let Some(last) = path.segments.last_mut() else {
-        return Err(syn::Error::new_spanned(path, "a call needs a name"));
-    };
-    let spend = Spend {
-        alias: last.ident.clone(),
-        arity: call.args.len(),
-        macro_path: None,
-        name: last.ident.to_string(),
-        name_span: last.ident.span(),
-        paren_span: call.paren_token.span.join(),
-        companion,
-    };
-    let generics = std::mem::replace(&mut last.arguments, PathArguments::None);
-    path.segments.push(syn::PathSegment {
-        ident: Ident::new("call", spend.name_span),
-        arguments: generics,
-    });
-    Ok(SpentCall { call, spend })
 }
 
 struct Planner<'a> {
@@ -370,36 +229,6 @@ fn through(callee: &Expr, spend: &Spend) -> Expr {
     syn::parse_quote!(#alias::#call)
 }
 
-/// The tokens with every `spend!(call)` replaced by the call, so that a fault reported here is not
-/// reported again by the macro itself.
-fn without_spends(tokens: TokenStream) -> TokenStream {
-    let mut kept = TokenStream::new();
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        let is_bang =
-            matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!');
-        match token {
-            TokenTree::Ident(ident) if ident == "spend" && is_bang => {
-                tokens.next();
-                if let Some(TokenTree::Group(group)) = tokens.next() {
-                    match parse_spent_call(group.stream(), "spend") {
-                        Ok(spent) => spent.call.to_tokens(&mut kept),
-                        Err(_) => kept.extend(group.stream()),
-                    }
-                }
-            }
-            TokenTree::Group(group) => {
-                let mut inner =
-                    proc_macro2::Group::new(group.delimiter(), without_spends(group.stream()));
-                inner.set_span(group.span());
-                kept.extend([TokenTree::Group(inner)]);
-            }
-            other => kept.extend([other]),
-        }
-    }
-    kept
-}
-
 fn is_spend(path: &Path) -> bool {
     path.segments
         .last()
@@ -568,141 +397,6 @@ fn used_names(tree: &UseTree, names: &mut Vec<String>) {
             }
         }
     }
-}
-
-/// Imports the companion of every callee under a name of the expansion's own. A callee without a
-/// budget has no companion; its name then falls back to an item without a budget, so that the error
-/// can say what is missing instead of "expected type, found function".
-pub(crate) fn imports(spends: &Spends) -> TokenStream {
-    if spends.all.is_empty() {
-        return TokenStream::new();
-    }
-    let fallbacks = spends.all.iter().map(|spend| {
-        let alias = &spend.alias;
-        let types: Vec<Ident> = (0..spend.arity).map(|i| format_ident!("A{i}")).collect();
-        quote! {
-            pub enum #alias {}
-            impl #alias {
-                pub fn call<#(#types),*>(#(_: #types),*) -> ! {
-                    loop {}
-                }
-            }
-        }
-    });
-    let imports = spends.all.iter().map(|spend| {
-        let Spend {
-            alias, companion, ..
-        } = spend;
-        quote!(#[allow(unused_imports)] use #companion as #alias;)
-    });
-    let mut macros: Vec<&Path> = Vec::new();
-    for path in spends
-        .all
-        .iter()
-        .filter_map(|spend| spend.macro_path.as_ref())
-    {
-        if !macros.contains(&path) {
-            macros.push(path);
-        }
-    }
-    quote! {
-        #[allow(non_camel_case_types, dead_code, missing_docs, clippy::all, clippy::pedantic)]
-        mod __cnv_fallback {
-            #(#fallbacks)*
-        }
-        #[allow(unused_imports)]
-        use __cnv_fallback::*;
-        #(#imports)*
-        // The import that brought the macro is used, though the expansion has no use for it.
-        #(
-            #[allow(unused_imports)]
-            use #macros as _;
-        )*
-    }
-}
-
-/// `DEPTH_OF_SPENDS` of the companion: one more than that of any callee. Functions that spend each other
-/// in a circle have none, which the compiler reports. A function with a limit on its processor time needs
-/// no such constant: it needs some of it for itself, so that a circle of such functions is over budget.
-pub(crate) fn depth(spends: &Spends, krate: &Path) -> TokenStream {
-    let steps = spends.all.iter().map(|spend| {
-        let Spend {
-            alias, name_span, ..
-        } = spend;
-        quote_spanned!(*name_span=> <#alias as __CnvSpent>::DEPTH_OF_SPENDS)
-    });
-    let depth = Ident::new("depth", Span::mixed_site());
-    quote! {
-        const DEPTH_OF_SPENDS: ::core::primitive::u32 = {
-            use #krate::__private::quota::{Budgeted as __CnvSpent, deeper as __cnv_deeper};
-            let #depth = 0;
-            #(let #depth = __cnv_deeper(#depth, #steps);)*
-            #depth
-        };
-    }
-}
-
-/// The check as an item: what the spends add up to may not exceed what `function` has.
-///
-/// `cargo check` evaluates `const _` items, also in generic functions and in dead code, so the
-/// message appears in editors.
-pub(crate) fn check_item(
-    plan: &[Plan],
-    function: &Ident,
-    companion: &Ident,
-    limits: &TokenStream,
-    krate: &Path,
-) -> TokenStream {
-    if plan.is_empty() {
-        return TokenStream::new();
-    }
-    let account = Ident::new("account", Span::mixed_site());
-    let name = function.to_string();
-    let steps = sequence(plan, &account);
-    quote! {
-        const _: () = {
-            use #krate::__private::quota::{
-                Budgeted as __CnvBudgeted, larger as __cnv_larger, open as __cnv_open,
-                step as __cnv_step,
-            };
-            let _ = __cnv_larger;
-            let #account = __cnv_open(#name, #limits);
-            let _ = #steps;
-        };
-        const _: ::core::primitive::u32 =
-            <#companion as #krate::__private::quota::Budgeted>::DEPTH_OF_SPENDS;
-    }
-}
-
-/// `account` after everything in `plan`, as one block expression.
-fn sequence(plan: &[Plan], account: &Ident) -> TokenStream {
-    let steps = plan.iter().map(|plan| match plan {
-        Plan::Spend(spend) => step(spend, account),
-        Plan::Branches(branches) => branches
-            .iter()
-            .map(|branch| sequence(branch, account))
-            .reduce(|larger, next| quote!(__cnv_larger(#larger, #next)))
-            .unwrap_or_else(|| quote!(#account)),
-    });
-    quote!({ #(let #account = #steps;)* #account })
-}
-
-/// One call of `step`. The first token carries the span of the callee's name and the last that of its
-/// parentheses, so that the compiler underlines exactly the call in the user's source; a token from
-/// elsewhere at either end would move the error onto the whole attribute.
-fn step(spend: &Spend, account: &Ident) -> TokenStream {
-    let Spend {
-        alias,
-        name,
-        name_span,
-        paren_span,
-        ..
-    } = spend;
-    let step = Ident::new("__cnv_step", *name_span);
-    let arguments = quote!(#account, #name, <#alias as __CnvBudgeted>::LIMITS, 1);
-    let mut parenthesised = proc_macro2::Group::new(proc_macro2::Delimiter::Parenthesis, arguments);
-    parenthesised.set_span(*paren_span);
-    quote!(#step #parenthesised)
 }
 
 /// A body that parses, or `None`: then the compiler's own error on it is the best there is.

@@ -6,7 +6,7 @@ use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, Type, pa
 
 use super::model::ItemModel;
 use crate::budget::units::UNLIMITED;
-use crate::budget::{BudgetModel, plan};
+use crate::budget::{BudgetModel, check};
 use crate::verb;
 use crate::verb::parameters::name_or;
 
@@ -91,7 +91,7 @@ fn budgeted_impl(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     } = model;
     let name = model.function.signature.ident.to_string();
     let depth = (!model.spends.all.is_empty() && budget.cpu_ns == UNLIMITED)
-        .then(|| plan::depth(&model.spends, krate));
+        .then(|| check::depth(&model.spends, krate));
     let budget = budget.budget_type(krate);
     quote! {
         #[allow(non_local_definitions)]
@@ -193,9 +193,9 @@ fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let signature = &function.signature;
     let name = signature.ident.to_string();
     let limits = limits(model);
-    let imports = plan::imports(&model.spends);
+    let imports = check::imports(&model.spends);
     let implementation = (!model.spends.all.is_empty()).then(|| budgeted_impl(model, budget));
-    let check = plan::check_item(
+    let check_item = check::check_item(
         &model.spends.plan,
         &signature.ident,
         &model.companion,
@@ -212,7 +212,7 @@ fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     };
     // The check stands inside the body's own block, where the names that it uses are known.
     let body = braced(
-        quote!(#imports #implementation #check #body),
+        quote!(#imports #implementation #check_item #body),
         function.body.span(),
     );
     let inner = if signature.asyncness.is_some() {

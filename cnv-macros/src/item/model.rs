@@ -6,6 +6,7 @@ use super::function::{Function, Kind, crate_path};
 use crate::args::Arguments;
 use crate::attestation::GuardModel;
 use crate::budget::BudgetModel;
+use crate::budget::call;
 use crate::budget::plan::{self, Spends};
 use crate::errors::ErrorSink;
 use crate::verb::VerbModel;
@@ -67,7 +68,7 @@ impl ItemModel {
         let budget = budget.filter(|_| supported);
         let mut rewritten = None;
         let mut spends = Spends::default();
-        if budget.is_some() && plan::mentions_payment(function.body.stream()) {
+        if budget.is_some() && call::mentions_payment(function.body.stream()) {
             let body = quote::ToTokens::to_token_stream(&function.body);
             if let Some(mut block) = plan::parse_body(body) {
                 spends = plan::rewrite(&mut block, &signature.ident, &krate, errors);
