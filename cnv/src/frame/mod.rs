@@ -34,17 +34,21 @@ mod buffer;
 mod describe;
 mod error;
 mod field;
+mod frames;
 mod header;
 mod layout;
 mod owned;
 mod payload;
 mod serializer;
+#[doc(hidden)]
+pub mod simd;
 mod simd_frame;
 mod stream;
 
 pub use buffer::AlignedBuffer;
 pub use error::{FrameError, LayoutError};
 pub use field::{FrameElement, FrameEnum, FrameField};
+pub use frames::{BadFrame, Blocks, Frames, FramesError, FramesView, Views};
 pub use header::{FrameHeader, FrameKind, FrameVersion, SessionId};
 pub use layout::{FieldKind, FieldLayout, FieldPath, FrameLayout, Window};
 pub use owned::Frame;
