@@ -169,39 +169,82 @@ pub mod x86_64 {
         _mm_movemask_epi8(_mm_cmpeq_epi8(bad, _mm_setzero_si128())) == 0xffff
     }
 
+    /// Bytes of a frame: `SIZE` where the loop is compiled for one size, else the table's.
+    #[inline]
+    const fn size_of_frame<const SIZE: usize>(table: &RangeTable) -> usize {
+        if SIZE == ANY_SIZE { table.size() } else { SIZE }
+    }
+
+    /// No loop is compiled for this size.
+    const ANY_SIZE: usize = 0;
+
     /// SSE2, for every window.
     #[target_feature(enable = "sse2")]
     #[must_use]
     pub fn sse2(frames: &[u8], table: &RangeTable) -> bool {
-        let Window::Bytes { offset, len } = table.window else {
-            return scalar(frames, table);
-        };
-        let size = table.size();
-        let mut bad = _mm_setzero_si128();
-        let parts = len.div_ceil(16);
-        if len == 8 {
-            let (lo, span) = (load16(part(&table.lo, 0)), load16(part(&table.span, 0)));
-            let mut pairs = frames.chunks_exact(2 * size);
-            for pair in pairs.by_ref() {
-                let first = load8(part(pair, offset));
-                let second = load8(part(pair, size + offset));
-                bad = _mm_or_si128(bad, excess16(_mm_unpacklo_epi64(first, second), lo, span));
+        match (table.window, table.size()) {
+            (Window::Bytes { offset, len: 8 }, LINE) => sse2_8::<LINE>(frames, table, offset),
+            (Window::Bytes { offset, len: 8 }, _) => sse2_8::<ANY_SIZE>(frames, table, offset),
+            (Window::Bytes { offset, len: 16 }, LINE) => sse2_16::<LINE, 1>(frames, table, offset),
+            (Window::Bytes { offset, len: 16 }, _) => sse2_16::<ANY_SIZE, 1>(frames, table, offset),
+            (Window::Bytes { offset, len: 32 }, LINE) => sse2_16::<LINE, 2>(frames, table, offset),
+            (Window::Bytes { offset, len: 32 }, _) => sse2_16::<ANY_SIZE, 2>(frames, table, offset),
+            (Window::Bytes { offset, len: LINE }, LINE) => {
+                sse2_16::<LINE, 4>(frames, table, offset)
             }
-            if let [_, ..] = pairs.remainder() {
-                let last = load8(part(pairs.remainder(), offset));
-                bad = _mm_or_si128(bad, excess16(_mm_unpacklo_epi64(last, last), lo, span));
+            (Window::Bytes { offset, len: LINE }, _) => {
+                sse2_16::<ANY_SIZE, 4>(frames, table, offset)
             }
-            return is_zero16(bad);
+            _ => scalar(frames, table),
         }
-        for index in 0..parts {
-            let (lo, span) = (
-                load16(part(&table.lo, index * 16)),
-                load16(part(&table.span, index * 16)),
-            );
-            for frame in frames.chunks_exact(size) {
+    }
+
+    /// Windows of 8 bytes, two at a time.
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn sse2_8<const SIZE: usize>(frames: &[u8], table: &RangeTable, offset: usize) -> bool {
+        let size = size_of_frame::<SIZE>(table);
+        let (lo, span) = (load16(part(&table.lo, 0)), load16(part(&table.span, 0)));
+        let mut bad = _mm_setzero_si128();
+        let mut rest = frames;
+        while let Some((pair, tail)) = rest.split_at_checked(2 * size) {
+            let first = load8(part(pair, offset));
+            let second = load8(part(pair, size + offset));
+            let bytes = _mm_unpacklo_epi64(first, second);
+            bad = _mm_or_si128(bad, excess16(bytes, lo, span));
+            rest = tail;
+        }
+        if rest.len() >= size {
+            let last = load8(part(rest, offset));
+            let bytes = _mm_unpacklo_epi64(last, last);
+            bad = _mm_or_si128(bad, excess16(bytes, lo, span));
+        }
+        is_zero16(bad)
+    }
+
+    /// Windows of `PARTS` times 16 bytes.
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn sse2_16<const SIZE: usize, const PARTS: usize>(
+        frames: &[u8],
+        table: &RangeTable,
+        offset: usize,
+    ) -> bool {
+        let size = size_of_frame::<SIZE>(table);
+        let mut lo = [_mm_setzero_si128(); PARTS];
+        let mut span = [_mm_setzero_si128(); PARTS];
+        for index in 0..PARTS {
+            lo[index] = load16(part(&table.lo, index * 16));
+            span[index] = load16(part(&table.span, index * 16));
+        }
+        let mut bad = _mm_setzero_si128();
+        let mut rest = frames;
+        while let Some((frame, tail)) = rest.split_at_checked(size) {
+            for index in 0..PARTS {
                 let bytes = load16(part(frame, offset + index * 16));
-                bad = _mm_or_si128(bad, excess16(bytes, lo, span));
+                bad = _mm_or_si128(bad, excess16(bytes, lo[index], span[index]));
             }
+            rest = tail;
         }
         is_zero16(bad)
     }
@@ -210,65 +253,121 @@ pub mod x86_64 {
     #[target_feature(enable = "avx2")]
     #[must_use]
     pub fn avx2(frames: &[u8], table: &RangeTable) -> bool {
-        let Window::Bytes { offset, len } = table.window else {
-            return scalar(frames, table);
-        };
-        let size = table.size();
+        match (table.window, table.size()) {
+            (Window::Bytes { offset, len: 8 }, LINE) => avx2_8::<LINE>(frames, table, offset),
+            (Window::Bytes { offset, len: 8 }, _) => avx2_8::<ANY_SIZE>(frames, table, offset),
+            (Window::Bytes { offset, len: 16 }, LINE) => avx2_16::<LINE>(frames, table, offset),
+            (Window::Bytes { offset, len: 16 }, _) => avx2_16::<ANY_SIZE>(frames, table, offset),
+            (Window::Bytes { offset, len: 32 }, LINE) => avx2_32::<LINE, 1>(frames, table, offset),
+            (Window::Bytes { offset, len: 32 }, _) => avx2_32::<ANY_SIZE, 1>(frames, table, offset),
+            (Window::Bytes { offset, len: LINE }, LINE) => {
+                avx2_32::<LINE, 2>(frames, table, offset)
+            }
+            (Window::Bytes { offset, len: LINE }, _) => {
+                avx2_32::<ANY_SIZE, 2>(frames, table, offset)
+            }
+            _ => scalar(frames, table),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn is_zero32(bad: __m256i) -> bool {
+        _mm256_testz_si256(bad, bad) == 1
+    }
+
+    /// Windows of 8 bytes, four at a time.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn avx2_8<const SIZE: usize>(frames: &[u8], table: &RangeTable, offset: usize) -> bool {
+        let size = size_of_frame::<SIZE>(table);
         let (lo, span) = (load32(part(&table.lo, 0)), load32(part(&table.span, 0)));
         let mut bad = _mm256_setzero_si256();
-        let rest = match len {
-            8 => {
-                let mut groups = frames.chunks_exact(4 * size);
-                for group in groups.by_ref() {
-                    let window = |index: usize| load8(part(group, index * size + offset));
-                    let low = _mm_unpacklo_epi64(window(0), window(1));
-                    let high = _mm_unpacklo_epi64(window(2), window(3));
-                    bad = _mm256_or_si256(bad, excess32(_mm256_set_m128i(high, low), lo, span));
-                }
-                groups.remainder()
+        let mut rest = frames;
+        while let Some((group, tail)) = rest.split_at_checked(4 * size) {
+            let low = _mm_unpacklo_epi64(
+                load8(part(group, offset)),
+                load8(part(group, size + offset)),
+            );
+            let high = _mm_unpacklo_epi64(
+                load8(part(group, 2 * size + offset)),
+                load8(part(group, 3 * size + offset)),
+            );
+            let bytes = _mm256_set_m128i(high, low);
+            bad = _mm256_or_si256(bad, excess32(bytes, lo, span));
+            rest = tail;
+        }
+        is_zero32(bad) && sse2_8::<SIZE>(rest, table, offset)
+    }
+
+    /// Windows of 16 bytes, two at a time.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn avx2_16<const SIZE: usize>(frames: &[u8], table: &RangeTable, offset: usize) -> bool {
+        let size = size_of_frame::<SIZE>(table);
+        let (lo, span) = (load32(part(&table.lo, 0)), load32(part(&table.span, 0)));
+        let mut bad = _mm256_setzero_si256();
+        let mut rest = frames;
+        while let Some((pair, tail)) = rest.split_at_checked(2 * size) {
+            let low = load16(part(pair, offset));
+            let high = load16(part(pair, size + offset));
+            let bytes = _mm256_set_m128i(high, low);
+            bad = _mm256_or_si256(bad, excess32(bytes, lo, span));
+            rest = tail;
+        }
+        is_zero32(bad) && sse2_16::<SIZE, 1>(rest, table, offset)
+    }
+
+    /// Windows of `PARTS` times 32 bytes.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn avx2_32<const SIZE: usize, const PARTS: usize>(
+        frames: &[u8],
+        table: &RangeTable,
+        offset: usize,
+    ) -> bool {
+        let size = size_of_frame::<SIZE>(table);
+        let mut lo = [_mm256_setzero_si256(); PARTS];
+        let mut span = [_mm256_setzero_si256(); PARTS];
+        for index in 0..PARTS {
+            lo[index] = load32(part(&table.lo, index * 32));
+            span[index] = load32(part(&table.span, index * 32));
+        }
+        let mut bad = [_mm256_setzero_si256(); PARTS];
+        let mut rest = frames;
+        while let Some((frame, tail)) = rest.split_at_checked(size) {
+            for index in 0..PARTS {
+                let bytes = load32(part(frame, offset + index * 32));
+                bad[index] = _mm256_or_si256(bad[index], excess32(bytes, lo[index], span[index]));
             }
-            16 => {
-                let mut pairs = frames.chunks_exact(2 * size);
-                for pair in pairs.by_ref() {
-                    let low = load16(part(pair, offset));
-                    let high = load16(part(pair, size + offset));
-                    bad = _mm256_or_si256(bad, excess32(_mm256_set_m128i(high, low), lo, span));
-                }
-                pairs.remainder()
-            }
-            32 => {
-                for frame in frames.chunks_exact(size) {
-                    bad = _mm256_or_si256(bad, excess32(load32(part(frame, offset)), lo, span));
-                }
-                &[]
-            }
-            _ => {
-                let (lo_high, span_high) =
-                    (load32(part(&table.lo, 32)), load32(part(&table.span, 32)));
-                let mut bad_high = _mm256_setzero_si256();
-                for frame in frames.chunks_exact(size) {
-                    bad = _mm256_or_si256(bad, excess32(load32(part(frame, offset)), lo, span));
-                    let high = excess32(load32(part(frame, offset + 32)), lo_high, span_high);
-                    bad_high = _mm256_or_si256(bad_high, high);
-                }
-                bad = _mm256_or_si256(bad, bad_high);
-                &[]
-            }
-        };
-        _mm256_testz_si256(bad, bad) == 1 && (rest.is_empty() || sse2(rest, table))
+            rest = tail;
+        }
+        bad.into_iter().all(|bad| is_zero32(bad))
     }
 
     /// AVX-512: a whole window of 64 bytes at a time. Shorter windows go to [`avx2`].
     #[target_feature(enable = "avx2,avx512f,avx512bw")]
     #[must_use]
     pub fn avx512(frames: &[u8], table: &RangeTable) -> bool {
-        let Window::Bytes { offset, len: LINE } = table.window else {
-            return avx2(frames, table);
-        };
+        match (table.window, table.size()) {
+            (Window::Bytes { offset, len: LINE }, LINE) => avx512_64::<LINE>(frames, table, offset),
+            (Window::Bytes { offset, len: LINE }, _) => {
+                avx512_64::<ANY_SIZE>(frames, table, offset)
+            }
+            _ => avx2(frames, table),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn avx512_64<const SIZE: usize>(frames: &[u8], table: &RangeTable, offset: usize) -> bool {
+        let size = size_of_frame::<SIZE>(table);
         let (lo, span) = (load64(&table.lo), load64(&table.span));
         let mut bad = _mm512_setzero_si512();
-        for frame in frames.chunks_exact(table.size()) {
+        let mut rest = frames;
+        while let Some((frame, tail)) = rest.split_at_checked(size) {
             bad = _mm512_or_si512(bad, excess64(load64(part(frame, offset)), lo, span));
+            rest = tail;
         }
         _mm512_test_epi8_mask(bad, bad) == 0
     }
