@@ -9,8 +9,10 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use cnv::frame::simd::{ranges, view};
+use cnv::frame::simd::{checksum, ranges, transpose, view};
 use cnv::frame::{AlignedBuffer, FrameHeader, Frames, SimdFrame};
+use cnv::frame::{Store, seal_line};
+use cnv::{columns, encode_columns};
 
 /// Frames of a batch that fits in the first-level cache, the second, and the third.
 const BATCHES: [(&str, usize); 3] = [("L1", 64), ("L2", 4096), ("L3", 65_536)];
@@ -20,10 +22,11 @@ const ROUNDS: usize = 41;
 type Candidate<'a> = (String, Box<dyn FnMut() -> u64 + 'a>);
 
 fn group(name: &str, frames: usize, candidates: &mut [Candidate<'_>]) {
-    if std::env::args()
+    let mut words = std::env::args()
         .skip(1)
-        .any(|word| !word.starts_with('-') && !name.contains(&word))
-    {
+        .filter(|word| !word.starts_with('-'))
+        .peekable();
+    if words.peek().is_some() && !words.any(|word| name.contains(&word)) {
         return;
     }
     let repeats = (200_000 / frames).max(1);
@@ -117,7 +120,144 @@ fn validate<T: SimdFrame>(name: &str) {
     }
 }
 
+fn checksums() {
+    for (cache, frames) in BATCHES {
+        let mut lines = vec![[7; 64]; frames];
+        lines.iter_mut().for_each(seal_line);
+        let lines = lines.as_slice();
+        let mut candidates: Vec<Candidate<'_>> = Vec::new();
+        for (level, update, verify) in checksum::kernels() {
+            candidates.push((
+                format!("{level:?}, all lines"),
+                // SAFETY: `kernels` lists those whose features this CPU has.
+                Box::new(move || unsafe { verify(black_box(lines)) }.into()),
+            ));
+            let is_intact = move |line: &[u8; 64]| {
+                // SAFETY: as above.
+                let found = !unsafe { update(!0, &line[..60]) };
+                found.to_le_bytes() == line[60..]
+            };
+            candidates.push((
+                format!("{level:?}, line by line"),
+                Box::new(move || black_box(lines).iter().all(is_intact).into()),
+            ));
+        }
+        group(&format!("crc32c/{cache}"), frames, &mut candidates);
+    }
+}
+
+frame!(Words: a: u64, b: u64, c: u64, d: u64, e: u64, rest: [u64; 3]);
+
+/// Five columns of 8 bytes, `a` to `e`.
+fn columns() {
+    for (cache, frames) in BATCHES {
+        let bytes = batch::<Words>(frames);
+        let bytes = bytes.as_slice();
+        let template = Words::read(&[7; 64]).expect("legal");
+        let mut out: [Vec<u64>; 5] = core::array::from_fn(|_| vec![1; frames]);
+        let mut one_pass = out.clone();
+        let one_pass = Box::new(move || {
+            let [a, b, c, d, e] = &mut one_pass;
+            let out = a.iter_mut().zip(b).zip(c).zip(d).zip(e);
+            let (lines, _) = black_box(bytes).as_chunks::<64>();
+            for (line, ((((a, b), c), d), e)) in lines.iter().zip(out) {
+                let word =
+                    |at: usize| u64::from_le_bytes(*line[at * 8..].first_chunk().expect("8 bytes"));
+                (*a, *b, *c, *d, *e) = (word(0), word(1), word(2), word(3), word(4));
+            }
+            0
+        });
+        let mut candidates: Vec<Candidate<'_>> = vec![
+            ("plain, one pass".into(), one_pass),
+            (
+                "columns!".into(),
+                Box::new(move || {
+                    let [a, b, c, d, e] = &mut out;
+                    columns!(black_box(bytes), Words => a: a, b: b, c: c, d: d, e: e)
+                        .expect("legal") as u64
+                }),
+            ),
+        ];
+        for (level, pair, ..) in transpose::kernels() {
+            let mut out: [Vec<u64>; 6] = core::array::from_fn(|_| vec![1; frames]);
+            candidates.push((
+                format!("{level:?}"),
+                Box::new(move || {
+                    for (start, block) in black_box(bytes).chunks(4096).enumerate() {
+                        for (index, pair_out) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                            let words = transpose::Strided {
+                                frames: block,
+                                size: 64,
+                                offset: index * 16,
+                            };
+                            let [low, high] = pair_out;
+                            // SAFETY: `kernels` lists those whose features this CPU has.
+                            unsafe { pair(words, &mut low[start * 64..], &mut high[start * 64..]) }
+                        }
+                    }
+                    0
+                }),
+            ));
+        }
+        group(&format!("columns/{cache}"), frames, &mut candidates);
+
+        let columns: [Vec<u64>; 5] = core::array::from_fn(|_| vec![1; frames]);
+        let columns = &columns;
+        let mut lines = vec![[0_u8; 64]; frames];
+        let line = *template.as_bytes().first_chunk::<64>().expect("a line");
+        let one_pass = Box::new(move || {
+            for (index, out) in black_box(&mut lines).iter_mut().enumerate() {
+                *out = line;
+                for (at, column) in columns.iter().enumerate() {
+                    out[at * 8..][..8].copy_from_slice(&column[index].to_le_bytes());
+                }
+            }
+            0
+        });
+        let mut buffers = [AlignedBuffer::new(), AlignedBuffer::new()];
+        let [temporal, stream] = &mut buffers;
+        let template = &template;
+        let mut candidates: Vec<Candidate<'_>> = vec![
+            ("plain, one pass".into(), one_pass),
+            (
+                "encode_columns!".into(),
+                Box::new(move || {
+                    let [a, b, c, d, e] = columns;
+                    encode_columns!(template, Words => a: a, b: b, c: c, d: d, e: e; temporal, Store::Temporal).expect("legal") as u64
+                }),
+            ),
+            (
+                "encode_columns! stream".into(),
+                Box::new(move || {
+                    let [a, b, c, d, e] = columns;
+                    encode_columns!(template, Words => a: a, b: b, c: c, d: d, e: e; stream, Store::Stream).expect("legal") as u64
+                }),
+            ),
+        ];
+        for (level, _, encode, _) in transpose::kernels() {
+            let mut lines = vec![[0_u8; 64]; frames];
+            candidates.push((
+                format!("{level:?}"),
+                Box::new(move || {
+                    let words = transpose::Words {
+                        template: line,
+                        columns: core::array::from_fn(|index| {
+                            columns.get(index).map(Vec::as_slice)
+                        }),
+                    };
+                    // SAFETY: `kernels` lists those whose features this CPU has.
+                    unsafe { encode(&words, black_box(&mut lines)) };
+                    0
+                }),
+            ));
+        }
+        group(&format!("encode/{cache}"), frames, &mut candidates);
+    }
+}
+
 fn main() {
+    columns();
+    checksums();
     validate::<FrameHeader>("validate/8");
     validate::<Window16>("validate/16");
     validate::<Window32>("validate/32");

@@ -31,6 +31,8 @@
 //! supported. No feature is needed.
 
 mod buffer;
+mod columns;
+mod crc32c;
 mod describe;
 mod error;
 mod field;
@@ -46,6 +48,11 @@ mod simd_frame;
 mod stream;
 
 pub use buffer::AlignedBuffer;
+pub use columns::{
+    Column, ColumnElement, ColumnField, ColumnMut, ColumnsError, Store, encode_columns,
+    extract_columns,
+};
+pub use crc32c::{crc32c, first_corrupt_line, seal_line};
 pub use error::{FrameError, LayoutError};
 pub use field::{FrameElement, FrameEnum, FrameField};
 pub use frames::{BadFrame, Blocks, Frames, FramesError, FramesView, Views};

@@ -4,8 +4,10 @@
     reason = "vectors are loaded and stored through pointers, kernels are called for the CPU at hand, and checked bytes are viewed as frames"
 )]
 
+pub mod checksum;
 pub mod level;
 pub mod ranges;
+pub mod transpose;
 pub mod view;
 
 /// Declares a function that calls the best kernel through an atomic pointer. The pointer starts at a
