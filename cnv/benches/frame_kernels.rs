@@ -178,23 +178,16 @@ fn columns() {
                 }),
             ),
         ];
-        for (level, pair, ..) in transpose::kernels() {
-            let mut out: [Vec<u64>; 6] = core::array::from_fn(|_| vec![1; frames]);
+        for (level, extract, ..) in transpose::kernels() {
+            let mut out: [Vec<u64>; 5] = core::array::from_fn(|_| vec![1; frames]);
             candidates.push((
                 format!("{level:?}"),
                 Box::new(move || {
-                    for (start, block) in black_box(bytes).chunks(4096).enumerate() {
-                        for (index, pair_out) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-                            let words = transpose::Strided {
-                                frames: block,
-                                size: 64,
-                                offset: index * 16,
-                            };
-                            let [low, high] = pair_out;
-                            // SAFETY: `kernels` lists those whose features this CPU has.
-                            unsafe { pair(words, &mut low[start * 64..], &mut high[start * 64..]) }
-                        }
-                    }
+                    let mut columns = out.iter_mut();
+                    let mut places =
+                        core::array::from_fn(|_| columns.next().map(Vec::as_mut_slice));
+                    // SAFETY: `kernels` lists those whose features this CPU has.
+                    unsafe { extract(black_box(bytes).as_chunks().0, &mut places) };
                     0
                 }),
             ));

@@ -7,7 +7,7 @@ use super::buffer::AlignedBuffer;
 use super::error::FrameError;
 use super::frames::{BadFrame, Frames, FramesError};
 use super::layout::FieldKind;
-use super::simd::transpose::{self, LINE, Strided, Words, bits, bits_mut};
+use super::simd::transpose::{self, LINE, Places, Strided, Words, bits, bits_mut};
 use super::simd::view;
 use super::simd_frame::SimdFrame;
 
@@ -251,25 +251,10 @@ impl<'a, T: SimdFrame> ColumnMut<'a, T> {
         }
     }
 
-    /// Whether `next` is the word behind this one.
-    fn is_before(&self, next: &Self) -> bool {
-        let are_words = matches!(
-            (&self.values, &next.values),
-            (ValuesMut::B8(_), ValuesMut::B8(_))
-        );
-        are_words && self.offset + 8 == next.offset
-    }
-
-    /// Fills the elements of two columns from `start` on, of which [`is_before`](Self::is_before) holds.
-    fn extract_both(&mut self, next: &mut Self, start: usize, frames: &[u8]) {
-        if let (ValuesMut::B8(low), ValuesMut::B8(high)) = (&mut self.values, &mut next.values) {
-            let words = Strided {
-                frames,
-                size: T::SIZE,
-                offset: self.offset,
-            };
-            transpose::extract_pair(words, &mut low[start..], &mut high[start..]);
-        }
+    /// The number of the word of a line that the column is.
+    fn word(&self) -> Option<usize> {
+        let is_word = matches!(self.values, ValuesMut::B8(_));
+        (is_word && self.offset.is_multiple_of(8) && T::SIZE == LINE).then_some(self.offset / 8)
     }
 }
 
@@ -277,7 +262,8 @@ impl<'a, T: SimdFrame> ColumnMut<'a, T> {
 /// many frames there are. Each block of 64 frames is validated, and read while it is in the first-level cache.
 /// [`columns!`](crate::columns) is the short way to call it.
 ///
-/// Two columns of 8 bytes each whose fields are neighbours, one after the other in the list, are read together.
+/// Of frames of 64 bytes, two and more columns of 8 bytes each, at multiples of 8, are read together by
+/// a kernel; others are read one after the other.
 ///
 /// # Errors
 ///
@@ -298,22 +284,32 @@ pub fn extract_columns<T: SimdFrame>(
             });
         }
     }
+    // For one column plain code is faster, and two for one word cannot share a place.
+    let is_word = |index| {
+        columns
+            .iter()
+            .filter(|column| column.word() == Some(index))
+            .count()
+    };
+    let is_transposed =
+        (0..8).all(|index| is_word(index) <= 1) && (0..8).map(is_word).sum::<usize>() >= 2;
     let mut start = 0;
     for block in Frames::<T>::views(bytes) {
         let block = block?;
-        let mut column = 0;
-        while column < columns.len() {
-            column += match &mut columns[column..] {
-                [first, next, ..] if first.is_before(next) => {
-                    first.extract_both(next, start, block.as_bytes());
-                    2
+        let bytes = block.as_bytes();
+        if is_transposed {
+            let mut places: Places<'_> = [const { None }; 8];
+            for column in &mut *columns {
+                if let (Some(index), ValuesMut::B8(values)) = (column.word(), &mut column.values) {
+                    places[index] = Some(&mut values[start..]);
                 }
-                [first, ..] => {
-                    first.extract(start, block.as_bytes());
-                    1
-                }
-                [] => 0,
-            };
+            }
+            transpose::extract_words(bytes.as_chunks().0, &mut places);
+        }
+        for column in &mut *columns {
+            if !is_transposed || column.word().is_none() {
+                column.extract(start, bytes);
+            }
         }
         start += block.len();
     }
@@ -440,9 +436,10 @@ fn write<T: SimdFrame>(template: &T, columns: &[Column<'_, T>], out: &mut [u8], 
 ///
 /// let template = Reading { sequence: 0, value: 0, unit: 3, _pad: [0; 6] };
 /// let mut buffer = AlignedBuffer::new();
-/// encode_columns!(&template, Reading => sequence: &[1, 2, 3], value: &[-10, 20, 30]; &mut buffer, Store::Temporal)?;
+/// encode_columns!(&template, Reading => sequence: &[1_u64, 2, 3], value: &[-10_i64, 20, 30];
+///     &mut buffer, Store::Temporal)?;
 ///
-/// let (mut values, mut units) = ([0; 3], [0; 3]);
+/// let (mut values, mut units) = ([0_i64; 3], [0_u16; 3]);
 /// let frames = columns!(buffer.as_slice(), Reading => value: &mut values, unit: &mut units)?;
 /// assert_eq!((frames, values, units), (3, [-10, 20, 30], [3, 3, 3]));
 /// # Ok::<(), cnv::frame::ColumnsError>(())

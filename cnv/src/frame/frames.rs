@@ -63,7 +63,7 @@ pub struct BadFrame {
 /// ```
 /// use cnv::frame::{AlignedBuffer, Frames, SimdFrame};
 ///
-/// #[derive(SimdFrame)]
+/// #[derive(Debug, SimdFrame)]
 /// #[repr(C)]
 /// struct Reading {
 ///     value: u32,

@@ -6,9 +6,11 @@ use super::routine;
 /// Bytes of the line that [`Encode`] writes.
 pub const LINE: usize = 64;
 
-/// Two neighbouring words of 8 bytes, at `offset` in each frame of `size` bytes, to two columns. Each
-/// column has an element for each frame.
-pub type Pair = unsafe fn(Strided<'_>, low: &mut [u64], high: &mut [u64]);
+/// Words of each line to columns. Lines without a place in the shortest column are left out.
+pub type Extract = unsafe fn(lines: &[[u8; LINE]], columns: &mut Places<'_>);
+
+/// For each word of 8 bytes of a line the column that it goes to.
+pub type Places<'a> = [Option<&'a mut [u64]>; 8];
 
 /// Lines made of a template, with columns in place of some of its words. Every column has an element
 /// for each line.
@@ -34,9 +36,8 @@ pub struct Words<'a> {
 }
 
 routine! {
-    /// Two neighbouring words of each frame to two columns. Frames without a place in the shorter
-    /// column are left out.
-    pub fn extract_pair(words: Strided<'_>, low: &mut [u64], high: &mut [u64]) -> () = select_pair as Pair;
+    /// Words of each line to columns. Lines without a place in the shortest column are left out.
+    pub fn extract_words(lines: &[[u8; LINE]], columns: &mut Places<'_>) -> () = select_extract as Extract;
 }
 
 routine! {
@@ -50,13 +51,11 @@ routine! {
     pub fn encode_streaming(words: &Words<'_>, lines: &mut [[u8; LINE]]) -> () = select_streaming as Encode;
 }
 
-fn select_pair(level: Level) -> Pair {
+fn select_extract(level: Level) -> Extract {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => x86_64::avx2_pair,
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => x86_64::avx512_pair,
-        _ => scalar_pair,
+        Level::Avx2 | Level::Avx512 => x86_64::avx2_extract,
+        _ => scalar_extract,
     }
 }
 
@@ -77,14 +76,14 @@ fn select_streaming(level: Level) -> Encode {
 }
 
 /// Every implementation that this CPU runs: extracting, writing, and writing past the caches.
-pub fn kernels() -> impl Iterator<Item = (Level, Pair, Encode, Encode)> {
-    [Level::Scalar, Level::Avx2, Level::Avx512]
+pub fn kernels() -> impl Iterator<Item = (Level, Extract, Encode, Encode)> {
+    [Level::Scalar, Level::Avx2]
         .into_iter()
         .filter(|level| level.is_available())
         .map(|level| {
             (
                 level,
-                select_pair(level),
+                select_extract(level),
                 select_encode(level),
                 select_streaming(level),
             )
@@ -144,12 +143,22 @@ pub fn bits_mut<N: Number>(numbers: &mut [N]) -> &mut [N::Bits] {
 }
 
 /// The oracle.
-pub fn scalar_pair(words: Strided<'_>, low: &mut [u64], high: &mut [u64]) {
-    let frames = words.frames.chunks_exact(words.size);
-    for ((frame, low), high) in frames.zip(low).zip(high) {
-        *low = u64::from_le_bytes(*part(frame, words.offset));
-        *high = u64::from_le_bytes(*part(frame, words.offset + 8));
+pub fn scalar_extract(lines: &[[u8; LINE]], columns: &mut Places<'_>) {
+    let count = places(lines, columns);
+    for (index, column) in columns.iter_mut().enumerate() {
+        for (line, place) in lines[..count]
+            .iter()
+            .zip(column.iter_mut().flat_map(|c| c.iter_mut()))
+        {
+            *place = u64::from_le_bytes(*part(line, index * 8));
+        }
     }
+}
+
+/// Lines that have a place in every column.
+fn places(lines: &[[u8; LINE]], columns: &Places<'_>) -> usize {
+    let columns = columns.iter().flatten();
+    columns.fold(lines.len(), |count, column| count.min(column.len()))
 }
 
 /// The oracle.
@@ -166,7 +175,7 @@ pub fn scalar_encode(words: &Words<'_>, lines: &mut [[u8; LINE]]) {
 mod x86_64 {
     use core::arch::x86_64::*;
 
-    use super::{LINE, Strided, Words, part, scalar_encode, scalar_pair};
+    use super::{LINE, Places, Words, part, places, scalar_encode, scalar_extract};
 
     #[inline]
     #[target_feature(enable = "sse2")]
@@ -177,91 +186,81 @@ mod x86_64 {
 
     #[inline]
     #[target_feature(enable = "avx")]
-    fn store4(out: &mut [u64; 4], words: __m256i) {
-        // SAFETY: 32 bytes are writable behind the reference, and the store needs no alignment.
-        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), words) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn store8(out: &mut [u64; 8], words: __m512i) {
-        // SAFETY: 64 bytes are writable behind the reference, and the store needs no alignment.
-        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), words) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx")]
     fn load4(words: &[u64; 4]) -> __m256i {
         // SAFETY: 32 bytes are readable behind the reference, and the load needs no alignment.
         unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
     }
 
-    /// Four frames at a time: both words of frames 0 and 2 in one vector, of 1 and 3 in another, and
-    /// unpacking puts the low words and the high words next to each other in the frames' order.
+    /// Lines that stay in the first-level cache while one pair of columns after the other is read.
+    const BLOCK: usize = 64;
+
+    /// Pairs of columns, one after the other for each block.
     #[target_feature(enable = "avx2")]
-    pub fn avx2_pair(words: Strided<'_>, low: &mut [u64], high: &mut [u64]) {
-        let Strided {
-            frames,
-            size,
-            offset,
-        } = words;
-        let mut rest = frames;
-        let count = low.len().min(high.len()).min(frames.len() / size);
-        let (low, high) = (&mut low[..count], &mut high[..count]);
-        let (low_groups, low_rest) = low.as_chunks_mut::<4>();
-        let (high_groups, high_rest) = high.as_chunks_mut::<4>();
-        for (low, high) in low_groups.iter_mut().zip(high_groups) {
-            let (group, tail) = rest.split_at(4 * size);
-            let pair = |index: usize| load16(part(group, index * size + offset));
-            let even = _mm256_set_m128i(pair(2), pair(0));
-            let odd = _mm256_set_m128i(pair(3), pair(1));
-            store4(low, _mm256_unpacklo_epi64(even, odd));
-            store4(high, _mm256_unpackhi_epi64(even, odd));
-            rest = tail;
+    pub fn avx2_extract(lines: &[[u8; LINE]], columns: &mut Places<'_>) {
+        let count = places(lines, columns) / 4 * 4;
+        for (number, block) in lines[..count].chunks(BLOCK).enumerate() {
+            let from = number * BLOCK;
+            for (pair, columns) in columns.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                match columns {
+                    [Some(low), Some(high)] => {
+                        avx2_pair(block, pair, &mut low[from..], &mut high[from..])
+                    }
+                    [Some(low), None] => avx2_single::<false>(block, pair, &mut low[from..]),
+                    [None, Some(high)] => avx2_single::<true>(block, pair, &mut high[from..]),
+                    [None, None] => {}
+                }
+            }
         }
-        let rest = Strided {
-            frames: rest,
-            size,
-            offset,
-        };
-        scalar_pair(rest, low_rest, high_rest);
+        let mut rest = columns
+            .each_mut()
+            .map(|column| column.as_mut().map(|column| &mut column[count..]));
+        scalar_extract(&lines[count..], &mut rest);
     }
 
-    /// The same, eight frames at a time.
-    #[target_feature(enable = "avx2,avx512f,avx512dq")]
-    pub fn avx512_pair(words: Strided<'_>, low: &mut [u64], high: &mut [u64]) {
-        let Strided {
-            frames,
-            size,
-            offset,
-        } = words;
-        let mut rest = frames;
-        let count = low.len().min(high.len()).min(frames.len() / size);
-        let (low, high) = (&mut low[..count], &mut high[..count]);
-        let (low_groups, low_rest) = low.as_chunks_mut::<8>();
-        let (high_groups, high_rest) = high.as_chunks_mut::<8>();
-        for (low, high) in low_groups.iter_mut().zip(high_groups) {
-            let (group, tail) = rest.split_at(8 * size);
-            let pair = |index: usize| load16(part(group, index * size + offset));
-            let quad = |start: usize| {
-                let lower = _mm256_set_m128i(pair(start + 2), pair(start));
-                let upper = _mm256_set_m128i(pair(start + 6), pair(start + 4));
-                _mm512_inserti64x4::<1>(_mm512_castsi256_si512(lower), upper)
-            };
-            let (even, odd) = (quad(0), quad(1));
-            store8(low, _mm512_unpacklo_epi64(even, odd));
-            store8(high, _mm512_unpackhi_epi64(even, odd));
-            rest = tail;
+    #[inline]
+    #[target_feature(enable = "avx")]
+    fn store4(out: &mut [u64; 4], words: __m256i) {
+        // SAFETY: 32 bytes are writable behind the reference, and the store needs no alignment.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), words) }
+    }
+
+    /// Two words of lines 0 and 2 in one vector, of 1 and 3 in the other: unpacking them puts the low
+    /// words and the high words next to each other in the lines' order.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn load_pairs(group: &[[u8; LINE]; 4], pair: usize) -> (__m256i, __m256i) {
+        let words = |line: usize| load16(&group[line].as_chunks::<16>().0[pair]);
+        (
+            _mm256_set_m128i(words(2), words(0)),
+            _mm256_set_m128i(words(3), words(1)),
+        )
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn avx2_pair(lines: &[[u8; LINE]], pair: usize, low: &mut [u64], high: &mut [u64]) {
+        let places = low.as_chunks_mut::<4>().0.iter_mut();
+        let places = places.zip(high.as_chunks_mut::<4>().0);
+        for (group, (low, high)) in lines.as_chunks::<4>().0.iter().zip(places) {
+            let (even, odd) = load_pairs(group, pair);
+            store4(low, _mm256_unpacklo_epi64(even, odd));
+            store4(high, _mm256_unpackhi_epi64(even, odd));
         }
-        avx2_pair(
-            Strided {
-                frames: rest,
-                size,
-                offset,
-            },
-            low_rest,
-            high_rest,
-        );
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn avx2_single<const IS_HIGH: bool>(lines: &[[u8; LINE]], pair: usize, out: &mut [u64]) {
+        let places = out.as_chunks_mut::<4>().0;
+        for (group, out) in lines.as_chunks::<4>().0.iter().zip(places) {
+            let (even, odd) = load_pairs(group, pair);
+            let words = if IS_HIGH {
+                _mm256_unpackhi_epi64(even, odd)
+            } else {
+                _mm256_unpacklo_epi64(even, odd)
+            };
+            store4(out, words);
+        }
     }
 
     /// Four lines at a time, in stores of 16 bytes that together write each line once.
@@ -339,24 +338,35 @@ mod tests {
 
     #[test]
     fn every_kernel_extracts_what_the_oracle_does() {
-        for (size, offset) in [(16, 0), (24, 5), (64, 24), (64, 48)] {
-            for count in counts() {
-                let bytes: Vec<u8> = (0..count * size).map(|at| (at * 7 % 251) as u8).collect();
+        for count in counts() {
+            let lines: Vec<[u8; LINE]> = (0..count)
+                .map(|line| core::array::from_fn(|at| (line * 64 + at * 7 % 251) as u8))
+                .collect();
+            for mask in [0_u8, 1, 0b1000, 0b0001_1000, 0b1010_0101, 0xff] {
                 // Columns that are shorter and longer than the frames, too.
-                for (low_len, high_len) in [(count, count), (count + 1, count), (count / 2, count)]
-                {
-                    let words = Strided {
-                        frames: &bytes,
-                        size,
-                        offset,
-                    };
-                    let mut expected = (vec![9; low_len], vec![9; high_len]);
-                    scalar_pair(words, &mut expected.0, &mut expected.1);
-                    for (level, kernel, ..) in kernels() {
-                        let mut found = (vec![9; low_len], vec![9; high_len]);
+                for lens in [
+                    [count; 8],
+                    [count + 1; 8],
+                    core::array::from_fn(|at| count / (at + 1)),
+                ] {
+                    let run = |kernel: Extract| {
+                        let mut columns = lens.map(|len| vec![9_u64; len]);
+                        let mut index = 0;
+                        let mut places: Places<'_> = columns.each_mut().map(|column| {
+                            index += 1;
+                            (mask >> (index - 1) & 1 == 1).then_some(column.as_mut_slice())
+                        });
                         // SAFETY: `kernels` lists those whose features this CPU has.
-                        unsafe { kernel(words, &mut found.0, &mut found.1) };
-                        assert_eq!(found, expected, "{level:?}, {count} frames of {size}");
+                        unsafe { kernel(&lines, &mut places) };
+                        columns
+                    };
+                    let expected = run(scalar_extract);
+                    for (level, kernel, ..) in kernels() {
+                        assert_eq!(
+                            run(kernel),
+                            expected,
+                            "{level:?}, {count} lines, columns {mask:#b}"
+                        );
                     }
                 }
             }
