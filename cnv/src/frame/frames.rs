@@ -141,7 +141,10 @@ impl<T> fmt::Debug for Frames<T> {
 }
 
 /// Tests everything about `bytes` that does not depend on what is in them.
-fn check_shape<T: SimdFrame>(bytes: &[u8], is_borrowed: bool) -> Result<(), FramesError> {
+pub(super) fn check_shape<T: SimdFrame>(
+    bytes: &[u8],
+    is_borrowed: bool,
+) -> Result<(), FramesError> {
     let frame = T::LAYOUT.name();
     let excess = bytes.len() % view::size::<T>();
     if excess != 0 {

@@ -30,6 +30,7 @@
 //! no checksum and no signature. Bytes are little-endian, and only little-endian targets are
 //! supported. No feature is needed.
 
+mod batch;
 mod buffer;
 mod columns;
 mod crc32c;
@@ -45,8 +46,10 @@ mod serializer;
 #[doc(hidden)]
 pub mod simd;
 mod simd_frame;
+mod split_batch;
 mod stream;
 
+pub use batch::BatchProcessor;
 pub use buffer::AlignedBuffer;
 pub use columns::{
     Column, ColumnElement, ColumnField, ColumnMut, ColumnsError, Store, encode_columns,
@@ -62,6 +65,7 @@ pub use owned::Frame;
 pub use payload::{FramePayload, INLINE_PAYLOAD_BYTES, LogLevel};
 pub use serializer::FrameSerializer;
 pub use simd_frame::SimdFrame;
+pub use split_batch::{SplitBatch, SplitBatchError, SplitBatchLimits, SplitBatchWriter};
 pub use stream::{FrameReader, FrameWriter};
 
 /// Makes a struct its own wire format: implements the [`SimdFrame`] trait.
