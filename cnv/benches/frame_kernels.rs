@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use cnv::frame::simd::{checksum, ranges, transpose, view};
+use cnv::frame::simd::{checksum, ranges, swap, transpose, view};
 use cnv::frame::{AlignedBuffer, FrameHeader, Frames, SimdFrame};
 use cnv::frame::{Store, seal_line};
 use cnv::{columns, encode_columns};
@@ -248,7 +248,65 @@ fn columns() {
     }
 }
 
+/// Every field swapped, as plain code does it for a type that it knows.
+fn big_endian() {
+    let table = swap::SwapTable::new(FrameHeader::LAYOUT).expect("a line");
+    for (cache, frames) in BATCHES {
+        let bytes = batch::<FrameHeader>(frames);
+        let bytes = bytes.as_slice();
+        let mut out = vec![[0_u8; 64]; frames];
+        let mut copy = out.clone();
+        let (lines, _) = bytes.as_chunks::<64>();
+        let mut buffer = AlignedBuffer::new();
+        let mut candidates: Vec<Candidate<'_>> = vec![
+            (
+                "plain, field by field".into(),
+                Box::new(move || {
+                    let mut is_legal = true;
+                    for (line, out) in black_box(lines).iter().zip(&mut out) {
+                        *out = *line;
+                        out[20..24].reverse();
+                        out[24..32].reverse();
+                        out[32..40].reverse();
+                        is_legal &= out[17] <= 3 && out[18] == 1 && out[19] == 0;
+                    }
+                    black_box(&mut out);
+                    is_legal.into()
+                }),
+            ),
+            (
+                "copy".into(),
+                Box::new(move || {
+                    black_box(&mut copy).copy_from_slice(black_box(lines));
+                    0
+                }),
+            ),
+            (
+                "from_big_endian".into(),
+                Box::new(move || {
+                    Frames::<FrameHeader>::from_big_endian(black_box(bytes), &mut buffer)
+                        .expect("legal")
+                        .len() as u64
+                }),
+            ),
+        ];
+        for (level, kernel) in swap::kernels() {
+            let mut out = vec![[0_u8; 64]; frames];
+            let table = &table;
+            candidates.push((
+                format!("{level:?}"),
+                Box::new(move || {
+                    // SAFETY: `kernels` lists those whose features this CPU has.
+                    unsafe { kernel(black_box(lines), black_box(&mut out), table) }.into()
+                }),
+            ));
+        }
+        group(&format!("swap/{cache}"), frames, &mut candidates);
+    }
+}
+
 fn main() {
+    big_endian();
     columns();
     checksums();
     validate::<FrameHeader>("validate/8");

@@ -4,12 +4,14 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
+use super::buffer::AlignedBuffer;
 use super::error::LayoutError;
 use super::simd::view;
 pub use super::simd::view::FramesView;
 use super::simd_frame::SimdFrame;
 
-/// Bytes that are not a batch of frames. None of these goes away by trying again.
+/// Bytes that are not a batch of frames. None of these goes away by trying again, but
+/// [`OutOfMemory`](Self::OutOfMemory) can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FramesError {
@@ -37,6 +39,12 @@ pub enum FramesError {
         align: usize,
         /// Bytes from the last aligned address to the start of the slice.
         excess: usize,
+    },
+    /// The buffer for frames in another byte order could not grow.
+    #[error("no memory for {bytes} bytes of frames")]
+    OutOfMemory {
+        /// The size that was asked for.
+        bytes: usize,
     },
     /// A frame has a byte that its field does not allow.
     #[error("frame {} is not valid", .0.index)]
@@ -131,6 +139,54 @@ impl<T: SimdFrame> Frames<T> {
     pub fn validate_all(bytes: &[u8]) -> Result<&[T], FramesError> {
         check_shape::<T>(bytes, true)?;
         view::frames(bytes).ok_or_else(|| first_bad::<T>(bytes, 0))
+    }
+
+    /// The frames that `bytes` are in network byte order, at any address: each number of more than a
+    /// byte is big-endian, and everything stands where it stands in `T`. They are swapped into
+    /// `buffer`, whose content they replace, and validated in the same pass.
+    ///
+    /// # Errors
+    ///
+    /// [`FramesError::PartialFrame`], [`FramesError::BadFrame`] and [`FramesError::OutOfMemory`]. The
+    /// content of the buffer has no meaning then.
+    ///
+    /// ```
+    /// use cnv::frame::{AlignedBuffer, Frames, SimdFrame};
+    ///
+    /// #[derive(Debug, SimdFrame)]
+    /// #[repr(C)]
+    /// struct Reading {
+    ///     value: u32,
+    ///     scale: i16,
+    ///     is_valid: bool,
+    ///     #[frame(reserved)]
+    ///     _pad: [u8; 1],
+    /// }
+    ///
+    /// let mut buffer = AlignedBuffer::new();
+    /// let readings = Frames::<Reading>::from_big_endian(&[0, 0, 1, 2, 0xff, 0xfe, 1, 0], &mut buffer)?;
+    /// assert_eq!((readings[0].value, readings[0].scale), (258, -2));
+    /// # Ok::<(), cnv::frame::FramesError>(())
+    /// ```
+    pub fn from_big_endian<'a>(
+        bytes: &[u8],
+        buffer: &'a mut AlignedBuffer,
+    ) -> Result<&'a [T], FramesError> {
+        const {
+            assert!(
+                align_of::<T>() <= AlignedBuffer::ALIGN,
+                "a frame of this alignment cannot be borrowed from an AlignedBuffer"
+            );
+        }
+        check_shape::<T>(bytes, false)?;
+        let out = match buffer.resize_to_overwrite(bytes.len()) {
+            Ok(out) => out,
+            Err(_) => return Err(FramesError::OutOfMemory { bytes: bytes.len() }),
+        };
+        match view::swapped(bytes, out) {
+            Ok(frames) => Ok(frames),
+            Err(out) => Err(first_bad::<T>(out, 0)),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod checksum;
 pub mod level;
 pub mod ranges;
+pub mod swap;
 pub mod transpose;
 pub mod view;
 

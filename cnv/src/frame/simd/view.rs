@@ -4,6 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::ranges::{RangeTable, are_within};
+use super::swap::{SwapTable, swap, swap_fields};
 use crate::frame::SimdFrame;
 use crate::frame::layout::Window;
 
@@ -70,6 +71,45 @@ pub fn frames<T: SimdFrame>(bytes: &[u8]) -> Option<&[T]> {
     // frame's bytes are within `LO` and `SPAN` (`are_frames`), for which the implementor of
     // `SimdFrame` promises a valid value, and that there is no interior mutability.
     Some(unsafe { core::slice::from_raw_parts(start, bytes.len() / size::<T>()) })
+}
+
+impl<T: SimdFrame> Ranges<T> {
+    const SWAP: Option<&'static SwapTable> = match &const { SwapTable::new(T::LAYOUT) } {
+        Some(table) => Some(table),
+        None => None,
+    };
+}
+
+/// The frames that `from` are in network byte order, swapped into `to`, which is as long. Gives `to` back
+/// where a swapped byte is out of range, `to` is not aligned, or the lengths are not those of frames.
+pub fn swapped<'a, T: SimdFrame>(from: &[u8], to: &'a mut [u8]) -> Result<&'a [T], &'a [u8]> {
+    if from.is_empty() && to.is_empty() {
+        return Ok(&[]);
+    }
+    let is_whole = to.len().is_multiple_of(size::<T>());
+    if from.len() != to.len() || !is_whole || !to.as_ptr().cast::<T>().is_aligned() {
+        return Err(to);
+    }
+    let are_within = match Ranges::<T>::SWAP {
+        Some(table) => swap(from.as_chunks().0, to.as_chunks_mut().0, table),
+        None => {
+            to.copy_from_slice(from);
+            for frame in to.chunks_exact_mut(size::<T>()) {
+                swap_fields(T::LAYOUT, frame);
+            }
+            are_frames::<T>(to)
+        }
+    };
+    if !are_within {
+        return Err(to);
+    }
+    let to: &'a [u8] = to;
+    // SAFETY: the pointer is aligned (tested above) and comes from a slice of initialised bytes that
+    // the result borrows from and that is a multiple of `SIZE` bytes long (tested above). Each frame's
+    // bytes are within `LO` and `SPAN` (the kernel's answer for as many lines as there are, or
+    // `are_frames`), for which the implementor of `SimdFrame` promises a valid value, and that there is
+    // no interior mutability.
+    Ok(unsafe { core::slice::from_raw_parts(to.as_ptr().cast(), to.len() / size::<T>()) })
 }
 
 /// Frames that are validated where they stand, at any address, and copied out one by one.
