@@ -134,6 +134,19 @@ impl AlignedBuffer {
         Ok(())
     }
 
+    /// Makes the buffer `len` bytes long, whose content is of no meaning, and returns them to be
+    /// written. Only memory that was never used is cleared.
+    pub(super) fn resize_to_overwrite(&mut self, len: usize) -> Result<&mut [u8], FrameError> {
+        self.len = 0;
+        let len = self.grow(len)?;
+        let lines = len.div_ceil(LINE_BYTES);
+        if self.lines.len() < lines {
+            self.lines.resize(lines, Line([0; LINE_BYTES]));
+        }
+        self.len = len;
+        Ok(self.as_mut_slice())
+    }
+
     /// Makes room, and returns the length that the buffer then has room for.
     fn grow(&mut self, additional: usize) -> Result<usize, FrameError> {
         let end = self.len.saturating_add(additional);

@@ -30,27 +30,42 @@
 //! no checksum and no signature. Bytes are little-endian, and only little-endian targets are
 //! supported. No feature is needed.
 
+mod batch;
 mod buffer;
+mod columns;
+mod crc32c;
 mod describe;
 mod error;
 mod field;
+mod frames;
 mod header;
 mod layout;
 mod owned;
 mod payload;
 mod serializer;
+#[doc(hidden)]
+pub mod simd;
 mod simd_frame;
+mod split_batch;
 mod stream;
 
+pub use batch::BatchProcessor;
 pub use buffer::AlignedBuffer;
+pub use columns::{
+    Column, ColumnElement, ColumnField, ColumnMut, ColumnsError, Store, encode_columns,
+    extract_columns,
+};
+pub use crc32c::{crc32c, first_corrupt_line, seal_line};
 pub use error::{FrameError, LayoutError};
 pub use field::{FrameElement, FrameEnum, FrameField};
+pub use frames::{BadFrame, Blocks, Frames, FramesError, FramesView, Views};
 pub use header::{FrameHeader, FrameKind, FrameVersion, SessionId};
 pub use layout::{FieldKind, FieldLayout, FieldPath, FrameLayout, Window};
 pub use owned::Frame;
 pub use payload::{FramePayload, INLINE_PAYLOAD_BYTES, LogLevel};
 pub use serializer::FrameSerializer;
 pub use simd_frame::SimdFrame;
+pub use split_batch::{SplitBatch, SplitBatchError, SplitBatchLimits, SplitBatchWriter};
 pub use stream::{FrameReader, FrameWriter};
 
 /// Makes a struct its own wire format: implements the [`SimdFrame`] trait.

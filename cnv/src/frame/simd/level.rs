@@ -1,0 +1,131 @@
+//! Which instructions the kernels may use: found once, and lowered on request.
+
+use std::sync::OnceLock;
+
+/// A set of CPU features that kernels are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Plain code, for any target.
+    Scalar,
+    /// What every CPU of this architecture has: SSE2 on `x86_64`.
+    Baseline,
+    /// SSE4.2 with its CRC32C instruction, SSSE3's byte shuffle among what it implies.
+    Sse42,
+    /// AVX2, and all of [`Sse42`](Self::Sse42).
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL, and all of [`Avx2`](Self::Avx2).
+    Avx512,
+    /// NEON on `aarch64`; its CRC32C is a feature of its own, tested where it is used.
+    Neon,
+}
+
+impl Level {
+    /// The level in use: the best that the CPU has, or the one that the environment variable
+    /// `CNV_SIMD` names (`scalar`, `avx2`, `avx512`, `neon`) if that is lower. Read once.
+    #[must_use]
+    pub fn current() -> Self {
+        static CURRENT: OnceLock<Level> = OnceLock::new();
+        *CURRENT.get_or_init(|| {
+            let forced = std::env::var_os("CNV_SIMD");
+            let forced = forced.as_ref().and_then(|name| Self::named(name.to_str()?));
+            let best = Self::best();
+            forced.map_or(best, |level| level.or_lower(best))
+        })
+    }
+
+    /// The best level that this CPU has.
+    #[must_use]
+    pub fn best() -> Self {
+        let levels = [
+            Self::Neon,
+            Self::Avx512,
+            Self::Avx2,
+            Self::Sse42,
+            Self::Baseline,
+        ];
+        levels
+            .into_iter()
+            .find(|level| level.is_available())
+            .unwrap_or(Self::Scalar)
+    }
+
+    /// Whether this CPU has every feature of the level.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Baseline => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Sse42 => {
+                std::is_x86_feature_detected!("sse4.2") && std::is_x86_feature_detected!("ssse3")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Self::Sse42.is_available() && std::is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && std::is_x86_feature_detected!("avx512f")
+                    && std::is_x86_feature_detected!("avx512bw")
+                    && std::is_x86_feature_detected!("avx512dq")
+                    && std::is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            #[allow(
+                unreachable_patterns,
+                reason = "which levels are left depends on the target"
+            )]
+            _ => false,
+        }
+    }
+
+    /// The level that a value of `CNV_SIMD` means.
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "scalar" => Some(Self::Scalar),
+            "avx2" => Some(Self::Avx2),
+            "avx512" => Some(Self::Avx512),
+            "neon" => Some(Self::Neon),
+            _ => None,
+        }
+    }
+
+    /// `self`, or where the CPU lacks it, the best that it has.
+    fn or_lower(self, best: Self) -> Self {
+        if self.is_available() { self } else { best }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_level_is_available_and_so_is_all_below_it() {
+        let best = Level::best();
+        assert!(best.is_available());
+        assert!(Level::Scalar.is_available());
+        if best == Level::Avx512 {
+            assert!(Level::Avx2.is_available() && Level::Sse42.is_available());
+        }
+    }
+
+    #[test]
+    fn a_name_means_a_level_and_any_other_means_none() {
+        assert_eq!(Level::named("scalar"), Some(Level::Scalar));
+        assert_eq!(Level::named("avx512"), Some(Level::Avx512));
+        for unknown in ["", "AVX2", "sse9", "avx2 "] {
+            assert_eq!(Level::named(unknown), None);
+        }
+    }
+
+    #[test]
+    fn a_level_the_cpu_lacks_falls_back_to_one_it_has() {
+        for level in [Level::Scalar, Level::Avx2, Level::Avx512, Level::Neon] {
+            let used = level.or_lower(Level::best());
+            assert!(used.is_available());
+            assert!(used == level || !level.is_available());
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Network byte order to this machine's, and validation, in one pass.
+//!
+//! A field stands at a multiple of its element's size, so that swapping its bytes stays within 16
+//! bytes, and one shuffle of each 16 bytes swaps all fields of a line.
+
+use super::level::Level;
+use super::routine;
+use crate::frame::layout::{FieldKind, FrameLayout};
+
+/// Bytes of the frames that the kernels take.
+pub const LINE: usize = 64;
+
+/// For each byte of a line, where it comes from and what it may be.
+pub struct SwapTable {
+    /// Index within the 16 bytes that the byte is one of.
+    shuffle: [u8; LINE],
+    lo: [u8; LINE],
+    span: [u8; LINE],
+}
+
+impl SwapTable {
+    /// The table of a layout of [`LINE`] bytes, and `None` for another.
+    #[must_use]
+    pub const fn new(layout: &FrameLayout) -> Option<Self> {
+        if layout.size() != LINE {
+            return None;
+        }
+        let mut table = Self {
+            shuffle: [0; LINE],
+            lo: [0; LINE],
+            span: [0; LINE],
+        };
+        let mut at = 0;
+        while at < LINE {
+            table.shuffle[at] = at as u8 % 16;
+            table.lo[at] = layout.lo()[at];
+            table.span[at] = layout.span()[at];
+            at += 1;
+        }
+        table.shuffle = swapped_in(layout, 0, table.shuffle);
+        Some(table)
+    }
+}
+
+const fn swapped_in(layout: &FrameLayout, start: usize, mut shuffle: [u8; LINE]) -> [u8; LINE] {
+    let mut index = 0;
+    while index < layout.fields().len() {
+        let field = &layout.fields()[index];
+        let offset = start + field.offset();
+        if let FieldKind::Frame(inner) = field.kind() {
+            shuffle = swapped_in(inner, offset, shuffle);
+        }
+        let width = element_bytes(field.kind(), field.size());
+        let mut at = 0;
+        while at < field.size() && width > 1 {
+            let element = offset + at / width * width;
+            shuffle[offset + at] = ((element + width - 1 - at % width) % 16) as u8;
+            at += 1;
+        }
+        index += 1;
+    }
+    shuffle
+}
+
+/// Bytes of a number in the field, 1 where none is longer.
+const fn element_bytes(kind: FieldKind, size: usize) -> usize {
+    match kind {
+        FieldKind::Unsigned | FieldKind::Signed | FieldKind::Float => size,
+        FieldKind::Array { element, len } if len > 0 => element_bytes(*element, size / len),
+        _ => 1,
+    }
+}
+
+/// Whether the swapped lines are within the ranges; `to` is as long as `from` and holds them either way.
+pub type Swap = unsafe fn(from: &[[u8; LINE]], to: &mut [[u8; LINE]], table: &SwapTable) -> bool;
+
+routine! {
+    /// Swaps each line into `to` and returns whether all are within the ranges. Lines without a place
+    /// are left out.
+    pub fn swap(from: &[[u8; LINE]], to: &mut [[u8; LINE]], table: &SwapTable) -> bool = select as Swap;
+}
+
+fn select(level: Level) -> Swap {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Sse42 => x86_64::ssse3,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => x86_64::avx2,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => x86_64::avx512,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => neon::neon,
+        _ => scalar,
+    }
+}
+
+/// Every implementation that this CPU runs, the oracle first.
+pub fn kernels() -> impl Iterator<Item = (Level, Swap)> {
+    [
+        Level::Scalar,
+        Level::Sse42,
+        Level::Avx2,
+        Level::Avx512,
+        Level::Neon,
+    ]
+    .into_iter()
+    .filter(|level| level.is_available())
+    .map(|level| (level, select(level)))
+}
+
+/// The oracle, from the table.
+pub fn scalar(from: &[[u8; LINE]], to: &mut [[u8; LINE]], table: &SwapTable) -> bool {
+    let mut bad = 0;
+    for (from, to) in from.iter().zip(to) {
+        for (at, to) in to.iter_mut().enumerate() {
+            let byte = from[at / 16 * 16 + usize::from(table.shuffle[at])];
+            bad |= byte
+                .wrapping_sub(table.lo[at])
+                .saturating_sub(table.span[at]);
+            *to = byte;
+        }
+    }
+    bad == 0
+}
+
+/// Swaps one frame of any size in place, field by field.
+pub fn swap_fields(layout: &FrameLayout, frame: &mut [u8]) {
+    for field in layout.fields() {
+        let bytes = &mut frame[field.offset()..field.offset() + field.size()];
+        match field.kind() {
+            FieldKind::Frame(inner) => swap_fields(inner, bytes),
+            kind => bytes
+                .chunks_exact_mut(element_bytes(kind, field.size()).max(1))
+                .for_each(<[u8]>::reverse),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use core::arch::x86_64::*;
+
+    use super::{LINE, SwapTable};
+
+    macro_rules! kernel {
+        (
+            $name:ident, $feature:literal, $bytes:literal, $vector:ident,
+            $load:ident $store:ident $shuffle:ident $sub:ident $subs:ident $or:ident $zero:ident, $is_zero:expr
+        ) => {
+            #[target_feature(enable = $feature)]
+            pub fn $name(from: &[[u8; LINE]], to: &mut [[u8; LINE]], table: &SwapTable) -> bool {
+                const PARTS: usize = LINE / $bytes;
+                let load = |bytes: &[u8; $bytes]| -> $vector {
+                    // SAFETY: that many bytes are readable behind the reference, and the load needs
+                    // no alignment.
+                    unsafe { $load(bytes.as_ptr().cast()) }
+                };
+                let parts = |bytes: &[u8; LINE]| -> [$vector; PARTS] {
+                    let (parts, _) = bytes.as_chunks::<$bytes>();
+                    core::array::from_fn(|part| load(&parts[part]))
+                };
+                let (shuffle, lo, span) =
+                    (parts(&table.shuffle), parts(&table.lo), parts(&table.span));
+                let mut bad = $zero();
+                for (from, to) in from.iter().zip(to) {
+                    let (to, _) = to.as_chunks_mut::<$bytes>();
+                    let (from, _) = from.as_chunks::<$bytes>();
+                    for part in 0..PARTS {
+                        let bytes = $shuffle(load(&from[part]), shuffle[part]);
+                        bad = $or(bad, $subs($sub(bytes, lo[part]), span[part]));
+                        // SAFETY: that many bytes are writable behind the reference, and the store
+                        // needs no alignment.
+                        unsafe { $store(to[part].as_mut_ptr().cast(), bytes) }
+                    }
+                }
+                $is_zero(bad)
+            }
+        };
+    }
+
+    kernel!(ssse3, "ssse3,sse4.1", 16, __m128i, _mm_loadu_si128 _mm_storeu_si128 _mm_shuffle_epi8
+        _mm_sub_epi8 _mm_subs_epu8 _mm_or_si128 _mm_setzero_si128, |bad| _mm_testz_si128(bad, bad) == 1);
+    kernel!(avx2, "avx2", 32, __m256i, _mm256_loadu_si256 _mm256_storeu_si256 _mm256_shuffle_epi8
+        _mm256_sub_epi8 _mm256_subs_epu8 _mm256_or_si256 _mm256_setzero_si256, |bad| _mm256_testz_si256(bad, bad) == 1);
+    kernel!(avx512, "avx512f,avx512bw", 64, __m512i, _mm512_loadu_si512 _mm512_storeu_si512 _mm512_shuffle_epi8
+        _mm512_sub_epi8 _mm512_subs_epu8 _mm512_or_si512 _mm512_setzero_si512, |bad| _mm512_test_epi8_mask(bad, bad) == 0);
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use core::arch::aarch64::*;
+
+    use super::{LINE, SwapTable};
+
+    #[target_feature(enable = "neon")]
+    pub fn neon(from: &[[u8; LINE]], to: &mut [[u8; LINE]], table: &SwapTable) -> bool {
+        let load = |bytes: &[u8; 16]| {
+            // SAFETY: 16 bytes are readable behind the reference, and the load needs no alignment.
+            unsafe { vld1q_u8(bytes.as_ptr()) }
+        };
+        let parts = |bytes: &[u8; LINE]| -> [uint8x16_t; 4] {
+            let (parts, _) = bytes.as_chunks::<16>();
+            core::array::from_fn(|part| load(&parts[part]))
+        };
+        let (shuffle, lo, span) = (parts(&table.shuffle), parts(&table.lo), parts(&table.span));
+        let mut bad = vdupq_n_u8(0);
+        for (from, to) in from.iter().zip(to) {
+            let (to, _) = to.as_chunks_mut::<16>();
+            let (from, _) = from.as_chunks::<16>();
+            for part in 0..4 {
+                let bytes = vqtbl1q_u8(load(&from[part]), shuffle[part]);
+                bad = vorrq_u8(bad, vqsubq_u8(vsubq_u8(bytes, lo[part]), span[part]));
+                // SAFETY: 16 bytes are writable behind the reference, and the store needs no alignment.
+                unsafe { vst1q_u8(to[part].as_mut_ptr(), bytes) }
+            }
+        }
+        vmaxvq_u8(bad) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FrameHeader, SimdFrame};
+
+    #[derive(cnv_macros::SimdFrame)]
+    #[frame(crate = "crate")]
+    #[repr(C)]
+    struct Inner {
+        small: u16,
+        flag: bool,
+        #[frame(reserved)]
+        _pad: [u8; 1],
+        value: f32,
+    }
+
+    #[derive(cnv_macros::SimdFrame)]
+    #[frame(crate = "crate")]
+    #[repr(C)]
+    struct Line {
+        inner: Inner,
+        many: [u16; 4],
+        wide: u128,
+        word: i64,
+        rest: [u32; 5],
+        last: [u8; 4],
+    }
+
+    /// Every kernel against the oracle, and the oracle against the swap of each field.
+    fn agree(layout: &'static FrameLayout, lines: &[[u8; LINE]]) {
+        let table = SwapTable::new(layout).expect("a line");
+        let mut fields = lines.to_vec();
+        fields.iter_mut().for_each(|line| swap_fields(layout, line));
+        let mut expected = vec![[0; LINE]; lines.len()];
+        let is_within = scalar(lines, &mut expected, &table);
+        assert_eq!(expected, fields);
+        for (level, kernel) in kernels() {
+            let mut found = vec![[0; LINE]; lines.len()];
+            // SAFETY: `kernels` lists those whose features this CPU has.
+            let was_within = unsafe { kernel(lines, &mut found, &table) };
+            assert_eq!((&found, was_within), (&expected, is_within), "{level:?}");
+        }
+    }
+
+    #[test]
+    fn every_kernel_swaps_and_checks_as_the_oracle_does() {
+        for layout in [Line::LAYOUT, FrameHeader::LAYOUT] {
+            let legal: [u8; LINE] = *layout.lo().first_chunk().expect("a line");
+            for count in [0, 1, 2, 5] {
+                agree(layout, &vec![legal; count]);
+                for at in 0..count * LINE {
+                    let mut lines = vec![legal; count];
+                    lines[at / LINE][at % LINE] ^= 0x84;
+                    agree(layout, &lines);
+                }
+                if cfg!(miri) && count == 1 {
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_layout_of_another_size_has_no_table() {
+        assert!(SwapTable::new(Inner::LAYOUT).is_none());
+    }
+}

@@ -1,0 +1,379 @@
+//! Header lines first, payloads behind them.
+//!
+//! Where each line is followed by its payload, a reader that looks for one kind of frame reads every byte
+//! between two lines. Here all lines are one slice, which kernels validate and which a reader scans at the
+//! speed of memory:
+//!
+//! ```text
+//! [N header lines of 64 bytes][payload heap]
+//! ```
+//!
+//! A payload of up to 24 bytes stands in its line; the longer ones stand in the heap in the order of
+//! their lines, without a gap, so that where each starts is the sum of the lengths before it. `N` is not
+//! stated: it is the one number for which lines and stated lengths are as long as the bytes are.
+
+use super::buffer::AlignedBuffer;
+use super::error::FrameError;
+use super::frames::{BadFrame, Frames, FramesError, check_shape};
+use super::header::FrameHeader;
+use super::owned::Frame;
+use super::payload::INLINE_PAYLOAD_BYTES;
+use super::serializer::{FrameSerializer, frame};
+use super::simd::view;
+use super::simd_frame::SimdFrame;
+
+const LINE_BYTES: usize = size_of::<FrameHeader>();
+
+/// Bytes that are not a split batch. None of these goes away by trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SplitBatchError {
+    /// The lines are misaligned, or one has a byte that its field does not allow.
+    #[error("the header lines are not valid")]
+    Lines(#[from] FramesError),
+    /// The bytes end before what the lines state.
+    #[error(
+        "{frames} lines and their payloads are at least {expected} bytes, and there are {actual}"
+    )]
+    Truncated {
+        /// Lines that were read, the one that states too much included.
+        frames: usize,
+        /// Bytes that these lines and their payloads need.
+        expected: usize,
+        /// Bytes that were there.
+        actual: usize,
+    },
+    /// The lengths that the lines state overflow the address space.
+    #[error("the payloads up to line {index} overflow the address space")]
+    Overflow {
+        /// Number of the line, from 0.
+        index: usize,
+    },
+    /// A payload is over the limit.
+    #[error("the payload of line {index} is {len} bytes, over the limit of {max}")]
+    PayloadTooLarge {
+        /// Number of the line, from 0.
+        index: usize,
+        /// Bytes that it states.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// There are more frames than the limit.
+    #[error("there are more than {max} frames")]
+    TooManyFrames {
+        /// The limit.
+        max: usize,
+    },
+    /// A byte of a line behind its payload is not 0.
+    #[error("byte {offset} of line {index} is {value}, and it is unused and so 0")]
+    UnusedByte {
+        /// Number of the line, from 0.
+        index: usize,
+        /// Bytes from the start of the line.
+        offset: usize,
+        /// The byte that was there.
+        value: u8,
+    },
+}
+
+/// A batch whose lines, lengths and offsets are all checked, borrowed from its bytes.
+///
+/// ```
+/// use cnv::frame::{AlignedBuffer, Frame, FramePayload, SplitBatch, SplitBatchWriter};
+///
+/// let mut writer = SplitBatchWriter::new();
+/// for (sequence, len) in [5, 24, 1000].into_iter().enumerate() {
+///     let payload = FramePayload::Data(vec![len as u8; len]);
+///     writer.push(&Frame::new([7; 16], 0, sequence as u64, 0, payload))?;
+/// }
+/// let mut buffer = AlignedBuffer::new();
+/// writer.finish(&mut buffer)?;
+///
+/// let batch = SplitBatch::parse(buffer.as_slice())?;
+/// assert_eq!(batch.headers().len(), 3);
+/// let lens: Vec<usize> = batch.iter().map(|(_, payload)| payload.len()).collect();
+/// assert_eq!(lens, [5, 24, 1000]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct SplitBatch<'a> {
+    headers: &'a [FrameHeader],
+    /// As long as the payloads that do not stand in their lines.
+    heap: &'a [u8],
+}
+
+/// What a reader of split batches takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SplitBatchLimits {
+    /// The longest payload, in bytes. 1 MiB unless set.
+    pub max_payload_bytes: u32,
+    /// The most frames. No limit unless set: they stand in the bytes, so that the bytes are one.
+    pub max_frames: usize,
+}
+
+impl Default for SplitBatchLimits {
+    fn default() -> Self {
+        Self {
+            max_payload_bytes: FrameSerializer::DEFAULT_MAX_PAYLOAD_BYTES,
+            max_frames: usize::MAX,
+        }
+    }
+}
+
+impl<'a> SplitBatch<'a> {
+    /// The batch that `bytes` are, all of them. They start at a multiple of 8 bytes, as an
+    /// [`AlignedBuffer`] does. Nothing is copied, and no memory is allocated.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`SplitBatchError`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, SplitBatchError> {
+        Self::parse_within(bytes, SplitBatchLimits::default())
+    }
+
+    /// As [`parse`](Self::parse), with other limits.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`SplitBatchError`].
+    pub fn parse_within(
+        bytes: &'a [u8],
+        limits: SplitBatchLimits,
+    ) -> Result<Self, SplitBatchError> {
+        let lines = bytes.len() / LINE_BYTES * LINE_BYTES;
+        check_shape::<FrameHeader>(&bytes[..lines], true)?;
+        let mut extent = Extent::default();
+        while extent.bytes() < bytes.len() {
+            extent.add_block(bytes, limits)?;
+        }
+        let (lines, heap) = bytes.split_at(extent.frames * LINE_BYTES);
+        let headers = Frames::validate_all(lines)?;
+        Ok(Self { headers, heap })
+    }
+
+    /// The header lines of all frames.
+    #[must_use]
+    pub const fn headers(&self) -> &'a [FrameHeader] {
+        self.headers
+    }
+
+    /// Each header line and its payload, wherever that stands, in their order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a FrameHeader, &'a [u8])> + use<'a> {
+        let mut heap = self.heap;
+        self.headers.iter().map(move |header| {
+            let (following, rest) = heap.split_at(header.following_bytes());
+            heap = rest;
+            (header, header.inline_payload().unwrap_or(following))
+        })
+    }
+
+    /// Each frame, copied.
+    ///
+    /// # Errors
+    ///
+    /// An item is [`FrameError`] where the payload is not what its kind wants; the ones behind it are
+    /// not affected.
+    pub fn frames(&self) -> impl ExactSizeIterator<Item = Result<Frame, FrameError>> + use<'a> {
+        self.iter()
+            .map(|(header, payload)| frame(header, payload.to_vec()))
+    }
+}
+
+/// How far a batch reaches, as its lines so far tell.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    frames: usize,
+    /// Bytes of the payloads that do not stand in their lines.
+    heap: usize,
+}
+
+impl Extent {
+    /// Lines stand in bytes that are there, and [`add`](Self::add) tested the sum.
+    const fn bytes(self) -> usize {
+        self.frames * LINE_BYTES + self.heap
+    }
+
+    /// Adds up to 64 lines. Which of them are lines and which are the heap is not known before their
+    /// lengths are added up, so that a block that is not valid as a whole is looked at line by line.
+    fn add_block(&mut self, bytes: &[u8], limits: SplitBatchLimits) -> Result<(), SplitBatchError> {
+        let start = self.frames * LINE_BYTES;
+        let lines = (bytes.len() - start) / LINE_BYTES;
+        if lines == 0 {
+            return Err(SplitBatchError::Truncated {
+                frames: self.frames + 1,
+                expected: self.bytes().saturating_add(LINE_BYTES),
+                actual: bytes.len(),
+            });
+        }
+        let lines = lines.min(Frames::<FrameHeader>::BLOCK_FRAMES);
+        let block = &bytes[start..start + lines * LINE_BYTES];
+        if let Some(headers) = view::frames::<FrameHeader>(block) {
+            for header in headers {
+                self.add(header, bytes.len(), limits)?;
+                if self.bytes() == bytes.len() {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        for line in block.chunks_exact(LINE_BYTES) {
+            let header = FrameHeader::parse(line).map_err(|reason| {
+                let index = self.frames;
+                FramesError::BadFrame(BadFrame { index, reason })
+            })?;
+            self.add(header, bytes.len(), limits)?;
+            if self.bytes() == bytes.len() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn add(
+        &mut self,
+        header: &FrameHeader,
+        actual: usize,
+        limits: SplitBatchLimits,
+    ) -> Result<(), SplitBatchError> {
+        let index = self.frames;
+        let (len, max) = (
+            header.payload_len() as usize,
+            limits.max_payload_bytes as usize,
+        );
+        if len > max {
+            return Err(SplitBatchError::PayloadTooLarge { index, len, max });
+        }
+        if index == limits.max_frames {
+            return Err(SplitBatchError::TooManyFrames { max: index });
+        }
+        if !has_zeros_behind_its_payload(header) {
+            return Err(unused(header, index));
+        }
+        let frames = index + 1;
+        let heap = self.heap.checked_add(header.following_bytes());
+        let sum = |heap: usize| Some((heap, frames.checked_mul(LINE_BYTES)?.checked_add(heap)?));
+        let Some((heap, expected)) = heap.and_then(sum) else {
+            return Err(SplitBatchError::Overflow { index });
+        };
+        if expected > actual {
+            return Err(SplitBatchError::Truncated {
+                frames,
+                expected,
+                actual,
+            });
+        }
+        *self = Self { frames, heap };
+        Ok(())
+    }
+}
+
+/// Whether the bytes of the line that no payload uses are 0, without a branch for each.
+#[inline]
+fn has_zeros_behind_its_payload(header: &FrameHeader) -> bool {
+    let used = header.inline_payload().map_or(0, <[u8]>::len);
+    let inline = &header.as_bytes()[LINE_BYTES - INLINE_PAYLOAD_BYTES..];
+    let (words, _) = inline.as_chunks::<8>();
+    let unused = words.iter().enumerate().fold(0, |unused, (index, word)| {
+        let used_bits = used.saturating_sub(index * 8).min(8) as u32 * 8;
+        unused
+            | u64::from_le_bytes(*word)
+                .checked_shr(used_bits)
+                .unwrap_or(0)
+    });
+    unused == 0
+}
+
+#[cold]
+fn unused(header: &FrameHeader, index: usize) -> SplitBatchError {
+    let (offset, value) = header.unused_byte().unwrap_or_default();
+    SplitBatchError::UnusedByte {
+        index,
+        offset,
+        value,
+    }
+}
+
+/// Collects frames and writes them as one split batch.
+///
+/// It keeps its memory from one batch to the next: [`clear`](Self::clear) it, and no batch that is not
+/// larger than one before allocates anything.
+#[derive(Debug, Clone, Default)]
+pub struct SplitBatchWriter {
+    serializer: FrameSerializer,
+    lines: AlignedBuffer,
+    heap: AlignedBuffer,
+    scratch: AlignedBuffer,
+}
+
+impl SplitBatchWriter {
+    /// A writer for payloads of at most [`FrameSerializer::DEFAULT_MAX_PAYLOAD_BYTES`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::with_serializer(FrameSerializer::new())
+    }
+
+    /// A writer for the frames that `serializer` takes.
+    #[must_use]
+    pub const fn with_serializer(serializer: FrameSerializer) -> Self {
+        Self {
+            serializer,
+            lines: AlignedBuffer::new(),
+            heap: AlignedBuffer::new(),
+            scratch: AlignedBuffer::new(),
+        }
+    }
+
+    /// Adds a frame.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::PayloadTooLarge`] and [`FrameError::OutOfMemory`]. The batch is unchanged then.
+    pub fn push(&mut self, frame: &Frame) -> Result<(), FrameError> {
+        self.serializer.serialize(frame, &mut self.scratch)?;
+        let (line, following) = self.scratch.as_slice().split_at(LINE_BYTES);
+        // Memory for both first, so that a line is never without its payload.
+        self.lines.reserve(LINE_BYTES)?;
+        self.heap.extend_from_slice(following)?;
+        self.lines.extend_from_slice(line)
+    }
+
+    /// Frames so far.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.lines.len() / LINE_BYTES
+    }
+
+    /// Whether there is no frame yet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Replaces the content of `buffer` with the batch, and returns how many bytes that are. The batch
+    /// stays until it is cleared.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::OutOfMemory`], with the buffer empty.
+    pub fn finish(&self, buffer: &mut AlignedBuffer) -> Result<usize, FrameError> {
+        buffer.clear();
+        buffer.reserve(self.lines.len().saturating_add(self.heap.len()))?;
+        buffer.extend_from_slice(self.lines.as_slice())?;
+        buffer.extend_from_slice(self.heap.as_slice())?;
+        Ok(buffer.len())
+    }
+
+    /// The two parts of the batch, for a vectored write: the lines, and what stands behind them.
+    #[must_use]
+    pub fn parts(&self) -> (&[u8], &[u8]) {
+        (self.lines.as_slice(), self.heap.as_slice())
+    }
+
+    /// Forgets the frames and keeps the memory.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+        self.heap.clear();
+    }
+}
