@@ -663,3 +663,82 @@ proptest! {
         }
     }
 }
+
+/// What byte ranges do not say holds for frames in a batch, too.
+mod checks_beyond_bytes {
+    use cnv::frame::{AlignedBuffer, FrameEnum, Frames, FramesError, LayoutError, SimdFrame};
+
+    #[derive(Debug, Clone, Copy, PartialEq, FrameEnum)]
+    #[repr(u16)]
+    enum Mode {
+        Off = 1,
+        On = 300,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, SimdFrame)]
+    #[repr(C)]
+    struct Reading {
+        #[frame(range = 1..=1_000_000)]
+        value: u32,
+        mode: Mode,
+        #[frame(reserved)]
+        _pad: [u8; 2],
+    }
+
+    fn batch(len: u32) -> AlignedBuffer {
+        let mut bytes = AlignedBuffer::new();
+        for value in 1..=len {
+            let mode = if value % 2 == 0 { Mode::On } else { Mode::Off };
+            let reading = Reading {
+                value,
+                mode,
+                _pad: [0; 2],
+            };
+            bytes.extend_from_slice(reading.as_bytes()).unwrap();
+        }
+        bytes
+    }
+
+    fn refused(bytes: &AlignedBuffer) -> Vec<(usize, LayoutError)> {
+        let bad = |error| match error {
+            FramesError::BadFrame(bad) => (bad.index, bad.reason),
+            other => panic!("{other}"),
+        };
+        let bytes = bytes.as_slice();
+        let mut swapped = bytes.to_vec();
+        for frame in swapped.chunks_exact_mut(8) {
+            frame[..4].reverse();
+            frame[4..6].reverse();
+        }
+        let mut buffer = AlignedBuffer::new();
+        let blocks = Frames::<Reading>::blocks(bytes).find_map(Result::err);
+        let views = Frames::<Reading>::views(bytes).find_map(Result::err);
+        let all = Frames::<Reading>::validate_all(bytes).err();
+        let big_endian = Frames::<Reading>::from_big_endian(&swapped, &mut buffer).err();
+        [blocks, views, all, big_endian]
+            .into_iter()
+            .flatten()
+            .map(bad)
+            .collect()
+    }
+
+    #[test]
+    fn a_legal_batch_passes_in_either_byte_order() {
+        assert!(refused(&batch(200)).is_empty());
+    }
+
+    #[test]
+    fn a_gap_of_an_enum_and_a_wide_range_are_refused_everywhere() {
+        let mut gap = batch(200);
+        gap.as_mut_slice()[8 * 150 + 4] = 2;
+        let refusals = refused(&gap);
+        assert_eq!(refusals.len(), 4);
+        assert!(refusals.iter().all(|(index, _)| *index == 150));
+
+        let mut range = batch(200);
+        range.as_mut_slice()[8 * 3..8 * 3 + 4].copy_from_slice(&1_000_001_u32.to_le_bytes());
+        let refusals = refused(&range);
+        assert_eq!(refusals.len(), 4);
+        assert!(refusals.iter().all(|(index, _)| *index == 3));
+    }
+}

@@ -18,18 +18,19 @@ pub(crate) fn expand(model: &EnumModel) -> TokenStream {
     let name = ident.unraw().to_string();
     let check = at(
         ident.span(),
-        quote!(#frame::check_enumeration::<#ident>(#name, __CNV_VALUES)),
+        quote!(#frame::check_enumeration::<#ident>(#name)),
     );
     quote! {
         const _: () = {
-            const __CNV_VALUES: &[#frame::primitive::u8] =
-                &[#(#ident::#variants as #frame::primitive::u8),*];
+            const __CNV_VALUES: &[#frame::primitive::u32] =
+                &#frame::sorted([#(#ident::#variants as #frame::primitive::u32),*]);
             const _: () = #check;
-            // SAFETY: the check above compiles only if the enum is one byte and its values have no gap.
+            // SAFETY: the check above compiles only if the enum is 1, 2 or 4 bytes, and the values are
+            // those of its variants.
             #[automatically_derived]
             unsafe impl #frame::FrameField for #ident {
-                const KIND: #frame::FieldKind = #frame::enumeration(__CNV_VALUES);
-                const ALIGN: #frame::primitive::usize = 1;
+                const KIND: #frame::FieldKind = #frame::FieldKind::Enum { values: __CNV_VALUES };
+                const ALIGN: #frame::primitive::usize = #frame::size_of::<#ident>();
             }
             #[automatically_derived]
             unsafe impl #frame::FrameEnum for #ident {}
@@ -48,7 +49,7 @@ pub(crate) fn stub(args: &EnumArgs) -> TokenStream {
         const _: () = {
             #[automatically_derived]
             unsafe impl #frame::FrameField for #ident {
-                const KIND: #frame::FieldKind = #frame::FieldKind::Enum { first: 0, last: 0 };
+                const KIND: #frame::FieldKind = #frame::FieldKind::Enum { values: &[0] };
                 const ALIGN: #frame::primitive::usize = 1;
             }
             #[automatically_derived]

@@ -1,4 +1,4 @@
-//! `#[derive(FrameEnum)]`: proves that an enum is one byte of a contiguous range.
+//! `#[derive(FrameEnum)]`: proves that an enum is one of some numbers of 1, 2 or 4 bytes.
 
 mod expand;
 mod model;

@@ -1,10 +1,10 @@
 //! Syntax to [`EnumArgs`].
 
 use proc_macro2::TokenStream;
-use syn::{Data, DeriveInput, Expr, Fields, Ident, Path};
+use syn::{Data, DeriveInput, Fields, Ident, Path};
 
 use crate::errors::ErrorSink;
-use crate::simd_frame::parse::{Repr, crate_path, refuse_generics, repr};
+use crate::simd_frame::parse::{Repr, enum_crate_path, refuse_generics, repr};
 
 /// An enum and its attributes.
 pub(crate) struct EnumArgs {
@@ -18,7 +18,6 @@ pub(crate) struct VariantArgs {
     pub(crate) ident: Ident,
     /// The fields, where there are any.
     pub(crate) fields: Option<Fields>,
-    pub(crate) discriminant: Option<Expr>,
 }
 
 pub(crate) fn parse(input: TokenStream, sink: &mut ErrorSink) -> Option<EnumArgs> {
@@ -45,14 +44,10 @@ pub(crate) fn parse(input: TokenStream, sink: &mut ErrorSink) -> Option<EnumArgs
         .map(|variant| VariantArgs {
             ident: variant.ident.clone(),
             fields: (!matches!(variant.fields, Fields::Unit)).then(|| variant.fields.clone()),
-            discriminant: variant
-                .discriminant
-                .as_ref()
-                .map(|(_, value)| value.clone()),
         })
         .collect();
     Some(EnumArgs {
-        crate_path: crate_path(&input.attrs, sink),
+        crate_path: enum_crate_path(&input.attrs, sink),
         repr: repr(&input.attrs, sink),
         ident: input.ident,
         variants,

@@ -5,7 +5,7 @@ use super::derive;
 use crate::snapshot::pretty;
 
 #[test]
-fn an_enum_expands_to_its_range_and_two_impls() {
+fn an_enum_expands_to_its_values_and_two_impls() {
     let expansion = derive(quote! {
         #[repr(u8)]
         enum Mode {
@@ -15,19 +15,19 @@ fn an_enum_expands_to_its_range_and_two_impls() {
     });
     insta::assert_snapshot!(pretty(expansion), @r##"
     const _: () = {
-        const __CNV_VALUES: &[::cnv::__private::frame::primitive::u8] = &[
-            Mode::Idle as ::cnv::__private::frame::primitive::u8,
-            Mode::Active as ::cnv::__private::frame::primitive::u8,
-        ];
-        const _: () = ::cnv::__private::frame::check_enumeration::<
-            Mode,
-        >("Mode", __CNV_VALUES);
+        const __CNV_VALUES: &[::cnv::__private::frame::primitive::u32] = &::cnv::__private::frame::sorted([
+            Mode::Idle as ::cnv::__private::frame::primitive::u32,
+            Mode::Active as ::cnv::__private::frame::primitive::u32,
+        ]);
+        const _: () = ::cnv::__private::frame::check_enumeration::<Mode>("Mode");
         #[automatically_derived]
         unsafe impl ::cnv::__private::frame::FrameField for Mode {
-            const KIND: ::cnv::__private::frame::FieldKind = ::cnv::__private::frame::enumeration(
-                __CNV_VALUES,
-            );
-            const ALIGN: ::cnv::__private::frame::primitive::usize = 1;
+            const KIND: ::cnv::__private::frame::FieldKind = ::cnv::__private::frame::FieldKind::Enum {
+                values: __CNV_VALUES,
+            };
+            const ALIGN: ::cnv::__private::frame::primitive::usize = ::cnv::__private::frame::size_of::<
+                Mode,
+            >();
         }
         #[automatically_derived]
         unsafe impl ::cnv::__private::frame::FrameEnum for Mode {}
@@ -45,23 +45,8 @@ fn messages(input: TokenStream) -> String {
 }
 
 #[test]
-fn an_enum_that_is_not_one_range_of_one_byte_is_refused() {
+fn an_enum_that_is_no_number_is_refused() {
     let enums = [
-        quote!(
-            #[repr(u8)]
-            enum Sparse {
-                A = 1,
-                B = 4,
-                C = 2,
-            }
-        ),
-        quote!(
-            #[repr(u8)]
-            enum Letters {
-                X = b'x',
-                Z = b'z',
-            }
-        ),
         quote!(
             enum Plain {
                 A,
@@ -74,8 +59,21 @@ fn an_enum_that_is_not_one_range_of_one_byte_is_refused() {
             }
         ),
         quote!(
-            #[repr(u16)]
+            #[repr(u64)]
             enum Wide {
+                A,
+            }
+        ),
+        quote!(
+            #[repr(i8)]
+            enum Signed {
+                A,
+            }
+        ),
+        quote!(
+            #[repr(u8)]
+            #[frame(version = 1)]
+            enum Versioned {
                 A,
             }
         ),
@@ -106,13 +104,13 @@ fn an_enum_that_is_not_one_range_of_one_byte_is_refused() {
     ];
     let text = enums.map(messages).join("\n");
     insta::assert_snapshot!(text, @r##"
-    `Sparse` leaves a gap between `C = 2` and `B = 4`, and one byte range must hold exactly its values: write `B = 3`, or make the field a plain `u8`
-    `Letters` leaves a gap between `X = 120` and `Z = 122`, and one byte range must hold exactly its values: write `Z = 121`, or make the field a plain `u8`
     `Plain` has no fixed size: write `#[repr(u8)]` above the enum
     `AsC` has no fixed size: write `#[repr(u8)]` above the enum
-    `Wide` is `#[repr(u16)]`, and a frame enum is one byte: write `#[repr(u8)]`
-    variant `A` carries fields, and a frame enum is one byte: put them in fields of the frame
-    variant `B` carries fields, and a frame enum is one byte: put them in fields of the frame
+    `Wide` is `#[repr(u64)]`, and a frame enum is a `u8`, `u16` or `u32`: write `#[repr(u32)]`
+    `Signed` is `#[repr(i8)]`, and a frame enum is a `u8`, `u16` or `u32`: write `#[repr(u8)]`
+    unknown key `version`: write `crate`
+    variant `A` carries fields, and a frame enum is a number: put them in fields of the frame
+    variant `B` carries fields, and a frame enum is a number: put them in fields of the frame
     `Empty` has no variants, so no byte could stand for it: add one
     `Generic` is generic, and a frame enum has one layout: write one type for each layout you need
     `NotAnEnum` is not an enum: derive `SimdFrame` for a struct
@@ -120,7 +118,7 @@ fn an_enum_that_is_not_one_range_of_one_byte_is_refused() {
 }
 
 #[test]
-fn an_enum_without_a_gap_is_accepted_in_any_order_and_with_any_start() {
+fn an_enum_is_accepted_in_any_order_and_with_gaps() {
     for accepted in [
         quote!(
             #[repr(u8)]
@@ -141,6 +139,13 @@ fn an_enum_without_a_gap_is_accepted_in_any_order_and_with_any_start() {
             #[repr(u8)]
             enum C {
                 Top = 0xff,
+            }
+        ),
+        quote!(
+            #[repr(u32)]
+            enum E {
+                Low = 1,
+                High = 0xffff_ffff,
             }
         ),
         quote!(

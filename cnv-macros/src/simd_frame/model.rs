@@ -5,7 +5,8 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Ident, Path, PathArguments, Type};
+use syn::spanned::Spanned;
+use syn::{Expr, ExprRange, Ident, LitInt, Path, PathArguments, Type};
 
 use super::parse::{FieldArgs, FrameArgs};
 use crate::errors::ErrorSink;
@@ -14,34 +15,85 @@ use crate::errors::ErrorSink;
 pub(crate) struct FrameModel<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) crate_path: &'a Path,
+    pub(crate) align: Option<&'a LitInt>,
+    pub(crate) is_big_endian: bool,
+    pub(crate) check: Option<CheckModel<'a>>,
+    pub(crate) reorder: Option<Span>,
     pub(crate) fields: Vec<FieldModel<'a>>,
+}
+
+/// The author's own check.
+pub(crate) struct CheckModel<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) name: String,
 }
 
 pub(crate) struct FieldModel<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) name: String,
-    pub(crate) reserved: bool,
+    pub(crate) role: Role<'a>,
     /// First and last token of the type: what the compiler says about the type appears under it.
     pub(crate) ty_span: (Span, Span),
 }
 
+pub(crate) enum Role<'a> {
+    Value,
+    Reserved,
+    Range(&'a ExprRange),
+    Version(&'a Expr),
+    Checksum,
+}
+
 pub(crate) fn check<'a>(args: &'a FrameArgs, sink: &mut ErrorSink) -> Option<FrameModel<'a>> {
     check_repr(args, sink);
+    check_version(args, sink);
+    check_checksum(args, sink);
+    let is_big_endian = is_big_endian(args);
     for field in &args.fields {
-        check_field(field, sink);
+        check_field(field, is_big_endian, sink);
+        check_keys(field, sink);
     }
     sink.is_empty().then(|| FrameModel {
         ident: &args.ident,
         crate_path: &args.crate_path,
-        fields: args.fields.iter().map(field_model).collect(),
+        align: args.align.as_ref(),
+        is_big_endian,
+        check: args.check.as_ref().map(|path| CheckModel {
+            path,
+            name: text(path),
+        }),
+        reorder: args.reorder,
+        fields: args
+            .fields
+            .iter()
+            .map(|field| field_model(field, args))
+            .collect(),
     })
 }
 
-fn field_model(field: &FieldArgs) -> FieldModel<'_> {
+fn is_big_endian(args: &FrameArgs) -> bool {
+    args.endian
+        .as_ref()
+        .is_some_and(|endian| endian.value() == "big")
+}
+
+fn field_model<'a>(field: &'a FieldArgs, args: &'a FrameArgs) -> FieldModel<'a> {
+    let role = match field {
+        FieldArgs {
+            reserved: Some(_), ..
+        } => Role::Reserved,
+        FieldArgs {
+            checksum: Some(_), ..
+        } => Role::Checksum,
+        FieldArgs {
+            version: Some(_), ..
+        } => args.version.as_ref().map_or(Role::Value, Role::Version),
+        FieldArgs { range, .. } => range.as_ref().map_or(Role::Value, Role::Range),
+    };
     FieldModel {
         ident: &field.ident,
         name: field.name(),
-        reserved: field.reserved,
+        role,
         ty_span: end_spans(field.ty.to_token_stream()).unwrap_or_else(|| {
             let span = field.ident.span();
             (span, span)
@@ -49,7 +101,98 @@ fn field_model(field: &FieldArgs) -> FieldModel<'_> {
     }
 }
 
-fn end_spans(tokens: TokenStream) -> Option<(Span, Span)> {
+/// A version needs exactly one field that holds it, and such a field a version.
+fn check_version(args: &FrameArgs, sink: &mut ErrorSink) {
+    let name = &args.ident;
+    let mut holders = args
+        .fields
+        .iter()
+        .filter_map(|field| field.version.map(|span| (field, span)));
+    match (&args.version, holders.next()) {
+        (Some(version), None) => sink.at(
+            version,
+            format_args!(
+                "no field of `{name}` holds its version: write `#[frame(version)] version: u8,` where it is to stand"
+            ),
+        ),
+        (None, Some((field, span))) => sink.push(syn::Error::new(
+            span,
+            format!(
+                "field `{}` holds a version, and `{name}` has none: write `#[frame(version = 1)]` above the struct",
+                field.name()
+            ),
+        )),
+        _ => {}
+    }
+    for (field, span) in holders {
+        sink.push(syn::Error::new(
+            span,
+            format!(
+                "field `{}` is the second that holds the version: keep one of the two",
+                field.name()
+            ),
+        ));
+    }
+}
+
+/// A checksum is of all bytes before it, so that it comes last and not first.
+fn check_checksum(args: &FrameArgs, sink: &mut ErrorSink) {
+    let count = args.fields.len();
+    for (index, field) in args.fields.iter().enumerate() {
+        let Some(span) = field.checksum else {
+            continue;
+        };
+        let name = field.name();
+        if index + 1 < count {
+            sink.push(syn::Error::new(
+                span,
+                format!(
+                    "field `{name}` is the checksum of what stands before it, and fields follow it: move it to the end"
+                ),
+            ));
+        } else if index == 0 {
+            sink.push(syn::Error::new(
+                span,
+                format!(
+                    "field `{name}` is the checksum of what stands before it, and nothing does: add a field above it"
+                ),
+            ));
+        }
+    }
+}
+
+/// One key a field.
+fn check_keys(field: &FieldArgs, sink: &mut ErrorSink) {
+    let keys = [
+        ("reserved", field.reserved),
+        ("version", field.version),
+        ("crc32c", field.checksum),
+        ("range", field.range.as_ref().map(Spanned::span)),
+    ];
+    let mut present = keys
+        .into_iter()
+        .filter_map(|(key, span)| Some((key, span?)));
+    let Some((first, _)) = present.next() else {
+        return;
+    };
+    let says = match first {
+        "reserved" => "its bytes are 0",
+        "version" => "its value is the version",
+        _ => "its value is the checksum",
+    };
+    for (key, span) in present {
+        sink.push(syn::Error::new(
+            span,
+            format!(
+                "field `{}` is `{first}`, so that {says}: remove `{key}`",
+                field.name()
+            ),
+        ));
+    }
+}
+
+/// The spans of the first and the last token.
+pub(crate) fn end_spans(tokens: TokenStream) -> Option<(Span, Span)> {
     let mut spans = tokens.into_iter().map(|token: TokenTree| token.span());
     let first = spans.next()?;
     Some((first, spans.last().unwrap_or(first)))
@@ -74,9 +217,9 @@ fn check_repr(args: &FrameArgs, sink: &mut ErrorSink) {
     }
 }
 
-fn check_field(field: &FieldArgs, sink: &mut ErrorSink) {
+fn check_field(field: &FieldArgs, is_big_endian: bool, sink: &mut ErrorSink) {
     let name = field.name();
-    if field.reserved {
+    if field.reserved.is_some() {
         if let Some(instead) = wrong_reserved(&field.ty) {
             let ty = text(&field.ty);
             sink.at(
@@ -86,6 +229,26 @@ fn check_field(field: &FieldArgs, sink: &mut ErrorSink) {
         }
     } else if let Some(reason) = wrong_type(&field.ty) {
         sink.at(&field.ty, format_args!("field `{name}`: {reason}"));
+    } else if let (true, Some(instead)) = (is_big_endian, in_network_order(&field.ty)) {
+        let ty = text(&field.ty);
+        sink.at(
+            &field.ty,
+            format_args!("field `{name}` is `{ty}`, which is not in network order: write `{instead}`, from `cnv::frame`"),
+        );
+    }
+}
+
+/// What to write for a number or an array of numbers with more than one byte.
+fn in_network_order(ty: &Type) -> Option<String> {
+    match peel(ty) {
+        Type::Array(array) => {
+            let element = in_network_order(&array.elem)?;
+            Some(format!("[{element}; {}]", text(&array.len)))
+        }
+        number => match primitive_size(number) {
+            Some(2..) => Some(format!("Be<{}>", text(number))),
+            _ => None,
+        },
     }
 }
 
@@ -171,7 +334,13 @@ fn wrong_path(path: &Path) -> Option<String> {
                 .to_owned()
         }
         name if name.starts_with("NonZero") => {
-            format!("cannot be 0, which no byte range says: use `{}`", plain_integer(name, &last.arguments))
+            let integer = plain_integer(name, &last.arguments);
+            let says_so = if integer.starts_with('i') {
+                "test for 0 in `#[frame(check = ..)]`"
+            } else {
+                "write `#[frame(range = 1..)]` above it"
+            };
+            format!("cannot be 0, which the frame says and not the type: use `{integer}`, and {says_so}")
         }
         name if name.starts_with("Atomic") => {
             "can change while it is read: use the plain integer".to_owned()

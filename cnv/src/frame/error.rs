@@ -5,6 +5,7 @@ use core::str::Utf8Error;
 
 use super::header::FrameKind;
 use super::layout::FieldPath;
+use super::range::ValueRange;
 
 /// Bytes that are not a value of a frame type. None of these goes away by trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +35,7 @@ pub enum LayoutError {
         excess: usize,
     },
     /// A byte has a value that its field does not have.
-    #[error("`{frame}`: field `{field}`, byte {offset}, is {value}, and {} allowed", Allowed(*.min, *.max))]
+    #[error("`{frame}`: field `{field}`, byte {offset}, is {value}, and {} allowed", Allowed((*.min).into(), (*.max).into()))]
     OutOfRange {
         /// The frame type.
         frame: &'static str,
@@ -49,15 +50,92 @@ pub enum LayoutError {
         /// The highest value allowed.
         max: u8,
     },
+    /// An integer has a value outside its range.
+    #[error("`{frame}`: field `{field}`, at byte {offset}, is {value}, and {} allowed", Allowed(range.min(), range.max()))]
+    Value {
+        /// The frame type.
+        frame: &'static str,
+        /// The field, through nested frames.
+        field: FieldPath,
+        /// Bytes from the start of the frame.
+        offset: usize,
+        /// The value that was there.
+        value: i128,
+        /// The values allowed.
+        range: ValueRange,
+    },
+    /// An enum has a value that is none of its variants.
+    #[error(
+        "`{frame}`: field `{field}`, at byte {offset}, is {value}, which is no variant of its enum"
+    )]
+    NoVariant {
+        /// The frame type.
+        frame: &'static str,
+        /// The field, through nested frames.
+        field: FieldPath,
+        /// Bytes from the start of the frame.
+        offset: usize,
+        /// The value that was there.
+        value: i128,
+    },
+    /// The bytes are of another version.
+    #[error("`{frame}`: `{field}` says version {actual}, and this is version {expected}")]
+    Version {
+        /// The frame type.
+        frame: &'static str,
+        /// The field, through nested frames.
+        field: FieldPath,
+        /// The version of the type.
+        expected: i128,
+        /// The version that was there.
+        actual: i128,
+    },
+    /// The checksum is not that of the bytes before it.
+    #[error(
+        "`{frame}`: `{field}` is {stated:#010x}, and the bytes before it have {computed:#010x}"
+    )]
+    Checksum {
+        /// The frame type.
+        frame: &'static str,
+        /// The field, through nested frames.
+        field: FieldPath,
+        /// The checksum that was there.
+        stated: u32,
+        /// The CRC32C of the bytes.
+        computed: u32,
+    },
+    /// Each field is allowed, and the author's own check refuses them together.
+    #[error("`{frame}`, at byte {offset}: `{check}` refuses it{}", Reason(*.reason))]
+    Check {
+        /// The frame type that the check is of: the outermost one, or a nested one.
+        frame: &'static str,
+        /// Bytes from the start of the outermost frame to it.
+        offset: usize,
+        /// The check, as `#[frame(check = ..)]` names it.
+        check: &'static str,
+        /// What the check says.
+        reason: Option<&'static str>,
+    },
 }
 
-struct Allowed(u8, u8);
+struct Allowed(i128, i128);
 
 impl fmt::Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self(min, max) if min == max => write!(f, "only {min} is"),
             Self(min, max) => write!(f, "{min} to {max} are"),
+        }
+    }
+}
+
+struct Reason(Option<&'static str>);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
         }
     }
 }

@@ -4,10 +4,15 @@
     reason = "the trait vouches for bytes, and its impls are where that is done"
 )]
 
+use super::endian::{Be, Le};
 use super::layout::{FieldKind, FrameLayout};
 
-/// A type that can be a field of a frame: an integer, a float, a `bool`, an array of integers or
-/// floats, a `#[repr(u8)]` enum with `#[derive(FrameEnum)]`, or a struct with `#[derive(SimdFrame)]`.
+/// A type that can be a field of a frame: an integer, a float, either in [`Be`](super::Be) or
+/// [`Le`](super::Le), a `bool`, an array of these but `bool`, an enum with `#[derive(FrameEnum)]`, or a
+/// struct with `#[derive(SimdFrame)]`.
+///
+/// Plain numbers of more than one byte are fields on little-endian targets only, where their bytes in
+/// memory are those on the wire.
 ///
 /// Nobody implements it by hand: the derives do, for the types they accept.
 ///
@@ -15,8 +20,8 @@ use super::layout::{FieldKind, FrameLayout};
 ///
 /// The implementor promises for `Self`:
 /// - every byte of it is initialised, so there is no padding;
-/// - any bytes within the ranges that [`KIND`](Self::KIND) states are a valid value, and those
-///   outside them are never produced by safe code unless they are reserved bytes;
+/// - any bytes that are as [`KIND`](Self::KIND) states are a valid value, and others are never
+///   produced by safe code unless they are reserved bytes;
 /// - there is no interior mutability and no pointer in it, and making a value of it from bytes
 ///   breaks no promise of its author;
 /// - [`ALIGN`](Self::ALIGN) is a power of two and at least the type's real alignment.
@@ -59,8 +64,13 @@ macro_rules! elements {
     )*};
 }
 
-elements!(Unsigned: u8 u16 u32 u64 u128);
-elements!(Signed: i8 i16 i32 i64 i128);
+elements!(Unsigned: u8);
+elements!(Signed: i8);
+#[cfg(target_endian = "little")]
+elements!(Unsigned: u16 u32 u64 u128);
+#[cfg(target_endian = "little")]
+elements!(Signed: i16 i32 i64 i128);
+#[cfg(target_endian = "little")]
 elements!(Float: f32 f64);
 
 // SAFETY: a `bool` is one byte, 0 or 1, as `FieldKind::Bool` says.
@@ -94,26 +104,106 @@ pub unsafe trait ReservedBytes: FrameField {}
 // SAFETY: every bit pattern of a byte array is valid.
 unsafe impl<const N: usize> ReservedBytes for [u8; N] {}
 
-/// An enum that is one byte of a contiguous range, so that one range check says whether a byte is a
-/// value. `#[derive(FrameEnum)]` implements it.
+/// An integer of at most 8 bytes: what `range` and `version` take.
 ///
 /// # Safety
 ///
-/// As for [`FrameField`]; also `Self` is one byte, its [`KIND`](FrameField::KIND) is
-/// [`FieldKind::Enum`], and every byte from `first` to `last` is a variant.
+/// As for [`FrameField`]; also every bit pattern is a value, and [`KIND`](FrameField::KIND) is that of
+/// an integer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot have a range",
+    label = "not an integer of at most 64 bits",
+    note = "`range` and `version` are for `u8` to `u64`, `i8` to `i64`, and these in `Be` or `Le`"
+)]
+pub unsafe trait RangedField: FrameField {}
+
+macro_rules! ranged {
+    ($($integer:ident)*) => {$(
+        // SAFETY: an integer of at most 8 bytes.
+        unsafe impl RangedField for $integer {}
+    )*};
+}
+
+ranged!(u8 i8);
+#[cfg(target_endian = "little")]
+ranged!(u16 u32 u64 i16 i32 i64);
+
+/// Four bytes that hold a checksum: what `crc32c` takes.
+///
+/// # Safety
+///
+/// As for [`RangedField`], and `Self` is 4 bytes and unsigned.
+#[diagnostic::on_unimplemented(
+    message = "a CRC32C is a `u32`, not `{Self}`",
+    label = "not a `u32`",
+    note = "write `u32`, or `Be<u32>` in a big-endian frame"
+)]
+pub unsafe trait ChecksumField: FrameField {}
+
+// SAFETY: an unsigned integer of 4 bytes.
+#[cfg(target_endian = "little")]
+unsafe impl ChecksumField for u32 {}
+
+// SAFETY: as above.
+unsafe impl ChecksumField for Be<u32> {}
+
+// SAFETY: as above.
+unsafe impl ChecksumField for Le<u32> {}
+
+/// An enum whose variants are values of a `u8`, `u16` or `u32`. `#[derive(FrameEnum)]` implements it.
+///
+/// # Safety
+///
+/// As for [`FrameField`]; also `Self` is 1, 2 or 4 bytes, its [`KIND`](FrameField::KIND) is
+/// [`FieldKind::Enum`], its values ascend, and each of them is a variant.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a frame enum",
     label = "not a frame enum",
     note = "put `#[repr(u8)]` and `#[derive(FrameEnum)]` on it"
 )]
 pub unsafe trait FrameEnum: FrameField {
-    /// The lowest byte that is a variant.
-    const FIRST: u8 = bounds(&Self::KIND).0;
+    /// The values of the variants, from the lowest to the highest.
+    const VALUES: &'static [u32] = values(&Self::KIND);
 
-    /// The highest byte that is a variant.
-    const LAST: u8 = bounds(&Self::KIND).1;
+    /// The lowest value.
+    const FIRST: u32 = Self::VALUES[0];
 
-    /// The variant that `byte` stands for, or `None` where it stands for none.
+    /// The highest value.
+    const LAST: u32 = Self::VALUES[Self::VALUES.len() - 1];
+
+    /// The variant with this value, or `None` where none has it.
+    ///
+    /// ```
+    /// use cnv::frame::FrameEnum;
+    ///
+    /// #[derive(Debug, PartialEq, FrameEnum)]
+    /// #[repr(u16)]
+    /// enum Status {
+    ///     Ok = 200,
+    ///     NotFound = 404,
+    /// }
+    ///
+    /// assert_eq!(Status::from_value(404), Some(Status::NotFound));
+    /// assert_eq!(Status::from_value(403), None);
+    /// ```
+    #[must_use]
+    fn from_value(value: u32) -> Option<Self> {
+        const { assert!(matches!(size_of::<Self>(), 1 | 2 | 4)) };
+        is_one_of(value, Self::VALUES).then(|| {
+            let bytes = value.to_ne_bytes();
+            let start = if cfg!(target_endian = "big") {
+                bytes.len() - size_of::<Self>()
+            } else {
+                0
+            };
+            // SAFETY: `value` is one of those of which the implementor promises that each is a
+            // variant. It fits `Self`, whose bytes are the low ones of `value`: they are in `bytes`
+            // from `start` on, at least as many as `Self` has (1, 2 or 4, asserted above).
+            unsafe { bytes.as_ptr().add(start).cast::<Self>().read_unaligned() }
+        })
+    }
+
+    /// [`from_value`](Self::from_value) of one byte.
     ///
     /// ```
     /// use cnv::frame::FrameEnum;
@@ -130,19 +220,27 @@ pub unsafe trait FrameEnum: FrameField {
     /// ```
     #[must_use]
     fn from_byte(byte: u8) -> Option<Self> {
-        const { assert!(size_of::<Self>() == 1, "a frame enum is one byte") };
-        (Self::FIRST..=Self::LAST).contains(&byte).then(|| {
-            // SAFETY: `byte` is in the range of which the implementor promises that every byte is a
-            // variant, and both types are one byte.
-            unsafe { core::mem::transmute_copy::<u8, Self>(&byte) }
-        })
+        Self::from_value(u32::from(byte))
     }
 }
 
-const fn bounds(kind: &FieldKind) -> (u8, u8) {
+const fn values(kind: &FieldKind) -> &'static [u32] {
     match *kind {
-        FieldKind::Enum { first, last } => (first, last),
+        FieldKind::Enum { values } => values,
         _ => panic!("a frame enum is described as an enum"),
+    }
+}
+
+/// Whether `value` is one of `values`, which ascend.
+#[inline]
+pub(super) fn is_one_of(value: u32, values: &[u32]) -> bool {
+    match values {
+        // The usual enum leaves no gap, and its values are known when this is compiled.
+        [first, .., last] if (last - first) as usize + 1 == values.len() => {
+            (*first..=*last).contains(&value)
+        }
+        values if values.len() <= 8 => values.contains(&value),
+        values => values.binary_search(&value).is_ok(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The header line: the first 64 bytes of every frame.
 
+use super::endian::Le;
 use super::payload::INLINE_PAYLOAD_BYTES;
 use cnv_macros::{FrameEnum, SimdFrame};
 
@@ -70,9 +71,9 @@ pub struct FrameHeader {
     version: FrameVersion,
     #[frame(reserved)]
     flags: [u8; 1],
-    payload_len: u32,
-    sequence: u64,
-    timestamp_ns: u64,
+    payload_len: Le<u32>,
+    sequence: Le<u64>,
+    timestamp_ns: Le<u64>,
     inline: [u8; INLINE_PAYLOAD_BYTES],
 }
 
@@ -91,9 +92,9 @@ impl FrameHeader {
             kind,
             version: FrameVersion::V1,
             flags: [0],
-            payload_len: 0,
-            sequence,
-            timestamp_ns,
+            payload_len: Le::<u32>::new(0),
+            sequence: Le::<u64>::new(sequence),
+            timestamp_ns: Le::<u64>::new(timestamp_ns),
             inline: [0; INLINE_PAYLOAD_BYTES],
         }
     }
@@ -125,25 +126,25 @@ impl FrameHeader {
     /// Bytes of the payload, wherever it stands.
     #[must_use]
     pub const fn payload_len(&self) -> u32 {
-        self.payload_len
+        self.payload_len.get()
     }
 
     /// Number of the frame within its stream.
     #[must_use]
     pub const fn sequence(&self) -> u64 {
-        self.sequence
+        self.sequence.get()
     }
 
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn timestamp_ns(&self) -> u64 {
-        self.timestamp_ns
+        self.timestamp_ns.get()
     }
 
     /// The payload, if it is short enough to stand in the line; otherwise it follows the line.
     #[must_use]
     pub fn inline_payload(&self) -> Option<&[u8]> {
-        self.inline.get(..self.payload_len as usize)
+        self.inline.get(..self.payload_len() as usize)
     }
 
     /// Bytes of the payload that follow the line.
@@ -151,12 +152,12 @@ impl FrameHeader {
     pub fn following_bytes(&self) -> usize {
         match self.inline_payload() {
             Some(_) => 0,
-            None => self.payload_len as usize,
+            None => self.payload_len() as usize,
         }
     }
 
     pub(super) fn set_payload_len(&mut self, len: u32) {
-        self.payload_len = len;
+        self.payload_len = len.into();
     }
 
     pub(super) fn inline_mut(&mut self) -> &mut [u8; INLINE_PAYLOAD_BYTES] {

@@ -3,16 +3,21 @@
 
 use core::fmt;
 
-/// What the bytes of a field may be.
+use super::check::CrossCheck;
+use super::range::{ByteRange, Integer, ValueRange};
+
+/// What the bytes of a field are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldKind {
-    /// An unsigned integer, little-endian: every bit pattern.
+    /// An unsigned integer, little-endian.
     Unsigned,
-    /// A signed integer, little-endian, in two's complement: every bit pattern.
+    /// A signed integer, little-endian, in two's complement.
     Signed,
     /// An IEEE 754 float, little-endian: every bit pattern.
     Float,
+    /// A number with its most significant byte first.
+    BigEndian(&'static FieldKind),
     /// One byte, 0 or 1.
     Bool,
     /// `len` numbers, one after the other: every bit pattern.
@@ -22,17 +27,28 @@ pub enum FieldKind {
         /// How many elements there are.
         len: usize,
     },
-    /// One byte, from `first` to `last`, both included.
+    /// An unsigned integer of 1, 2 or 4 bytes, little-endian, that is one of some values.
     Enum {
-        /// The lowest byte allowed.
-        first: u8,
-        /// The highest byte allowed.
-        last: u8,
+        /// The values of the variants, from the lowest to the highest.
+        values: &'static [u32],
     },
     /// Another frame, whose own constraints hold for its bytes.
     Frame(&'static FrameLayout),
     /// Bytes that are all 0.
     Reserved,
+}
+
+/// What a field is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum FieldRole {
+    /// It is the sender's to fill.
+    #[default]
+    Value,
+    /// It holds the version of the layout: `#[frame(version)]`.
+    Version,
+    /// It holds the CRC32C of all bytes before it: `#[frame(crc32c)]`.
+    Checksum,
 }
 
 /// One field of a frame.
@@ -43,6 +59,8 @@ pub struct FieldLayout {
     size: usize,
     align: usize,
     kind: FieldKind,
+    role: FieldRole,
+    range: Option<ValueRange>,
 }
 
 impl FieldLayout {
@@ -59,6 +77,19 @@ impl FieldLayout {
             size,
             align,
             kind,
+            role: FieldRole::Value,
+            range: None,
+        }
+    }
+
+    pub(super) const fn with_role(self, role: FieldRole) -> Self {
+        Self { role, ..self }
+    }
+
+    pub(super) const fn with_range(self, range: ValueRange) -> Self {
+        Self {
+            range: Some(range),
+            ..self
         }
     }
 
@@ -86,10 +117,119 @@ impl FieldLayout {
         self.align
     }
 
-    /// What the field's bytes may be.
+    /// What the field's bytes are.
     #[must_use]
     pub const fn kind(&self) -> FieldKind {
         self.kind
+    }
+
+    /// What the field is for.
+    #[must_use]
+    pub const fn role(&self) -> FieldRole {
+        self.role
+    }
+
+    /// The values allowed, where the author or the version says which; `None` where the
+    /// [`kind`](Self::kind) alone does.
+    #[must_use]
+    pub const fn range(&self) -> Option<ValueRange> {
+        self.range
+    }
+
+    /// The bytes behind the field.
+    pub(super) const fn end(&self) -> usize {
+        self.offset + self.size
+    }
+
+    /// How the field stands in memory, if it is an integer of at most 8 bytes.
+    pub(super) const fn integer(&self) -> Option<Integer> {
+        let (is_signed, is_big_endian) = match self.kind {
+            FieldKind::Unsigned | FieldKind::Enum { .. } => (false, false),
+            FieldKind::Signed => (true, false),
+            FieldKind::BigEndian(FieldKind::Unsigned) => (false, true),
+            FieldKind::BigEndian(FieldKind::Signed) => (true, true),
+            _ => return None,
+        };
+        if self.size > 8 {
+            return None;
+        }
+        Some(Integer {
+            size: self.size,
+            is_signed,
+            is_big_endian,
+        })
+    }
+
+    /// The one range of all values allowed, where there is one.
+    pub(super) const fn values(&self) -> Option<ValueRange> {
+        match self.kind {
+            FieldKind::Enum { values } => contiguous(values),
+            _ => self.range,
+        }
+    }
+
+    /// The values allowed as a range for each byte, where that says exactly them.
+    const fn byte_ranges(&self) -> Option<[ByteRange; 8]> {
+        match (self.values(), self.integer()) {
+            (Some(values), Some(integer)) => values.byte_ranges(integer),
+            _ => None,
+        }
+    }
+
+    /// From the first byte that a byte range constrains to behind the last, counted from its start.
+    pub(super) const fn constrained(&self) -> Option<(usize, usize)> {
+        let (mut first, mut end) = (None, 0);
+        let mut at = 0;
+        while at < self.size {
+            let is_free = match self.kind {
+                FieldKind::Bool | FieldKind::Reserved => false,
+                FieldKind::Frame(inner) => inner.span[at] == FREE_SPAN,
+                _ => match self.byte_ranges() {
+                    Some(ranges) => ranges[at].span == FREE_SPAN,
+                    None => true,
+                },
+            };
+            if !is_free {
+                first = match first {
+                    None => Some(at),
+                    first => first,
+                };
+                end = at + 1;
+            }
+            at += 1;
+        }
+        match first {
+            Some(first) => Some((first, end)),
+            None => None,
+        }
+    }
+
+    pub(super) const fn is_checksum(&self) -> bool {
+        matches!(self.role, FieldRole::Checksum)
+    }
+
+    /// Whether its bytes are tested by more than a range for each.
+    pub(super) const fn needs_check(&self) -> bool {
+        match self.kind {
+            FieldKind::Frame(inner) => inner.needs_check,
+            FieldKind::Enum { .. } => self.byte_ranges().is_none(),
+            _ => self.is_checksum() || self.range.is_some() && self.byte_ranges().is_none(),
+        }
+    }
+}
+
+/// The range of `values`, which ascend, if it has no gap.
+const fn contiguous(values: &[u32]) -> Option<ValueRange> {
+    let [first, .., last] = values else {
+        return match values {
+            [only] => Some(ValueRange::new(*only as i128, *only as i128)),
+            _ => None,
+        };
+    };
+    if (*last - *first) as usize + 1 == values.len() {
+        Some(ValueRange::new(*first as i128, *last as i128))
+    } else {
+        None
     }
 }
 
@@ -126,20 +266,25 @@ impl Window {
 
     /// The window over all bytes that `span` constrains.
     pub(super) const fn over(span: &[u8]) -> Self {
-        let Some((first, last)) = constrained(span) else {
-            return Self::Unconstrained;
-        };
+        match constrained(span) {
+            Some((first, last)) => Self::around(first, last + 1, span.len()),
+            None => Self::Unconstrained,
+        }
+    }
+
+    /// The window over the bytes from `first` to before `end`, in a frame of `size` bytes.
+    pub(super) const fn around(first: usize, end: usize, size: usize) -> Self {
         let mut len = 8;
-        while len <= 64 && len <= span.len() {
+        while len <= 64 && len <= size {
             let aligned = first / len * len;
-            if last < aligned + len && aligned + len <= span.len() {
+            if end <= aligned + len && aligned + len <= size {
                 return Self::Bytes {
                     offset: aligned,
                     len,
                 };
             }
-            if last - first < len {
-                let latest = span.len() - len;
+            if end - first <= len {
+                let latest = size - len;
                 let offset = if first < latest { first } else { latest };
                 return Self::Bytes { offset, len };
             }
@@ -173,7 +318,7 @@ const fn constrained(span: &[u8]) -> Option<(usize, usize)> {
 /// const SEQUENCE: usize = FrameHeader::LAYOUT.offset_of("sequence").unwrap();
 /// assert_eq!(SEQUENCE, 24);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct FrameLayout {
     name: &'static str,
     size: usize,
@@ -183,6 +328,8 @@ pub struct FrameLayout {
     span: &'static [u8],
     window: Window,
     hash: u64,
+    needs_check: bool,
+    cross_check: Option<CrossCheck>,
 }
 
 impl FrameLayout {
@@ -206,6 +353,19 @@ impl FrameLayout {
             span,
             window,
             hash,
+            needs_check: any_needs_check(fields),
+            cross_check: None,
+        }
+    }
+
+    /// With a check of the author's own, whose name counts for the hash.
+    pub(super) const fn with_cross_check(self, check: CrossCheck) -> Self {
+        let hash = Fnv(self.hash).bytes(b"c").bytes(check.name.as_bytes());
+        Self {
+            hash: hash.0,
+            needs_check: true,
+            cross_check: Some(check),
+            ..self
         }
     }
 
@@ -254,9 +414,75 @@ impl FrameLayout {
         self.window
     }
 
-    /// FNV-1a, 64 bits, over the size and each field's name, offset, size and kind, nested frames
-    /// included. The name of the type and those of reserved fields do not count, so that two types
-    /// with one hash read each other's bytes and mean the same by them. The same on every machine;
+    /// Whether the byte tables leave something to
+    /// [`SimdFrame::check`](super::SimdFrame::check): a range that no byte ranges say, an enum with
+    /// gaps, a checksum, a check of the author's own, or one of these in a nested frame.
+    #[must_use]
+    pub const fn needs_check(&self) -> bool {
+        self.needs_check
+    }
+
+    /// Whether a check of the author's own is among it, here or in a nested frame.
+    pub(super) const fn needs_cross_check(&self) -> bool {
+        let mut needs = self.cross_check.is_some();
+        let mut index = 0;
+        while index < self.fields.len() {
+            if let FieldKind::Frame(inner) = self.fields[index].kind {
+                needs = needs || inner.needs_cross_check();
+            }
+            index += 1;
+        }
+        needs
+    }
+
+    pub(super) const fn cross_check(&self) -> Option<CrossCheck> {
+        self.cross_check
+    }
+
+    /// The name of the author's own check, `#[frame(check = ..)]`, as it was written.
+    #[must_use]
+    pub const fn check_name(&self) -> Option<&'static str> {
+        match self.cross_check {
+            Some(check) => Some(check.name),
+            None => None,
+        }
+    }
+
+    /// The version that the frame says it is: `#[frame(version = N)]`.
+    #[must_use]
+    pub const fn version(&self) -> Option<i128> {
+        match self.with_role(FieldRole::Version) {
+            Some(FieldLayout {
+                range: Some(range), ..
+            }) => Some(range.min()),
+            _ => None,
+        }
+    }
+
+    /// Bytes before the checksum, which are what it is of; `None` where there is none.
+    #[must_use]
+    pub const fn checksum_offset(&self) -> Option<usize> {
+        match self.with_role(FieldRole::Checksum) {
+            Some(field) => Some(field.offset),
+            None => None,
+        }
+    }
+
+    const fn with_role(&self, role: FieldRole) -> Option<&'static FieldLayout> {
+        let mut index = 0;
+        while index < self.fields.len() {
+            if self.fields[index].role as u8 == role as u8 {
+                return Some(&self.fields[index]);
+            }
+            index += 1;
+        }
+        None
+    }
+
+    /// FNV-1a, 64 bits, over the size and each field's name, offset, size, kind, role and range, nested
+    /// frames included, and the name of the author's own check. The name of the type and those of
+    /// reserved fields do not count, so that two types with one hash read each other's bytes and mean
+    /// the same by them. The same on every machine. It is there to notice that two programs differ, and
     /// no defence against somebody who wants two layouts to collide.
     #[must_use]
     pub const fn hash(&self) -> u64 {
@@ -284,6 +510,34 @@ impl FrameLayout {
     }
 }
 
+/// Equal where everything that [`hash`](FrameLayout::hash) covers is, and the name and alignment of
+/// the type and the names of reserved fields.
+impl PartialEq for FrameLayout {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, self.size, self.align, self.fields, self.hash)
+            == (
+                other.name,
+                other.size,
+                other.align,
+                other.fields,
+                other.hash,
+            )
+    }
+}
+
+impl Eq for FrameLayout {}
+
+const fn any_needs_check(fields: &[FieldLayout]) -> bool {
+    let mut index = 0;
+    while index < fields.len() {
+        if fields[index].needs_check() {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
 /// Without the tables, which are long and follow from the fields.
 impl fmt::Debug for FrameLayout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -298,7 +552,7 @@ impl fmt::Debug for FrameLayout {
     }
 }
 
-const fn same(a: &str, b: &str) -> bool {
+pub(super) const fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
         return false;
@@ -324,22 +578,49 @@ impl FieldPath {
     pub(super) const fn new(layout: &'static FrameLayout, offset: usize) -> Self {
         Self { layout, offset }
     }
+
+    /// The field that is `bytes` behind this byte.
+    pub(super) const fn plus(self, bytes: usize) -> Self {
+        Self::new(self.layout, self.offset + bytes)
+    }
+
+    /// The name of the outermost frame.
+    pub(super) const fn frame(self) -> &'static str {
+        self.layout.name
+    }
+
+    /// Bytes from the start of the outermost frame.
+    pub(super) const fn offset(self) -> usize {
+        self.offset
+    }
+
+    /// The fields from the outermost to the one that is no frame.
+    fn fields(self) -> impl Iterator<Item = &'static FieldLayout> {
+        let mut next = Some(self);
+        core::iter::from_fn(move || {
+            let Self { layout, offset } = next.take()?;
+            let field = layout.field_at(offset)?;
+            if let FieldKind::Frame(inner) = field.kind {
+                next = Some(Self::new(inner, offset - field.offset));
+            }
+            Some(field)
+        })
+    }
+
+    /// The innermost field, and where it starts.
+    pub(super) fn leaf(self) -> Option<(&'static FieldLayout, usize)> {
+        self.fields().fold(None, |outer, field| {
+            let (_, start) = outer.unwrap_or((field, 0));
+            Some((field, start + field.offset))
+        })
+    }
 }
 
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            mut layout,
-            mut offset,
-        } = *self;
-        while let Some(field) = layout.field_at(offset) {
+        for (depth, field) in self.fields().enumerate() {
+            f.write_str(if depth == 0 { "" } else { "." })?;
             f.write_str(field.name)?;
-            let FieldKind::Frame(inner) = field.kind else {
-                break;
-            };
-            f.write_str(".")?;
-            offset -= field.offset;
-            layout = inner;
         }
         Ok(())
     }
@@ -388,20 +669,30 @@ impl<const N: usize> ByteTables<N> {
     }
 
     const fn constrain(&mut self, field: &FieldLayout) {
-        let (lo, span) = match field.kind {
-            FieldKind::Bool => (0, 1),
-            FieldKind::Enum { first, last } => (first, last - first),
-            FieldKind::Reserved => (0, 0),
+        let range = match field.kind {
+            FieldKind::Bool => ByteRange::new(0, 1),
+            FieldKind::Reserved => ByteRange::new(0, 0),
             FieldKind::Frame(inner) => return self.splice(field.offset, inner),
-            FieldKind::Unsigned
-            | FieldKind::Signed
-            | FieldKind::Float
-            | FieldKind::Array { .. } => return,
+            _ => return self.place(field),
         };
         let mut at = field.offset;
-        while at < field.offset + field.size {
-            self.lo[at] = lo;
-            self.span[at] = span;
+        while at < field.end() {
+            self.lo[at] = range.lo;
+            self.span[at] = range.span;
+            at += 1;
+        }
+    }
+
+    /// The bytes of a field whose values a range for each byte says; all others stay free, and are
+    /// tested by `check`.
+    const fn place(&mut self, field: &FieldLayout) {
+        let Some(ranges) = field.byte_ranges() else {
+            return;
+        };
+        let mut at = 0;
+        while at < field.size {
+            self.lo[field.offset + at] = ranges[at].lo;
+            self.span[field.offset + at] = ranges[at].span;
             at += 1;
         }
     }
@@ -434,6 +725,17 @@ const fn hash(size: usize, fields: &[FieldLayout]) -> u64 {
             .number(field.offset as u64)
             .number(field.size as u64)
             .kind(&field.kind);
+        hash = match field.role {
+            FieldRole::Value => hash,
+            FieldRole::Version => hash.bytes(b"v"),
+            FieldRole::Checksum => hash.bytes(b"k"),
+        };
+        if let Some(range) = field.range {
+            hash = hash
+                .bytes(b"[")
+                .number(range.min() as u64)
+                .number(range.max() as u64);
+        }
         index += 1;
     }
     hash.0
@@ -464,10 +766,28 @@ impl Fnv {
             FieldKind::Float => self.bytes(b"f"),
             FieldKind::Bool => self.bytes(b"b"),
             FieldKind::Array { element, len } => self.bytes(b"a").number(len as u64).kind(element),
-            FieldKind::Enum { first, last } => self.bytes(b"e").bytes(&[first, last]),
+            FieldKind::BigEndian(number) => self.bytes(b"B").kind(number),
+            FieldKind::Enum { values } => self.values(values),
             FieldKind::Frame(inner) => self.bytes(b"s").number(inner.hash),
             FieldKind::Reserved => self.bytes(b"r"),
         }
+    }
+
+    /// The ends of a range within one byte, or every value.
+    const fn values(mut self, values: &[u32]) -> Self {
+        if let (Some(range), [first, ..]) = (contiguous(values), values) {
+            let last = range.max();
+            if last <= u8::MAX as i128 {
+                return self.bytes(b"e").bytes(&[*first as u8, last as u8]);
+            }
+        }
+        self = self.bytes(b"g").number(values.len() as u64);
+        let mut index = 0;
+        while index < values.len() {
+            self = self.number(values[index] as u64);
+            index += 1;
+        }
+        self
     }
 }
 
@@ -530,7 +850,14 @@ mod tests {
         let tables = ByteTables::<6>::new(&[
             field("free", 0, 1, FieldKind::Unsigned),
             field("flag", 1, 1, FieldKind::Bool),
-            field("kind", 2, 1, FieldKind::Enum { first: 3, last: 9 }),
+            field(
+                "kind",
+                2,
+                1,
+                FieldKind::Enum {
+                    values: &[3, 4, 5, 6, 7, 8, 9],
+                },
+            ),
             field("_pad", 3, 3, FieldKind::Reserved),
         ]);
         assert_eq!(tables.lo(), [0, 0, 3, 0, 0, 0]);

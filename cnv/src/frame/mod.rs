@@ -32,16 +32,20 @@
 
 mod batch;
 mod buffer;
+mod check;
 mod columns;
 mod crc32c;
 mod describe;
+mod endian;
 mod error;
 mod field;
 mod frames;
 mod header;
 mod layout;
+mod order;
 mod owned;
 mod payload;
+mod range;
 mod serializer;
 #[doc(hidden)]
 pub mod simd;
@@ -56,13 +60,15 @@ pub use columns::{
     extract_columns,
 };
 pub use crc32c::{crc32c, first_corrupt_line, seal_line};
+pub use endian::{Be, Le, Number};
 pub use error::{FrameError, LayoutError};
 pub use field::{FrameElement, FrameEnum, FrameField};
 pub use frames::{BadFrame, Blocks, Frames, FramesError, FramesView, Views};
 pub use header::{FrameHeader, FrameKind, FrameVersion, SessionId};
-pub use layout::{FieldKind, FieldLayout, FieldPath, FrameLayout, Window};
+pub use layout::{FieldKind, FieldLayout, FieldPath, FieldRole, FrameLayout, Window};
 pub use owned::Frame;
 pub use payload::{FramePayload, INLINE_PAYLOAD_BYTES, LogLevel};
+pub use range::ValueRange;
 pub use serializer::FrameSerializer;
 pub use simd_frame::SimdFrame;
 pub use split_batch::{SplitBatch, SplitBatchError, SplitBatchLimits, SplitBatchWriter};
@@ -164,17 +170,17 @@ pub use cnv_macros::FrameEnum;
 pub(crate) mod expansion {
     //! Re-exported for expansions by `crate::__private::frame`.
 
+    pub use super::check::{CheckOutcome, CheckResult, CrossCheck};
     pub use super::describe::{
-        check_end, check_enumeration, check_field, enumeration, field, layout, reserved,
+        check_align, check_big_endian, check_end, check_enumeration, check_field, check_range,
+        checksum, field, layout, ranged, reserved, sorted, version,
     };
     pub use super::field::{FrameEnum, FrameField, REFUSED};
     pub use super::layout::{ByteTables, FieldKind, FieldLayout, FrameLayout};
+    pub use super::order::check_order;
     pub use super::simd_frame::SimdFrame;
     pub use core::mem::{offset_of, size_of};
+    pub use core::ops::Bound;
+    pub use core::option::Option;
     pub use core::primitive;
 }
-
-#[cfg(target_endian = "big")]
-compile_error!(
-    "cnv::frame reads and writes little-endian bytes in place, so it needs a little-endian target"
-);

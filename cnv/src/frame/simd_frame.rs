@@ -4,6 +4,7 @@
     reason = "a checked struct is viewed as bytes, and checked bytes as a struct"
 )]
 
+use super::check::{self, CheckResult, Checksums};
 use super::error::LayoutError;
 use super::field::FrameField;
 use super::layout::{FieldPath, FrameLayout, Window};
@@ -11,14 +12,15 @@ use super::layout::{FieldPath, FrameLayout, Window};
 /// A struct whose bytes in memory are its encoding. `#[derive(SimdFrame)]` implements it, nobody else.
 ///
 /// Encoding is a borrow ([`as_bytes`](Self::as_bytes)) or a copy. Decoding is one test of each
-/// constrained byte against a range, and then a borrow ([`parse`](Self::parse)) or a copy from any
-/// address ([`read`](Self::read)).
+/// constrained byte against a range, [`check`](Self::check) where a range for each byte does not say
+/// it all, and then a borrow ([`parse`](Self::parse)) or a copy from any address
+/// ([`read`](Self::read)).
 ///
 /// # Safety
 ///
 /// As for [`FrameField`]; also [`LAYOUT`](Self::LAYOUT) describes `Self` truly: the size is that of
-/// `Self`, the fields fill it without a gap, and any bytes that are within `lo` and `span` are a
-/// valid value of `Self`.
+/// `Self`, the fields fill it without a gap, any bytes that are within `lo` and `span` and whose enums
+/// have values of their variants are a valid value of `Self`, and the layout's check is that of `Self`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a frame",
     label = "not a frame",
@@ -43,32 +45,47 @@ pub unsafe trait SimdFrame: FrameField {
     /// [`FrameLayout::hash`]: equal where two programs mean the same by the same bytes.
     const LAYOUT_HASH: u64 = Self::LAYOUT.hash();
 
-    /// Tests the length of `bytes` and each constrained byte.
+    /// Whether [`check`](Self::check) has anything to do.
+    const HAS_CHECK: bool = Self::LAYOUT.needs_check();
+
+    /// What the function of `#[frame(check = ..)]` says. The derive writes it.
+    #[doc(hidden)]
+    fn cross_check(&self) -> CheckResult {
+        Ok(())
+    }
+
+    /// Tests what [`LO`](Self::LO) and [`SPAN`](Self::SPAN) do not say: ranges that are no byte
+    /// ranges, enums with gaps, checksums and the author's own check. For whoever has tested the byte
+    /// ranges already, such as of many frames at a time; [`validate`](Self::validate) does both.
+    ///
+    /// Bytes of any kind are fine. Before the author's own check, which sees a value, the byte ranges
+    /// are tested here, too.
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Length`], or [`LayoutError::OutOfRange`] for the first byte that is refused.
+    /// As for [`validate`](Self::validate), without [`LayoutError::OutOfRange`] where there is no
+    /// check of the author's own.
+    #[inline]
+    fn check(bytes: &[u8]) -> Result<(), LayoutError> {
+        length::<Self>(bytes)?;
+        if const { Self::LAYOUT.needs_cross_check() } {
+            byte_ranges::<Self>(bytes)?;
+        }
+        // SAFETY: where there is an author's check, the byte ranges have passed (just above).
+        unsafe { beyond_byte_ranges::<Self>(bytes, Checksums::Verify) }
+    }
+
+    /// Tests the length of `bytes`, each constrained byte, and what [`check`](Self::check) does.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Length`]; [`LayoutError::OutOfRange`] for the first byte that is refused, or
+    /// [`LayoutError::Value`], [`LayoutError::NoVariant`] and [`LayoutError::Version`] for the integer
+    /// or enum that it belongs to; [`LayoutError::Checksum`]; [`LayoutError::Check`] from the author's
+    /// own check, which runs last.
+    #[inline]
     fn validate(bytes: &[u8]) -> Result<(), LayoutError> {
-        if bytes.len() != Self::SIZE {
-            return Err(LayoutError::Length {
-                frame: Self::LAYOUT.name(),
-                expected: Self::SIZE,
-                actual: bytes.len(),
-            });
-        }
-        let (offset, len) = const { Self::WINDOW.bytes(Self::SIZE) };
-        let excess = |at: usize| {
-            bytes[at]
-                .wrapping_sub(Self::LO[at])
-                .saturating_sub(Self::SPAN[at])
-        };
-        // All bytes of the window, without a branch: the tables are constants, and so is its length.
-        let bad = (offset..offset + len).fold(0, |bad, at| bad | excess(at));
-        if bad == 0 {
-            Ok(())
-        } else {
-            Err(first_violation(Self::LAYOUT, bytes))
-        }
+        validate::<Self>(bytes, Checksums::Verify)
     }
 
     /// Borrows a frame from exactly its bytes.
@@ -89,9 +106,9 @@ pub unsafe trait SimdFrame: FrameField {
             });
         }
         // SAFETY: the pointer is aligned (tested above) and comes from a slice of `SIZE` initialised
-        // bytes (`validate`) that the result borrows from. They are within `LO` and `SPAN`
-        // (`validate`), for which the implementor promises a valid value, and that there is no
-        // interior mutability.
+        // bytes (`validate`) that the result borrows from. They are within `LO` and `SPAN` and their
+        // enums have values of their variants (`validate`), for which the implementor promises a valid
+        // value, and that there is no interior mutability.
         Ok(unsafe { &*frame })
     }
 
@@ -102,30 +119,43 @@ pub unsafe trait SimdFrame: FrameField {
     /// As for [`parse`](Self::parse), without [`LayoutError::Misaligned`].
     fn read(bytes: &[u8]) -> Result<Self, LayoutError> {
         Self::validate(bytes)?;
-        // SAFETY: `bytes` are `SIZE` initialised bytes within `LO` and `SPAN` (`validate`), for which
-        // the implementor promises a valid value, which may be made from any such bytes.
+        // SAFETY: `bytes` are `SIZE` initialised bytes within `LO` and `SPAN` whose enums have values of
+        // their variants (`validate`), for which the implementor promises a valid value, which may be
+        // made from any such bytes.
         Ok(unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
     }
 
     /// The frame's [`SIZE`](Self::SIZE) bytes, as they stand in memory. Reserved bytes that this
-    /// program set to something other than 0 are in it; [`encode_into`](Self::encode_into) tests
-    /// them.
+    /// program set to something other than 0 are in it, and so are integers out of their range and a
+    /// checksum that is not [sealed](Self::seal); [`encode_into`](Self::encode_into) sees to all that.
     fn as_bytes(&self) -> &[u8] {
         // SAFETY: the implementor promises that every one of the `size_of::<Self>()` bytes is
         // initialised and that there is no interior mutability; the result borrows `self`.
         unsafe { core::slice::from_raw_parts((&raw const *self).cast::<u8>(), size_of::<Self>()) }
     }
 
-    /// Copies the frame to the start of `out` and returns how many bytes that were,
-    /// [`SIZE`](Self::SIZE).
+    /// Sets each field with `#[frame(crc32c)]`, in nested frames, too, so that
+    /// [`as_bytes`](Self::as_bytes) are what [`encode_into`](Self::encode_into) writes.
+    fn seal(&mut self) {
+        // SAFETY: as for `as_bytes`; the borrow is exclusive, and `seal` writes fields that hold a
+        // checksum and nothing else, of which every bit pattern is a value (`ChecksumField`).
+        let bytes = unsafe {
+            core::slice::from_raw_parts_mut((&raw mut *self).cast::<u8>(), size_of::<Self>())
+        };
+        check::seal(Self::LAYOUT, bytes);
+    }
+
+    /// Copies the frame to the start of `out`, computes its checksum there if it has one, and returns
+    /// how many bytes that were, [`SIZE`](Self::SIZE).
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Length`] if `out` is shorter, and [`LayoutError::OutOfRange`] if a reserved
-    /// byte is not 0. `out` is unchanged then.
+    /// [`LayoutError::Length`] if `out` is shorter, and the others of [`validate`](Self::validate) if a
+    /// reserved byte is not 0, an integer is out of its range, or the author's own check refuses the
+    /// frame. What stands in the field of the checksum does not matter. `out` is unchanged then.
     fn encode_into(&self, out: &mut [u8]) -> Result<usize, LayoutError> {
         let bytes = self.as_bytes();
-        Self::validate(bytes)?;
+        validate::<Self>(bytes, Checksums::Ignore)?;
         let available = out.len();
         let out = out.get_mut(..Self::SIZE).ok_or(LayoutError::Length {
             frame: Self::LAYOUT.name(),
@@ -133,11 +163,73 @@ pub unsafe trait SimdFrame: FrameField {
             actual: available,
         })?;
         out.copy_from_slice(bytes);
+        if const { Self::HAS_CHECK } {
+            check::seal(Self::LAYOUT, out);
+        }
         Ok(Self::SIZE)
     }
 }
 
-/// The first byte of `bytes` that its range refuses.
+#[inline]
+fn validate<F: SimdFrame>(bytes: &[u8], checksums: Checksums) -> Result<(), LayoutError> {
+    length::<F>(bytes)?;
+    byte_ranges::<F>(bytes)?;
+    // SAFETY: the byte ranges have passed (just above).
+    unsafe { beyond_byte_ranges::<F>(bytes, checksums) }
+}
+
+#[inline]
+fn length<F: SimdFrame>(bytes: &[u8]) -> Result<(), LayoutError> {
+    if bytes.len() == F::SIZE {
+        return Ok(());
+    }
+    Err(LayoutError::Length {
+        frame: F::LAYOUT.name(),
+        expected: F::SIZE,
+        actual: bytes.len(),
+    })
+}
+
+/// Tests each byte against `LO` and `SPAN`. `bytes` are as many as `F` has.
+#[inline]
+fn byte_ranges<F: SimdFrame>(bytes: &[u8]) -> Result<(), LayoutError> {
+    let (offset, len) = const { F::WINDOW.bytes(F::SIZE) };
+    let excess = |at: usize| {
+        bytes[at]
+            .wrapping_sub(F::LO[at])
+            .saturating_sub(F::SPAN[at])
+    };
+    // All bytes of the window, without a branch: the tables are constants, and so is its length.
+    let bad = (offset..offset + len).fold(0, |bad, at| bad | excess(at));
+    if bad == 0 {
+        Ok(())
+    } else {
+        Err(first_violation(F::LAYOUT, bytes))
+    }
+}
+
+/// Tests what the byte ranges do not say. `bytes` are as many as `F` has.
+///
+/// # Safety
+///
+/// If `F` has an author's check, its own or in a nested frame, `bytes` are within `LO` and `SPAN`.
+#[inline]
+unsafe fn beyond_byte_ranges<F: SimdFrame>(
+    bytes: &[u8],
+    checksums: Checksums,
+) -> Result<(), LayoutError> {
+    if const { F::HAS_CHECK } {
+        check::values(F::LAYOUT, bytes, checksums)?;
+    }
+    if const { F::LAYOUT.needs_cross_check() } {
+        // SAFETY: the bytes are within `LO` and `SPAN` (the caller's promise) and each enum has a value
+        // of its variants (`values`), for which the implementor promises a valid value.
+        unsafe { check::cross(F::LAYOUT, FieldPath::new(F::LAYOUT, 0), bytes) }?;
+    }
+    Ok(())
+}
+
+/// The first byte of `bytes` that its range refuses, as an error that says what its field is.
 ///
 /// # Panics
 ///
@@ -151,9 +243,17 @@ fn first_violation(layout: &'static FrameLayout, bytes: &[u8]) -> LayoutError {
         .enumerate()
         .find(|(_, (byte, (lo, span)))| byte.wrapping_sub(**lo) > **span)
         .expect("a byte out of range");
+    let path = FieldPath::new(layout, offset);
+    if let Some((field, start)) = path.leaf() {
+        let is_byte_of_more = field.range().is_some() || field.size() > 1;
+        if let (Some(integer), true) = (field.integer(), is_byte_of_more) {
+            let value = integer.decode(&bytes[start..start + field.size()]);
+            return check::refused_value(field, FieldPath::new(layout, start), value);
+        }
+    }
     LayoutError::OutOfRange {
         frame: layout.name(),
-        field: FieldPath::new(layout, offset),
+        field: path,
         offset,
         value,
         min: lo,

@@ -7,7 +7,7 @@ enum Mode {
 }
 
 #[derive(FrameEnum)]
-#[repr(u16)]
+#[repr(u64)]
 enum Wide {
     Idle,
     Active,

@@ -65,7 +65,7 @@ const fn swapped_in(layout: &FrameLayout, start: usize, mut shuffle: [u8; LINE])
 /// Bytes of a number in the field, 1 where none is longer.
 const fn element_bytes(kind: FieldKind, size: usize) -> usize {
     match kind {
-        FieldKind::Unsigned | FieldKind::Signed | FieldKind::Float => size,
+        FieldKind::Unsigned | FieldKind::Signed | FieldKind::Float | FieldKind::Enum { .. } => size,
         FieldKind::Array { element, len } if len > 0 => element_bytes(*element, size / len),
         _ => 1,
     }

@@ -18,19 +18,31 @@ impl<T: SimdFrame> Ranges<T> {
 /// Up to this many frames, plain code that is compiled for the type is faster than a call.
 const INLINE_FRAMES: usize = 4;
 
-/// Whether `bytes` are a whole number of frames of type `T`, every byte within its range.
+/// Whether `bytes` are a whole number of frames of type `T`, every byte within its range, that pass every
+/// check of the type.
 #[inline]
 pub fn are_frames<T: SimdFrame>(bytes: &[u8]) -> bool {
     if !bytes.len().is_multiple_of(const { size::<T>() }) {
         return false;
     }
-    match const { T::WINDOW } {
+    let are_within = match const { T::WINDOW } {
         Window::Unconstrained => true,
         Window::Bytes { .. } if bytes.len() > const { INLINE_FRAMES * size::<T>() } => {
             are_within(bytes, Ranges::<T>::TABLE)
         }
         _ => plain::<T>(bytes),
+    };
+    are_within && pass_checks::<T>(bytes)
+}
+
+/// Whether each frame passes what the byte ranges do not say. No frame type without such a check pays.
+#[inline]
+fn pass_checks<T: SimdFrame>(bytes: &[u8]) -> bool {
+    if const { !T::HAS_CHECK } {
+        return true;
     }
+    let mut frames = bytes.chunks_exact(const { size::<T>() });
+    frames.all(|frame| T::check(frame).is_ok())
 }
 
 /// The same for each frame on its own, compiled for the type.
@@ -68,8 +80,8 @@ pub fn frames<T: SimdFrame>(bytes: &[u8]) -> Option<&[T]> {
     }
     // SAFETY: the pointer is aligned (tested above) and comes from a slice of initialised bytes that
     // the result borrows from and that is `len / SIZE` times `SIZE` bytes long (`are_frames`). Each
-    // frame's bytes are within `LO` and `SPAN` (`are_frames`), for which the implementor of
-    // `SimdFrame` promises a valid value, and that there is no interior mutability.
+    // frame's bytes are within `LO` and `SPAN` and pass its checks (`are_frames`), for which the
+    // implementor of `SimdFrame` promises a valid value, and that there is no interior mutability.
     Some(unsafe { core::slice::from_raw_parts(start, bytes.len() / size::<T>()) })
 }
 
@@ -91,7 +103,9 @@ pub fn swapped<'a, T: SimdFrame>(from: &[u8], to: &'a mut [u8]) -> Result<&'a [T
         return Err(to);
     }
     let are_within = match Ranges::<T>::SWAP {
-        Some(table) => swap(from.as_chunks().0, to.as_chunks_mut().0, table),
+        Some(table) => {
+            swap(from.as_chunks().0, to.as_chunks_mut().0, table) && pass_checks::<T>(to)
+        }
         None => {
             to.copy_from_slice(from);
             for frame in to.chunks_exact_mut(size::<T>()) {
@@ -115,7 +129,7 @@ pub fn swapped<'a, T: SimdFrame>(from: &[u8], to: &'a mut [u8]) -> Result<&'a [T
 /// Frames that are validated where they stand, at any address, and copied out one by one.
 #[derive(Clone, Copy)]
 pub struct FramesView<'a, T> {
-    /// A whole number of frames of type `T`, every byte within its range.
+    /// A whole number of frames of type `T` (`are_frames`).
     bytes: &'a [u8],
     frame: PhantomData<T>,
 }

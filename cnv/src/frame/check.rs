@@ -1,0 +1,243 @@
+//! What the byte tables of a frame do not say: ranges across bytes, enums with gaps, checksums, and
+//! the author's own check.
+#![allow(
+    unsafe_code,
+    reason = "checked bytes are viewed as a value for the author's check"
+)]
+
+use core::fmt;
+use core::mem::ManuallyDrop;
+
+use super::crc32c;
+use super::error::LayoutError;
+use super::field::is_one_of;
+use super::layout::{FieldKind, FieldLayout, FieldPath, FieldRole, FrameLayout};
+use super::simd_frame::SimdFrame;
+
+/// What a check of the author's own says: nothing, or why it refuses the frame.
+pub type CheckResult = Result<(), Option<&'static str>>;
+
+/// What a function for `#[frame(check = ..)]` returns.
+#[diagnostic::on_unimplemented(
+    message = "a check returns `bool` or `Result<(), &'static str>`, not `{Self}`",
+    label = "this function returns something else",
+    note = "an error type `E` is fine, too, where `&'static str` implements `From<E>`"
+)]
+pub trait CheckOutcome {
+    /// `Ok`, or the reason where there is one.
+    fn into_result(self) -> CheckResult;
+}
+
+impl CheckOutcome for bool {
+    fn into_result(self) -> CheckResult {
+        if self { Ok(()) } else { Err(None) }
+    }
+}
+
+impl<E: Into<&'static str>> CheckOutcome for Result<(), E> {
+    fn into_result(self) -> CheckResult {
+        self.map_err(|error| Some(error.into()))
+    }
+}
+
+/// The author's own check of a frame type.
+#[derive(Clone, Copy)]
+pub struct CrossCheck {
+    pub(super) name: &'static str,
+    /// # Safety
+    ///
+    /// The bytes are those of a valid value of the frame type.
+    run: unsafe fn(&[u8]) -> CheckResult,
+}
+
+impl CrossCheck {
+    /// The check of `F`.
+    #[must_use]
+    pub const fn of<F: SimdFrame>(name: &'static str) -> Self {
+        Self {
+            name,
+            run: run::<F>,
+        }
+    }
+}
+
+impl fmt::Debug for CrossCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// # Safety
+///
+/// `bytes` are those of a valid value of `F`.
+unsafe fn run<F: SimdFrame>(bytes: &[u8]) -> CheckResult {
+    assert!(bytes.len() == size_of::<F>(), "the bytes of one frame");
+    // SAFETY: `bytes` are as many as `F` has (asserted above), and a valid value of it (the caller's
+    // promise), which may be made from bytes (`FrameField`). It is a copy, and so is not dropped.
+    let value = unsafe { bytes.as_ptr().cast::<ManuallyDrop<F>>().read_unaligned() };
+    value.cross_check()
+}
+
+/// Whether checksums are looked at. A frame that is being written gets its own afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checksums {
+    Verify,
+    Ignore,
+}
+
+/// Tests everything that bytes alone show, those of nested frames first. `bytes` are as many as
+/// `layout` has.
+#[inline]
+pub(super) fn values(
+    layout: &'static FrameLayout,
+    bytes: &[u8],
+    checksums: Checksums,
+) -> Result<(), LayoutError> {
+    part(layout, FieldPath::new(layout, 0), bytes, checksums)
+}
+
+/// The frame `layout` whose first byte is at `start`, in the whole.
+#[inline]
+fn part(
+    layout: &'static FrameLayout,
+    start: FieldPath,
+    bytes: &[u8],
+    checksums: Checksums,
+) -> Result<(), LayoutError> {
+    for field in layout.fields() {
+        if !field.needs_check() {
+            continue;
+        }
+        if let FieldKind::Frame(inner) = field.kind() {
+            let bytes = &bytes[field.offset()..field.end()];
+            part(inner, start.plus(field.offset()), bytes, checksums)?;
+        } else if field.role() == FieldRole::Checksum {
+            if checksums == Checksums::Verify {
+                verify(field, start, bytes)?;
+            }
+        } else {
+            number(field, start, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn number(field: &'static FieldLayout, start: FieldPath, bytes: &[u8]) -> Result<(), LayoutError> {
+    let Some(integer) = field.integer() else {
+        return Ok(());
+    };
+    let value = integer.decode(&bytes[field.offset()..field.end()]);
+    let is_allowed = match (field.kind(), field.range()) {
+        (FieldKind::Enum { values }, _) => u32::try_from(value).is_ok_and(|v| is_one_of(v, values)),
+        (_, Some(range)) => range.contains(value),
+        _ => true,
+    };
+    if is_allowed {
+        Ok(())
+    } else {
+        Err(refused_value(field, start.plus(field.offset()), value))
+    }
+}
+
+/// The error for an integer or enum whose value is not allowed.
+#[cold]
+pub(super) fn refused_value(
+    field: &'static FieldLayout,
+    path: FieldPath,
+    value: i128,
+) -> LayoutError {
+    let (frame, offset) = (path.frame(), path.offset());
+    match (field.role(), field.range()) {
+        (FieldRole::Version, Some(range)) => LayoutError::Version {
+            frame,
+            field: path,
+            expected: range.min(),
+            actual: value,
+        },
+        (_, Some(range)) => LayoutError::Value {
+            frame,
+            field: path,
+            offset,
+            value,
+            range,
+        },
+        (_, None) => LayoutError::NoVariant {
+            frame,
+            field: path,
+            offset,
+            value,
+        },
+    }
+}
+
+#[inline]
+fn verify(field: &'static FieldLayout, start: FieldPath, bytes: &[u8]) -> Result<(), LayoutError> {
+    let (covered, rest) = bytes.split_at(field.offset());
+    let computed = crc32c::crc32c(covered);
+    if rest == to_bytes(field, computed) {
+        return Ok(());
+    }
+    let stated = field
+        .integer()
+        .map_or(0, |integer| integer.decode(rest) as u32);
+    Err(LayoutError::Checksum {
+        frame: start.frame(),
+        field: start.plus(field.offset()),
+        stated,
+        computed,
+    })
+}
+
+fn to_bytes(field: &FieldLayout, checksum: u32) -> [u8; 4] {
+    match field.kind() {
+        FieldKind::BigEndian(_) => checksum.to_be_bytes(),
+        _ => checksum.to_le_bytes(),
+    }
+}
+
+/// Writes the checksums of a frame into its bytes, those of nested frames first.
+pub(super) fn seal(layout: &'static FrameLayout, bytes: &mut [u8]) {
+    for field in layout.fields() {
+        if let FieldKind::Frame(inner) = field.kind() {
+            if field.needs_check() {
+                seal(inner, &mut bytes[field.offset()..field.end()]);
+            }
+        } else if field.role() == FieldRole::Checksum {
+            let (covered, rest) = bytes.split_at_mut(field.offset());
+            rest[..4].copy_from_slice(&to_bytes(field, crc32c::crc32c(covered)));
+        }
+    }
+}
+
+/// Runs the checks of authors, those of nested frames first, so that each sees a value whose parts
+/// have passed theirs.
+///
+/// # Safety
+///
+/// `bytes` are those of a valid value of the type that `layout` describes.
+pub(super) unsafe fn cross(
+    layout: &'static FrameLayout,
+    start: FieldPath,
+    bytes: &[u8],
+) -> Result<(), LayoutError> {
+    for field in layout.fields() {
+        if let FieldKind::Frame(inner) = field.kind()
+            && inner.needs_cross_check()
+        {
+            let bytes = &bytes[field.offset()..field.end()];
+            // SAFETY: the bytes of a field of a valid value are a valid value of its type.
+            unsafe { cross(inner, start.plus(field.offset()), bytes) }?;
+        }
+    }
+    let Some(check) = layout.cross_check() else {
+        return Ok(());
+    };
+    // SAFETY: the caller's promise. A layout is made with the check of its own type: `describe::layout`.
+    unsafe { (check.run)(bytes) }.map_err(|reason| LayoutError::Check {
+        frame: layout.name(),
+        offset: start.offset(),
+        check: check.name,
+        reason,
+    })
+}

@@ -1,0 +1,13 @@
+use cnv::frame::SimdFrame;
+
+const WIRE: u16 = 300;
+
+#[derive(SimdFrame)]
+#[frame(version = WIRE)]
+#[repr(C)]
+struct Reading {
+    #[frame(version)]
+    version: u8,
+}
+
+fn main() {}
