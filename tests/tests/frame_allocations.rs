@@ -72,7 +72,7 @@ fn nothing_is_allocated_in_the_hot_paths() {
     let bytes = bytes.as_slice();
     assert_eq!(
         allocations(|| {
-            let batch = processor.deserialize(black_box(bytes)).unwrap();
+            let batch = processor.deserialize(black_box(bytes), FRAMES).unwrap();
             assert_eq!(
                 batch.iter().map(|(_, payload)| payload.len() % 60).count(),
                 FRAMES
