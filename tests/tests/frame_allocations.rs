@@ -72,11 +72,9 @@ fn nothing_is_allocated_in_the_hot_paths() {
     let bytes = bytes.as_slice();
     assert_eq!(
         allocations(|| {
-            let batch = processor.deserialize(black_box(bytes)).unwrap();
-            assert_eq!(
-                batch.iter().map(|(_, payload)| payload.len() % 60).count(),
-                FRAMES
-            );
+            let batch = processor.deserialize(black_box(bytes), FRAMES).unwrap();
+            let bytes: usize = batch.iter().map(|(_, payload)| payload.len()).sum();
+            assert!(bytes > FRAMES);
         }),
         0
     );
@@ -118,11 +116,10 @@ fn nothing_is_allocated_in_the_hot_paths() {
     assert_eq!(allocations(|| write().unwrap()), 0);
 
     let mut swapped = AlignedBuffer::new();
-    let zeros = vec![0; 64];
     let mut network = lines.to_vec();
     network
         .chunks_exact_mut(64)
-        .for_each(|line| line[20..24].copy_from_slice(&zeros[..4]));
+        .for_each(|line| line[20..24].fill(0));
     let mut convert = || {
         Frames::<FrameHeader>::from_big_endian(&network, &mut swapped)
             .unwrap()

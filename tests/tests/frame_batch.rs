@@ -452,7 +452,7 @@ mod split_batch {
         for count in COUNTS {
             let frames = frames(count);
             let bytes = written(&frames);
-            let batch = SplitBatch::parse(bytes.as_slice()).unwrap();
+            let batch = SplitBatch::parse(bytes.as_slice(), count).unwrap();
             assert_eq!(batch.headers().len(), count);
             assert_eq!(
                 batch.frames().collect::<Result<Vec<_>, _>>().unwrap(),
@@ -477,7 +477,7 @@ mod split_batch {
             FramePayload::Data(inner.as_slice().to_vec()),
         );
         let bytes = written(&[outer.clone(), outer.clone()]);
-        let batch = SplitBatch::parse(bytes.as_slice()).unwrap();
+        let batch = SplitBatch::parse(bytes.as_slice(), 2).unwrap();
         assert_eq!(
             batch.frames().collect::<Result<Vec<_>, _>>().unwrap(),
             [outer.clone(), outer]
@@ -485,21 +485,21 @@ mod split_batch {
     }
 
     #[test]
-    fn every_shorter_slice_is_refused() {
+    fn every_other_length_and_every_other_number_of_frames_is_refused() {
         let bytes = written(&frames(9));
-        for len in 1..bytes.len() {
-            let error = SplitBatch::parse(&bytes.as_slice()[..len]).unwrap_err();
-            let is_named = matches!(error, SplitBatchError::Truncated { actual, expected, .. } if actual == len && expected > len);
+        for len in 0..bytes.len() {
+            let error = SplitBatch::parse(&bytes.as_slice()[..len], 9).unwrap_err();
             assert!(
-                is_named || matches!(error, SplitBatchError::Lines(_)),
+                matches!(error, SplitBatchError::Truncated { actual, expected } if actual == len && expected > len),
                 "{len}: {error:?}"
             );
         }
-        // What is left over is the start of another line, or no line at all.
-        for excess in [1, 63, 64, 100] {
-            let mut longer = bytes.clone();
-            longer.extend_from_slice(&vec![0xff; excess]).unwrap();
-            SplitBatch::parse(longer.as_slice()).unwrap_err();
+        let mut longer = bytes.clone();
+        longer.extend_from_slice(&[0; 70]).unwrap();
+        let error = SplitBatch::parse(longer.as_slice(), 9).unwrap_err();
+        assert_eq!(error, SplitBatchError::TrailingBytes { count: 70 });
+        for count in (0..9).chain([10, 100, usize::MAX]) {
+            SplitBatch::parse(bytes.as_slice(), count).unwrap_err();
         }
     }
 
@@ -518,11 +518,11 @@ mod split_batch {
                 max_payload_bytes: limit,
                 ..SplitBatchLimits::default()
             };
-            let error = SplitBatch::parse_within(bytes.as_slice(), limits).unwrap_err();
+            let error = SplitBatch::parse_within(bytes.as_slice(), 5, limits).unwrap_err();
             let is_named = if len > limit {
                 matches!(error, SplitBatchError::PayloadTooLarge { index: 1, .. })
             } else {
-                matches!(error, SplitBatchError::Truncated { frames: 2, .. })
+                matches!(error, SplitBatchError::Truncated { .. })
             };
             assert!(is_named, "{error:?}");
         }
@@ -535,8 +535,8 @@ mod split_batch {
             max_frames,
             ..SplitBatchLimits::default()
         };
-        SplitBatch::parse_within(bytes.as_slice(), limits(5)).unwrap();
-        let error = SplitBatch::parse_within(bytes.as_slice(), limits(4)).unwrap_err();
+        SplitBatch::parse_within(bytes.as_slice(), 5, limits(5)).unwrap();
+        let error = SplitBatch::parse_within(bytes.as_slice(), 5, limits(4)).unwrap_err();
         assert_eq!(error, SplitBatchError::TooManyFrames { max: 4 });
     }
 
@@ -544,7 +544,7 @@ mod split_batch {
     fn an_unused_byte_and_a_misaligned_batch_are_named() {
         let mut bytes = written(&frames(5));
         bytes.as_mut_slice()[3 * 64 + 63] = 8;
-        let error = SplitBatch::parse(bytes.as_slice()).unwrap_err();
+        let error = SplitBatch::parse(bytes.as_slice(), 5).unwrap_err();
         assert_eq!(
             error,
             SplitBatchError::UnusedByte {
@@ -554,7 +554,7 @@ mod split_batch {
             }
         );
         let bytes = misaligned(written(&frames(5)).as_slice());
-        let error = SplitBatch::parse(&bytes.as_slice()[1..]).unwrap_err();
+        let error = SplitBatch::parse(&bytes.as_slice()[1..], 5).unwrap_err();
         assert!(matches!(
             error,
             SplitBatchError::Lines(FramesError::Misaligned { .. })
@@ -565,7 +565,7 @@ mod split_batch {
     fn a_bad_line_is_numbered() {
         let mut bytes = written(&frames(100));
         bytes.as_mut_slice()[77 * 64 + 18] = 2;
-        let error = SplitBatch::parse(bytes.as_slice()).unwrap_err();
+        let error = SplitBatch::parse(bytes.as_slice(), 100).unwrap_err();
         assert!(
             matches!(error, SplitBatchError::Lines(FramesError::BadFrame(bad)) if bad.index == 77),
             "{error:?}"
@@ -584,7 +584,9 @@ mod split_batch {
             let frames: Vec<Frame> = (0..count).map(|index| frame(index, 100)).collect();
             let written = processor.serialize(&frames, &mut buffer).unwrap();
             assert_eq!(written, count as usize * 164);
-            let batch = processor.deserialize(buffer.as_slice()).unwrap();
+            let batch = processor
+                .deserialize(buffer.as_slice(), frames.len())
+                .unwrap();
             assert_eq!(
                 batch.frames().collect::<Result<Vec<_>, _>>().unwrap(),
                 frames
@@ -599,7 +601,7 @@ mod split_batch {
         ));
         assert!(buffer.is_empty());
         let error = processor
-            .deserialize(written(&[frame(0, 101)]).as_slice())
+            .deserialize(written(&[frame(0, 101)]).as_slice(), 1)
             .unwrap_err();
         assert!(matches!(error, SplitBatchError::PayloadTooLarge { .. }));
     }
@@ -610,7 +612,7 @@ mod split_batch {
         let lines = &bytes.as_slice()[..66 * FrameHeader::SIZE];
         assert_eq!(
             Frames::<FrameHeader>::validate_all(lines).unwrap(),
-            SplitBatch::parse(bytes.as_slice()).unwrap().headers()
+            SplitBatch::parse(bytes.as_slice(), 66).unwrap().headers()
         );
     }
 
@@ -630,7 +632,7 @@ mod split_batch {
                     bytes.as_mut_slice()[at] = value;
                 }
             }
-            if let Ok(batch) = SplitBatch::parse(bytes.as_slice())
+            if let Ok(batch) = SplitBatch::parse(bytes.as_slice(), lens.len())
                 && let Ok(read) = batch.frames().collect::<Result<Vec<_>, _>>()
             {
                 let again = written(&read);

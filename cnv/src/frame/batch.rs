@@ -21,7 +21,7 @@ use super::split_batch::{SplitBatch, SplitBatchError, SplitBatchLimits, SplitBat
 /// let mut buffer = AlignedBuffer::new();
 /// assert_eq!(processor.serialize(&frames, &mut buffer)?, 4 * 64 + 4 * 100);
 ///
-/// let batch = processor.deserialize(buffer.as_slice())?;
+/// let batch = processor.deserialize(buffer.as_slice(), 4)?;
 /// assert!(batch.headers().iter().map(|header| header.sequence()).eq(1..=4));
 /// assert_eq!(batch.frames().collect::<Result<Vec<_>, _>>()?, frames);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -70,12 +70,16 @@ impl BatchProcessor {
         self.writer.finish(buffer)
     }
 
-    /// The batch that `bytes` are, borrowed from them.
+    /// The batch of `frames` frames that `bytes` are, borrowed from them.
     ///
     /// # Errors
     ///
     /// Every variant of [`SplitBatchError`].
-    pub fn deserialize<'a>(&self, bytes: &'a [u8]) -> Result<SplitBatch<'a>, SplitBatchError> {
-        SplitBatch::parse_within(bytes, self.limits)
+    pub fn deserialize<'a>(
+        &self,
+        bytes: &'a [u8],
+        frames: usize,
+    ) -> Result<SplitBatch<'a>, SplitBatchError> {
+        SplitBatch::parse_within(bytes, frames, self.limits)
     }
 }

@@ -197,10 +197,7 @@ impl<T> fmt::Debug for Frames<T> {
 }
 
 /// Tests everything about `bytes` that does not depend on what is in them.
-pub(super) fn check_shape<T: SimdFrame>(
-    bytes: &[u8],
-    is_borrowed: bool,
-) -> Result<(), FramesError> {
+fn check_shape<T: SimdFrame>(bytes: &[u8], is_borrowed: bool) -> Result<(), FramesError> {
     let frame = T::LAYOUT.name();
     let excess = bytes.len() % view::size::<T>();
     if excess != 0 {

@@ -9,17 +9,17 @@
 //! ```
 //!
 //! A payload of up to 24 bytes stands in its line; the longer ones stand in the heap in the order of
-//! their lines, without a gap, so that where each starts is the sum of the lengths before it. `N` is not
-//! stated: it is the one number for which lines and stated lengths are as long as the bytes are.
+//! their lines, without a gap, so that where each starts is the sum of the lengths before it. `N` goes with
+//! the bytes, as their number does: a reader that took as many lines as add up to the bytes it has would
+//! take the start of a batch that was cut off for a shorter one, with lines for payloads.
 
 use super::buffer::AlignedBuffer;
 use super::error::FrameError;
-use super::frames::{BadFrame, Frames, FramesError, check_shape};
+use super::frames::{Frames, FramesError};
 use super::header::FrameHeader;
 use super::owned::Frame;
 use super::payload::INLINE_PAYLOAD_BYTES;
 use super::serializer::{FrameSerializer, frame};
-use super::simd::view;
 use super::simd_frame::SimdFrame;
 
 const LINE_BYTES: usize = size_of::<FrameHeader>();
@@ -31,17 +31,19 @@ pub enum SplitBatchError {
     /// The lines are misaligned, or one has a byte that its field does not allow.
     #[error("the header lines are not valid")]
     Lines(#[from] FramesError),
-    /// The bytes end before what the lines state.
-    #[error(
-        "{frames} lines and their payloads are at least {expected} bytes, and there are {actual}"
-    )]
+    /// The bytes end before the lines or the payloads that these state.
+    #[error("the batch is {expected} bytes, and there are {actual}")]
     Truncated {
-        /// Lines that were read, the one that states too much included.
-        frames: usize,
-        /// Bytes that these lines and their payloads need.
+        /// Bytes of the lines, or of all once the lines are there to say so.
         expected: usize,
         /// Bytes that were there.
         actual: usize,
+    },
+    /// The bytes go on after the last payload.
+    #[error("{count} bytes follow the batch")]
+    TrailingBytes {
+        /// How many.
+        count: usize,
     },
     /// The lengths that the lines state overflow the address space.
     #[error("the payloads up to line {index} overflow the address space")]
@@ -90,7 +92,7 @@ pub enum SplitBatchError {
 /// let mut buffer = AlignedBuffer::new();
 /// writer.finish(&mut buffer)?;
 ///
-/// let batch = SplitBatch::parse(buffer.as_slice())?;
+/// let batch = SplitBatch::parse(buffer.as_slice(), writer.len())?;
 /// assert_eq!(batch.headers().len(), 3);
 /// let lens: Vec<usize> = batch.iter().map(|(_, payload)| payload.len()).collect();
 /// assert_eq!(lens, [5, 24, 1000]);
@@ -108,7 +110,7 @@ pub struct SplitBatch<'a> {
 pub struct SplitBatchLimits {
     /// The longest payload, in bytes. 1 MiB unless set.
     pub max_payload_bytes: u32,
-    /// The most frames. No limit unless set: they stand in the bytes, so that the bytes are one.
+    /// The most frames. No limit unless set: their lines stand in the bytes, so that the bytes are one.
     pub max_frames: usize,
 }
 
@@ -122,14 +124,14 @@ impl Default for SplitBatchLimits {
 }
 
 impl<'a> SplitBatch<'a> {
-    /// The batch that `bytes` are, all of them. They start at a multiple of 8 bytes, as an
+    /// The batch of `frames` frames that `bytes` are, all of them. They start at a multiple of 8 bytes, as an
     /// [`AlignedBuffer`] does. Nothing is copied, and no memory is allocated.
     ///
     /// # Errors
     ///
     /// Every variant of [`SplitBatchError`].
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, SplitBatchError> {
-        Self::parse_within(bytes, SplitBatchLimits::default())
+    pub fn parse(bytes: &'a [u8], frames: usize) -> Result<Self, SplitBatchError> {
+        Self::parse_within(bytes, frames, SplitBatchLimits::default())
     }
 
     /// As [`parse`](Self::parse), with other limits.
@@ -139,16 +141,40 @@ impl<'a> SplitBatch<'a> {
     /// Every variant of [`SplitBatchError`].
     pub fn parse_within(
         bytes: &'a [u8],
+        frames: usize,
         limits: SplitBatchLimits,
     ) -> Result<Self, SplitBatchError> {
-        let lines = bytes.len() / LINE_BYTES * LINE_BYTES;
-        check_shape::<FrameHeader>(&bytes[..lines], true)?;
-        let mut extent = Extent::default();
-        while extent.bytes() < bytes.len() {
-            extent.add_block(bytes, limits)?;
+        if frames > limits.max_frames {
+            return Err(SplitBatchError::TooManyFrames {
+                max: limits.max_frames,
+            });
         }
-        let (lines, heap) = bytes.split_at(extent.frames * LINE_BYTES);
-        let headers = Frames::validate_all(lines)?;
+        let expected = frames.saturating_mul(LINE_BYTES);
+        let Some((lines, heap)) = bytes.split_at_checked(expected) else {
+            return Err(SplitBatchError::Truncated {
+                expected,
+                actual: bytes.len(),
+            });
+        };
+        let headers: &[FrameHeader] = Frames::validate_all(lines)?;
+        let mut end = 0_usize;
+        for (index, header) in headers.iter().enumerate() {
+            let following = checked_following(header, index, limits)?;
+            end = end
+                .checked_add(following)
+                .ok_or(SplitBatchError::Overflow { index })?;
+        }
+        if end > heap.len() {
+            return Err(SplitBatchError::Truncated {
+                expected: expected.saturating_add(end),
+                actual: bytes.len(),
+            });
+        }
+        if end < heap.len() {
+            return Err(SplitBatchError::TrailingBytes {
+                count: heap.len() - end,
+            });
+        }
         Ok(Self { headers, heap })
     }
 
@@ -180,93 +206,24 @@ impl<'a> SplitBatch<'a> {
     }
 }
 
-/// How far a batch reaches, as its lines so far tell.
-#[derive(Debug, Clone, Copy, Default)]
-struct Extent {
-    frames: usize,
-    /// Bytes of the payloads that do not stand in their lines.
-    heap: usize,
-}
-
-impl Extent {
-    /// Lines stand in bytes that are there, and [`add`](Self::add) tested the sum.
-    const fn bytes(self) -> usize {
-        self.frames * LINE_BYTES + self.heap
+/// Bytes of the payload that stand in the heap, once everything that the line states is tested.
+#[inline]
+fn checked_following(
+    header: &FrameHeader,
+    index: usize,
+    limits: SplitBatchLimits,
+) -> Result<usize, SplitBatchError> {
+    let (len, max) = (
+        header.payload_len() as usize,
+        limits.max_payload_bytes as usize,
+    );
+    if len > max {
+        return Err(SplitBatchError::PayloadTooLarge { index, len, max });
     }
-
-    /// Adds up to 64 lines. Which of them are lines and which are the heap is not known before their
-    /// lengths are added up, so that a block that is not valid as a whole is looked at line by line.
-    fn add_block(&mut self, bytes: &[u8], limits: SplitBatchLimits) -> Result<(), SplitBatchError> {
-        let start = self.frames * LINE_BYTES;
-        let lines = (bytes.len() - start) / LINE_BYTES;
-        if lines == 0 {
-            return Err(SplitBatchError::Truncated {
-                frames: self.frames + 1,
-                expected: self.bytes().saturating_add(LINE_BYTES),
-                actual: bytes.len(),
-            });
-        }
-        let lines = lines.min(Frames::<FrameHeader>::BLOCK_FRAMES);
-        let block = &bytes[start..start + lines * LINE_BYTES];
-        if let Some(headers) = view::frames::<FrameHeader>(block) {
-            for header in headers {
-                self.add(header, bytes.len(), limits)?;
-                if self.bytes() == bytes.len() {
-                    break;
-                }
-            }
-            return Ok(());
-        }
-        for line in block.chunks_exact(LINE_BYTES) {
-            let header = FrameHeader::parse(line).map_err(|reason| {
-                let index = self.frames;
-                FramesError::BadFrame(BadFrame { index, reason })
-            })?;
-            self.add(header, bytes.len(), limits)?;
-            if self.bytes() == bytes.len() {
-                break;
-            }
-        }
-        Ok(())
+    if !has_zeros_behind_its_payload(header) {
+        return Err(unused(header, index));
     }
-
-    #[inline]
-    fn add(
-        &mut self,
-        header: &FrameHeader,
-        actual: usize,
-        limits: SplitBatchLimits,
-    ) -> Result<(), SplitBatchError> {
-        let index = self.frames;
-        let (len, max) = (
-            header.payload_len() as usize,
-            limits.max_payload_bytes as usize,
-        );
-        if len > max {
-            return Err(SplitBatchError::PayloadTooLarge { index, len, max });
-        }
-        if index == limits.max_frames {
-            return Err(SplitBatchError::TooManyFrames { max: index });
-        }
-        if !has_zeros_behind_its_payload(header) {
-            return Err(unused(header, index));
-        }
-        let frames = index + 1;
-        let heap = self.heap.checked_add(header.following_bytes());
-        let sum = |heap: usize| Some((heap, frames.checked_mul(LINE_BYTES)?.checked_add(heap)?));
-        let Some((heap, expected)) = heap.and_then(sum) else {
-            return Err(SplitBatchError::Overflow { index });
-        };
-        if expected > actual {
-            return Err(SplitBatchError::Truncated {
-                frames,
-                expected,
-                actual,
-            });
-        }
-        *self = Self { frames, heap };
-        Ok(())
-    }
+    Ok(header.following_bytes())
 }
 
 /// Whether the bytes of the line that no payload uses are 0, without a branch for each.
