@@ -219,7 +219,7 @@ impl FieldLayout {
 }
 
 /// The range of `values`, which ascend, if it has no gap.
-const fn contiguous(values: &[u32]) -> Option<ValueRange> {
+pub(super) const fn contiguous(values: &[u32]) -> Option<ValueRange> {
     let [first, .., last] = values else {
         return match values {
             [only] => Some(ValueRange::new(*only as i128, *only as i128)),

@@ -32,6 +32,7 @@
 
 mod buffer;
 mod check;
+mod compatible;
 mod crc32c;
 mod describe;
 mod endian;
@@ -46,8 +47,11 @@ mod range;
 mod serializer;
 mod simd_frame;
 mod stream;
+mod table;
 
 pub use buffer::AlignedBuffer;
+pub use check::CheckOutcome;
+pub use compatible::{Compatibility, Difference, Incompatible};
 pub use endian::{Be, Le, Number};
 pub use error::{FrameError, LayoutError};
 pub use field::{FrameElement, FrameEnum, FrameField};
