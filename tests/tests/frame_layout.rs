@@ -977,3 +977,151 @@ offset  size  field      type        allowed
         );
     }
 }
+
+/// What zerocopy can say, too, it says the same.
+mod differential {
+    use super::*;
+    use zerocopy::byteorder::network_endian;
+    use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, FrameEnum, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(u8)]
+    enum Mode {
+        Idle = 3,
+        Active = 7,
+        Failed = 200,
+    }
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, FrameEnum, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(u16)]
+    enum Status {
+        Ok = 200,
+        NotFound = 404,
+        Gone = 410,
+    }
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, FrameEnum, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(u8)]
+    enum Kind {
+        A,
+        B,
+        C,
+    }
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, SimdFrame, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(C)]
+    struct Inner {
+        status: Status,
+        kind: Kind,
+        is_last: bool,
+    }
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, SimdFrame, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(C)]
+    struct Both {
+        id: u32,
+        ratio: f32,
+        inner: Inner,
+        mode: Mode,
+        is_first: bool,
+        kind: Kind,
+        level: i8,
+        values: [u16; 2],
+    }
+
+    const VALID: Both = Both {
+        id: 7,
+        ratio: 1.5,
+        inner: Inner {
+            status: Status::Gone,
+            kind: Kind::B,
+            is_last: true,
+        },
+        mode: Mode::Failed,
+        is_first: false,
+        kind: Kind::C,
+        level: -1,
+        values: [1, 2],
+    };
+
+    fn agree(bytes: &[u8]) {
+        let ours = Both::read(bytes);
+        let theirs = Both::try_read_from_bytes(bytes);
+        assert_eq!(ours.is_ok(), theirs.is_ok(), "{bytes:?}");
+        if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+            assert_eq!(SimdFrame::as_bytes(&ours), IntoBytes::as_bytes(&theirs));
+        }
+    }
+
+    #[test]
+    fn both_accept_the_same_bytes_around_a_valid_frame() {
+        let valid = SimdFrame::as_bytes(&VALID);
+        for at in 0..valid.len() {
+            for value in 0..=u8::MAX {
+                let mut bytes = valid.to_vec();
+                bytes[at] = value;
+                agree(&bytes);
+            }
+        }
+        agree(&valid[1..]);
+    }
+
+    #[test]
+    fn numbers_in_network_order_are_the_same_bytes() {
+        #[derive(SimdFrame)]
+        #[frame(endian = "big")]
+        #[repr(C)]
+        struct Ours {
+            id: Be<u64>,
+            delta: Be<i32>,
+            ratio: Be<f32>,
+            ports: [Be<u16>; 4],
+        }
+        #[derive(IntoBytes, Immutable)]
+        #[repr(C)]
+        struct Theirs {
+            id: network_endian::U64,
+            delta: network_endian::I32,
+            ratio: network_endian::F32,
+            ports: [network_endian::U16; 4],
+        }
+        let ours = Ours {
+            id: 0x0102_0304_0506_0708.into(),
+            delta: (-9).into(),
+            ratio: 2.5.into(),
+            ports: [80, 443, 1, 65535].map(Be::<u16>::new),
+        };
+        let theirs = Theirs {
+            id: 0x0102_0304_0506_0708.into(),
+            delta: (-9).into(),
+            ratio: 2.5.into(),
+            ports: [80, 443, 1, 65535].map(network_endian::U16::new),
+        };
+        assert_eq!(SimdFrame::as_bytes(&ours), IntoBytes::as_bytes(&theirs));
+    }
+
+    proptest! {
+        #[test]
+        fn both_accept_the_same_random_bytes(
+            random in any::<[u8; 20]>(),
+            corrupt in prop::collection::vec((0..20_usize, any::<u8>()), 0..4),
+        ) {
+            agree(&random);
+            let mut bytes = SimdFrame::as_bytes(&VALID).to_vec();
+            for (at, value) in corrupt {
+                bytes[at] = value;
+            }
+            agree(&bytes);
+        }
+    }
+}
