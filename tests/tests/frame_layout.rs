@@ -116,7 +116,7 @@ mod ranges {
         bytes[1] = 0x80;
         let error = Ranges::read(&bytes).unwrap_err();
         assert!(
-            matches!(error, LayoutError::Value { offset: 1, value: -128, range, .. } if range.min() == -3),
+            matches!(error, LayoutError::Value { offset: 1, value: -128, field, .. } if field.layout().unwrap().range().unwrap().min() == -3),
             "{error:?}"
         );
         bytes = valid().as_bytes().to_vec();

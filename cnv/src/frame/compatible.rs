@@ -80,9 +80,9 @@ pub enum Incompatible {
     #[error("this is version {ours}, and the other is version {theirs}")]
     Version {
         /// Of this one.
-        ours: i128,
+        ours: u64,
         /// Of the other.
-        theirs: i128,
+        theirs: u64,
     },
     /// One field has two names.
     #[error("field `{ours}` is called `{theirs}` by the other")]
