@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use cnv::attestation::Timestamp;
 use cnv::frame::{
-    Frame, FrameError, FrameHeader, FrameKind, FramePayload, FrameReader, INLINE_PAYLOAD_BYTES,
-    LogLevel, SimdFrame,
+    Frame, FrameError, FrameHeader, FrameKind, FrameLayout, FramePayload, FrameReader,
+    INLINE_PAYLOAD_BYTES, LogLevel, SimdFrame,
 };
 use cnv::prelude::*;
 use cnv::quota::File;
@@ -120,6 +120,99 @@ pub async fn show(
         let place = format!("`{}`", file.display());
         let input = open(&file, &place)?;
         show_all(&cx, input, place).await
+    }
+}
+
+/// The layouts that this program has.
+const LAYOUTS: &[&FrameLayout] = &[FrameHeader::LAYOUT];
+
+/// One field of a layout.
+#[derive(Debug, Serialize)]
+struct FieldRow {
+    frame: &'static str,
+    offset: usize,
+    size: usize,
+    field: &'static str,
+    #[serde(rename = "type")]
+    type_name: String,
+    allowed: String,
+}
+
+/// What is true of a layout as a whole.
+#[derive(Debug, Serialize)]
+struct LayoutSummary {
+    name: &'static str,
+    size: usize,
+    align: usize,
+    window_offset: usize,
+    window_size: usize,
+    hash: String,
+}
+
+/// The layouts that were shown.
+#[derive(Debug, Serialize)]
+pub struct Layouts {
+    layouts: Vec<LayoutSummary>,
+}
+
+/// There is no layout of that name.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no layout `{name}`; there is {known}")]
+pub struct UnknownLayout {
+    name: String,
+    known: String,
+}
+
+/// Shows the layouts of frames: one row, or one line of JSON, for each field.
+///
+/// A row says where the field stands, its type, and the values that it allows. The hash of a layout is
+/// the same in two programs that mean the same by the same bytes.
+#[verb(noun = "frames", effect = "pure")]
+#[budget(memory = "16MB", cpu = "1s")]
+pub async fn layout(
+    cx: Context,
+    /// The layout to show; all of them if it is left out
+    name: Option<String>,
+) -> Result<Layouts, Failure> {
+    let shown: Vec<&FrameLayout> = LAYOUTS
+        .iter()
+        .copied()
+        .filter(|layout| name.as_ref().is_none_or(|name| layout.name() == name))
+        .collect();
+    if let (true, Some(name)) = (shown.is_empty(), name) {
+        let known: Vec<String> = LAYOUTS
+            .iter()
+            .map(|layout| format!("`{}`", layout.name()))
+            .collect();
+        let known = known.join(", ");
+        return Err(UnknownLayout { name, known }.into());
+    }
+    for layout in &shown {
+        for field in layout.fields() {
+            let row = FieldRow {
+                frame: layout.name(),
+                offset: field.offset(),
+                size: field.size(),
+                field: field.name(),
+                type_name: field.type_name().to_string(),
+                allowed: field.allowed().to_string(),
+            };
+            cx.stdout().send(&row).await?;
+        }
+    }
+    let layouts = shown.into_iter().map(summary).collect();
+    Ok(Layouts { layouts })
+}
+
+fn summary(layout: &FrameLayout) -> LayoutSummary {
+    let (window_offset, window_size) = layout.window().bytes(layout.size());
+    LayoutSummary {
+        name: layout.name(),
+        size: layout.size(),
+        align: layout.align(),
+        window_offset,
+        window_size,
+        hash: format!("{:#018x}", layout.hash()),
     }
 }
 

@@ -26,6 +26,7 @@ fn app() -> App {
             attestation::inspect,
             attestation::verify,
             frames::show,
+            frames::layout,
         ])
 }
 

@@ -1142,3 +1142,26 @@ fn a_stream_whose_reader_goes_away_ends() {
     drop(show.stdout.take());
     expect_of(1, show.wait_with_output().unwrap()).says("standard output was closed");
 }
+
+#[test]
+fn the_layout_of_a_frame_is_shown_field_by_field() {
+    let rows = expect(0, &mut cnv(["frames", "layout", "--json"])).json_lines();
+    let kind = rows.iter().find(|row| row["field"] == "kind").unwrap();
+    assert_eq!(
+        *kind,
+        json!({
+            "frame": "FrameHeader",
+            "offset": 17,
+            "size": 1,
+            "field": "kind",
+            "type": "enum u8",
+            "allowed": "0..=3",
+        })
+    );
+    let layouts = &rows.last().unwrap()["layouts"];
+    assert_eq!(layouts[0]["size"], 64);
+    assert_eq!(layouts[0]["hash"], "0xcdbf62e0a10b85f8");
+
+    expect(0, &mut cnv(["frames", "layout", "FrameHeader"])).says("payload_len");
+    expect(1, &mut cnv(["frames", "layout", "Nope"])).says("there is no layout `Nope`");
+}

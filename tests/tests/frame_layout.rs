@@ -116,7 +116,7 @@ mod ranges {
         bytes[1] = 0x80;
         let error = Ranges::read(&bytes).unwrap_err();
         assert!(
-            matches!(error, LayoutError::Value { offset: 1, value: -128, range, .. } if range.min() == -3),
+            matches!(error, LayoutError::Value { offset: 1, value: -128, field, .. } if field.layout().unwrap().range().unwrap().min() == -3),
             "{error:?}"
         );
         bytes = valid().as_bytes().to_vec();
@@ -712,5 +712,416 @@ mod order {
             _pad: [u8; 1],
         }
         assert_eq!(Ordered::WINDOW, Window::Bytes { offset: 8, len: 8 });
+    }
+}
+
+mod compatibility {
+    use super::*;
+    use cnv::frame::{Compatibility, Difference, FrameLayout, Incompatible};
+
+    macro_rules! layout {
+        ($(#[frame($($key:tt)*)])? { $($fields:tt)* }) => {{
+            #[derive(SimdFrame)]
+            $(#[frame($($key)*)])?
+            #[repr(C)]
+            struct Layout { $($fields)* }
+            Layout::LAYOUT
+        }};
+    }
+
+    #[derive(FrameEnum)]
+    #[repr(u8)]
+    enum Old {
+        Idle,
+        Active,
+    }
+
+    #[derive(FrameEnum)]
+    #[repr(u8)]
+    enum New {
+        Idle,
+        Active,
+        Failed = 200,
+    }
+
+    fn compare(ours: &'static FrameLayout, theirs: &'static FrameLayout) -> String {
+        let forth = ours.compatible_with(theirs);
+        let back = theirs.compatible_with(ours);
+        match (forth, back) {
+            (Ok(Compatibility::Identical), Ok(Compatibility::Identical)) => "identical".to_owned(),
+            (Ok(Compatibility::Wider { by }), Ok(Compatibility::Narrower { by: same })) => {
+                assert_eq!(by.to_string(), same.to_string());
+                format!("wider by {by}")
+            }
+            (Ok(Compatibility::Narrower { by }), Ok(Compatibility::Wider { by: same })) => {
+                assert_eq!(by.to_string(), same.to_string());
+                format!("narrower by {by}")
+            }
+            (
+                Ok(Compatibility::Overlapping { wider, narrower }),
+                Ok(Compatibility::Overlapping { .. }),
+            ) => format!("wider by {wider}, narrower by {narrower}"),
+            (Err(error), Err(_)) => error.to_string(),
+            other => panic!("one way only: {other:?}"),
+        }
+    }
+
+    fn base() -> &'static FrameLayout {
+        layout!({ id: u32, #[frame(range = 1..=9)] level: u8, mode: Old, #[frame(reserved)] _free: [u8; 2] })
+    }
+
+    #[test]
+    fn the_same_fields_are_identical_whatever_the_reserved_ones_are_called() {
+        let same = layout!({ id: Le<u32>, #[frame(range = 1..10)] level: u8, mode: Old, #[frame(reserved)] _a: [u8; 1], #[frame(reserved)] _b: [u8; 1] });
+        assert_eq!(compare(base(), same), "identical");
+        assert_eq!(base().compatible_with(base()), Ok(Compatibility::Identical));
+    }
+
+    #[test]
+    fn fields_are_added_on_reserved_bytes() {
+        let added = layout!({ id: u32, #[frame(range = 1..=9)] level: u8, mode: Old, unit: u16 });
+        assert_eq!(compare(added, base()), "wider by field `unit`");
+        let nonzero = layout!({ id: u32, #[frame(range = 1..=9)] level: u8, mode: Old, #[frame(range = 1..)] unit: u16 });
+        assert_eq!(
+            compare(nonzero, base()),
+            "field `unit` stands on reserved bytes of the other, and does not allow 0"
+        );
+    }
+
+    #[test]
+    fn ranges_and_variants_may_differ() {
+        let wider = layout!({ id: u32, level: u8, mode: Old, #[frame(reserved)] _free: [u8; 2] });
+        assert_eq!(compare(wider, base()), "wider by field `level`");
+        let more = layout!({ id: u32, #[frame(range = 1..=9)] level: u8, mode: New, #[frame(reserved)] _free: [u8; 2] });
+        assert_eq!(compare(base(), more), "narrower by field `mode`");
+        let both = layout!({ id: u32, #[frame(range = 3..=9)] level: u8, mode: New, #[frame(reserved)] _free: [u8; 2] });
+        assert_eq!(
+            compare(base(), both),
+            "wider by field `level`, narrower by field `mode`"
+        );
+        let apart = layout!({ id: u32, #[frame(range = 10..)] level: u8, mode: Old, #[frame(reserved)] _free: [u8; 2] });
+        assert_eq!(
+            compare(base(), apart),
+            "field `level` has no value that both allow"
+        );
+    }
+
+    #[test]
+    fn another_meaning_is_incompatible() {
+        let cases: [(&'static FrameLayout, &str); 5] = [
+            (
+                layout!({ id: Be<u32>, #[frame(range = 1..=9)] level: u8, mode: Old, #[frame(reserved)] _free: [u8; 2] }),
+                "field `id` is of another type in the other",
+            ),
+            (
+                layout!({ id: u32, #[frame(range = 1..=9)] height: u8, mode: Old, #[frame(reserved)] _free: [u8; 2] }),
+                "field `level` is called `height` by the other",
+            ),
+            (
+                layout!({ id: u32, level: u16, #[frame(reserved)] _free: [u8; 2] }),
+                "field `level` overlaps field `level` of the other",
+            ),
+            (
+                layout!({ id: u32, #[frame(range = 1..=9)] level: u8, mode: u8, #[frame(reserved)] _free: [u8; 2] }),
+                "field `mode` is of another type in the other",
+            ),
+            (
+                layout!({ id: u32, #[frame(range = 1..=9)] level: u8, mode: Old, #[frame(reserved)] _free: [u8; 2], more: u64 }),
+                "a frame is 8 bytes, and one of the other is 16",
+            ),
+        ];
+        for (other, expected) in cases {
+            assert_eq!(compare(base(), other), expected);
+        }
+    }
+
+    #[test]
+    fn versions_and_checks_are_compared() {
+        let first = layout!(#[frame(version = 1)] { #[frame(version)] version: u8 });
+        let second = layout!(#[frame(version = 2)] { #[frame(version)] version: u8 });
+        assert_eq!(
+            first.compatible_with(second),
+            Err(Incompatible::Version { ours: 1, theirs: 2 })
+        );
+        let plain = layout!({ a: u8 });
+        #[derive(SimdFrame)]
+        #[frame(check = Self::is_odd)]
+        #[repr(C)]
+        struct Checked {
+            a: u8,
+        }
+        impl Checked {
+            fn is_odd(&self) -> bool {
+                self.a % 2 == 1
+            }
+        }
+        let expected = Compatibility::Narrower {
+            by: Difference::Check("Self::is_odd"),
+        };
+        assert_eq!(Checked::LAYOUT.compatible_with(plain), Ok(expected));
+        assert_eq!(
+            compare(plain, Checked::LAYOUT),
+            "wider by check `Self::is_odd`"
+        );
+    }
+
+    #[test]
+    fn nested_frames_are_compared_field_by_field() {
+        #[derive(SimdFrame)]
+        #[repr(C)]
+        struct Inner {
+            #[frame(range = 1..=9)]
+            level: u8,
+            mode: Old,
+        }
+        #[derive(SimdFrame)]
+        #[repr(C)]
+        struct Wider {
+            level: u8,
+            mode: Old,
+        }
+        let ours = layout!({ id: u16, inner: Inner });
+        let theirs = layout!({ id: u16, inner: Wider });
+        assert_eq!(compare(ours, theirs), "narrower by field `inner.level`");
+    }
+
+    /// What the comparison says holds for every byte: a frame that both read is the same to both.
+    #[test]
+    fn who_reads_all_reads_all() {
+        #[derive(SimdFrame)]
+        #[repr(C)]
+        struct Before {
+            #[frame(range = 1..=9)]
+            level: u8,
+            mode: Old,
+            #[frame(reserved)]
+            _free: [u8; 1],
+        }
+        #[derive(SimdFrame)]
+        #[repr(C)]
+        struct After {
+            #[frame(range = ..=20)]
+            level: u8,
+            mode: New,
+            is_last: bool,
+        }
+        let compatibility = After::LAYOUT.compatible_with(Before::LAYOUT).unwrap();
+        assert!(compatibility.reads_all() && !compatibility.is_read_by_all());
+        for bytes in 0..1_u32 << 24 {
+            let bytes = &bytes.to_le_bytes()[..3];
+            if bytes[1] > 1 && bytes[1] != 200 || bytes[2] > 3 || bytes[0] > 40 {
+                continue;
+            }
+            assert!(Before::validate(bytes).is_err() || After::validate(bytes).is_ok());
+        }
+    }
+}
+
+mod table {
+    use super::*;
+
+    #[derive(FrameEnum)]
+    #[repr(u16)]
+    enum Status {
+        Ok = 200,
+        NotFound = 404,
+    }
+
+    #[derive(SimdFrame)]
+    #[repr(C)]
+    struct Inner {
+        status: Status,
+        is_last: bool,
+        #[frame(range = -3..=3)]
+        shift: i8,
+    }
+
+    #[derive(SimdFrame)]
+    #[frame(version = 2)]
+    #[repr(C)]
+    struct Outer {
+        id: Be<u64>,
+        inner: Inner,
+        values: [f32; 2],
+        #[frame(version)]
+        version: u8,
+        #[frame(reserved)]
+        _pad: [u8; 7],
+        #[frame(crc32c)]
+        crc: u32,
+    }
+
+    #[test]
+    fn a_layout_prints_as_a_table() {
+        let expected = "\
+offset  size  field      type        allowed
+     0     8  id         Be<u64>     any
+     8     4  inner      Inner       as below
+     8     2    status   enum u16    200, 404
+    10     1    is_last  bool        0..=1
+    11     1    shift    i8          -3..=3
+    12     8  values     [f32; 2]    any
+    20     1  version    u8 version  2
+    21     7  _pad       reserved    0
+    28     4  crc        u32 crc32c  of bytes 0..28
+";
+        let table = Outer::LAYOUT.to_string();
+        let (first, rest) = table.split_once('\n').unwrap();
+        assert_eq!(rest, expected);
+        assert_eq!(
+            first,
+            format!(
+                "Outer: 32 bytes, aligned to 8, checked at bytes 0..32, hash {:#018x}",
+                Outer::LAYOUT_HASH
+            )
+        );
+    }
+}
+
+/// What zerocopy can say, too, it says the same.
+mod differential {
+    use super::*;
+    use zerocopy::byteorder::network_endian;
+    use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, FrameEnum, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(u8)]
+    enum Mode {
+        Idle = 3,
+        Active = 7,
+        Failed = 200,
+    }
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, FrameEnum, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(u16)]
+    enum Status {
+        Ok = 200,
+        NotFound = 404,
+        Gone = 410,
+    }
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, FrameEnum, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(u8)]
+    enum Kind {
+        A,
+        B,
+        C,
+    }
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, SimdFrame, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(C)]
+    struct Inner {
+        status: Status,
+        kind: Kind,
+        is_last: bool,
+    }
+
+    #[derive(
+        Clone, Copy, Debug, PartialEq, SimdFrame, TryFromBytes, IntoBytes, KnownLayout, Immutable,
+    )]
+    #[repr(C)]
+    struct Both {
+        id: u32,
+        ratio: f32,
+        inner: Inner,
+        mode: Mode,
+        is_first: bool,
+        kind: Kind,
+        level: i8,
+        values: [u16; 2],
+    }
+
+    const VALID: Both = Both {
+        id: 7,
+        ratio: 1.5,
+        inner: Inner {
+            status: Status::Gone,
+            kind: Kind::B,
+            is_last: true,
+        },
+        mode: Mode::Failed,
+        is_first: false,
+        kind: Kind::C,
+        level: -1,
+        values: [1, 2],
+    };
+
+    fn agree(bytes: &[u8]) {
+        let ours = Both::read(bytes);
+        let theirs = Both::try_read_from_bytes(bytes);
+        assert_eq!(ours.is_ok(), theirs.is_ok(), "{bytes:?}");
+        if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+            assert_eq!(SimdFrame::as_bytes(&ours), IntoBytes::as_bytes(&theirs));
+        }
+    }
+
+    #[test]
+    fn both_accept_the_same_bytes_around_a_valid_frame() {
+        let valid = SimdFrame::as_bytes(&VALID);
+        for at in 0..valid.len() {
+            for value in 0..=u8::MAX {
+                let mut bytes = valid.to_vec();
+                bytes[at] = value;
+                agree(&bytes);
+            }
+        }
+        agree(&valid[1..]);
+    }
+
+    #[test]
+    fn numbers_in_network_order_are_the_same_bytes() {
+        #[derive(SimdFrame)]
+        #[frame(endian = "big")]
+        #[repr(C)]
+        struct Ours {
+            id: Be<u64>,
+            delta: Be<i32>,
+            ratio: Be<f32>,
+            ports: [Be<u16>; 4],
+        }
+        #[derive(IntoBytes, Immutable)]
+        #[repr(C)]
+        struct Theirs {
+            id: network_endian::U64,
+            delta: network_endian::I32,
+            ratio: network_endian::F32,
+            ports: [network_endian::U16; 4],
+        }
+        let ours = Ours {
+            id: 0x0102_0304_0506_0708.into(),
+            delta: (-9).into(),
+            ratio: 2.5.into(),
+            ports: [80, 443, 1, 65535].map(Be::<u16>::new),
+        };
+        let theirs = Theirs {
+            id: 0x0102_0304_0506_0708.into(),
+            delta: (-9).into(),
+            ratio: 2.5.into(),
+            ports: [80, 443, 1, 65535].map(network_endian::U16::new),
+        };
+        assert_eq!(SimdFrame::as_bytes(&ours), IntoBytes::as_bytes(&theirs));
+    }
+
+    proptest! {
+        #[test]
+        fn both_accept_the_same_random_bytes(
+            random in any::<[u8; 20]>(),
+            corrupt in prop::collection::vec((0..20_usize, any::<u8>()), 0..4),
+        ) {
+            agree(&random);
+            let mut bytes = SimdFrame::as_bytes(&VALID).to_vec();
+            for (at, value) in corrupt {
+                bytes[at] = value;
+            }
+            agree(&bytes);
+        }
     }
 }

@@ -108,7 +108,7 @@ fn an_enum_that_is_no_number_is_refused() {
     `AsC` has no fixed size: write `#[repr(u8)]` above the enum
     `Wide` is `#[repr(u64)]`, and a frame enum is a `u8`, `u16` or `u32`: write `#[repr(u32)]`
     `Signed` is `#[repr(i8)]`, and a frame enum is a `u8`, `u16` or `u32`: write `#[repr(u8)]`
-    unknown key `version`: write `crate`
+    unknown key `version`: the only one here is `crate`
     variant `A` carries fields, and a frame enum is a number: put them in fields of the frame
     variant `B` carries fields, and a frame enum is a number: put them in fields of the frame
     `Empty` has no variants, so no byte could stand for it: add one

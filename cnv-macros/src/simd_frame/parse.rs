@@ -183,7 +183,8 @@ fn is_known(meta: &Meta, keys: &[&str], sink: &mut ErrorSink) -> bool {
     }
     let advice = match nearest(&key, keys) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("write {}", listed(keys)),
+        None if keys.len() == 1 => format!("the only one here is {}", listed(keys)),
+        None => format!("those of this place are {}", listed(keys)),
     };
     sink.at(meta.path(), format_args!("unknown key `{key}`: {advice}"));
     false

@@ -360,7 +360,7 @@ fn every_fault_of_a_struct_is_reported() {
     insta::assert_snapshot!(text, @r##"
     unknown key `crates`: did you mean `crate`?
     unknown key `reservd`: did you mean `reserved`?
-    unknown key `pad`: write `crc32c`, `range`, `reserved` and `version`
+    unknown key `pad`: those of this place are `crc32c`, `range`, `reserved` and `version`
     `Many` is not `#[repr(C)]`, so the compiler may reorder its fields: write `#[repr(C)]` above the struct
     field `a`: `usize` has another size on other machines: use `u64` or `u32`
     "##);

@@ -152,15 +152,15 @@ pub(super) fn refused_value(
         (FieldRole::Version, Some(range)) => LayoutError::Version {
             frame,
             field: path,
-            expected: range.min(),
-            actual: value,
+            // `check_range` refuses a signed field for a version.
+            expected: range.min() as u64,
+            actual: value as u64,
         },
-        (_, Some(range)) => LayoutError::Value {
+        (_, Some(_)) => LayoutError::Value {
             frame,
             field: path,
             offset,
             value,
-            range,
         },
         (_, None) => LayoutError::NoVariant {
             frame,

@@ -158,6 +158,8 @@ pub const fn check_range(fields: &[FieldLayout], index: usize) {
             .str(" to ")
             .signed(limits.max())
             .str(": change the one or the other")
+    } else if limits.min() < 0 && matches!(field.role(), FieldRole::Version) {
+        message.str(" is in a signed integer: write an unsigned one, such as `u8`")
     } else if range.covers(limits) {
         message.str(" is every value of its type: remove `range`")
     } else {

@@ -4,8 +4,7 @@ use core::fmt;
 use core::str::Utf8Error;
 
 use super::header::FrameKind;
-use super::layout::FieldPath;
-use super::range::ValueRange;
+use super::layout::{FieldLayout, FieldPath};
 
 /// Bytes that are not a value of a frame type. None of these goes away by trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +50,7 @@ pub enum LayoutError {
         max: u8,
     },
     /// An integer has a value outside its range.
-    #[error("`{frame}`: field `{field}`, at byte {offset}, is {value}, and {} allowed", Allowed(range.min(), range.max()))]
+    #[error("`{frame}`: field `{field}`, at byte {offset}, is {value}, and {} allowed", AllowedOf(*.field))]
     Value {
         /// The frame type.
         frame: &'static str,
@@ -59,10 +58,8 @@ pub enum LayoutError {
         field: FieldPath,
         /// Bytes from the start of the frame.
         offset: usize,
-        /// The value that was there.
+        /// The value that was there. [`FieldPath::layout`] has the range.
         value: i128,
-        /// The values allowed.
-        range: ValueRange,
     },
     /// An enum has a value that is none of its variants.
     #[error(
@@ -86,9 +83,9 @@ pub enum LayoutError {
         /// The field, through nested frames.
         field: FieldPath,
         /// The version of the type.
-        expected: i128,
+        expected: u64,
         /// The version that was there.
-        actual: i128,
+        actual: u64,
     },
     /// The checksum is not that of the bytes before it.
     #[error(
@@ -125,6 +122,18 @@ impl fmt::Display for Allowed {
         match *self {
             Self(min, max) if min == max => write!(f, "only {min} is"),
             Self(min, max) => write!(f, "{min} to {max} are"),
+        }
+    }
+}
+
+/// The range of a field.
+struct AllowedOf(FieldPath);
+
+impl fmt::Display for AllowedOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.layout().and_then(FieldLayout::range) {
+            Some(range) => Allowed(range.min(), range.max()).fmt(f),
+            None => f.write_str("others are"),
         }
     }
 }
@@ -222,4 +231,19 @@ pub enum FrameError {
     /// The stream could not be read or written.
     #[error("the stream failed")]
     Io(#[from] std::io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Errors are returned by value from every read.
+    #[test]
+    fn an_error_is_at_most_64_bytes() {
+        assert!(
+            size_of::<LayoutError>() <= 64,
+            "{}",
+            size_of::<LayoutError>()
+        );
+    }
 }

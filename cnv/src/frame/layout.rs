@@ -219,7 +219,7 @@ impl FieldLayout {
 }
 
 /// The range of `values`, which ascend, if it has no gap.
-const fn contiguous(values: &[u32]) -> Option<ValueRange> {
+pub(super) const fn contiguous(values: &[u32]) -> Option<ValueRange> {
     let [first, .., last] = values else {
         return match values {
             [only] => Some(ValueRange::new(*only as i128, *only as i128)),
@@ -450,11 +450,11 @@ impl FrameLayout {
 
     /// The version that the frame says it is: `#[frame(version = N)]`.
     #[must_use]
-    pub const fn version(&self) -> Option<i128> {
+    pub const fn version(&self) -> Option<u64> {
         match self.with_role(FieldRole::Version) {
             Some(FieldLayout {
                 range: Some(range), ..
-            }) => Some(range.min()),
+            }) => Some(range.min() as u64),
             _ => None,
         }
     }
@@ -605,6 +605,12 @@ impl FieldPath {
             }
             Some(field)
         })
+    }
+
+    /// The innermost field, whose offset is from the start of its own frame.
+    #[must_use]
+    pub fn layout(self) -> Option<&'static FieldLayout> {
+        self.fields().last()
     }
 
     /// The innermost field, and where it starts.

@@ -26,14 +26,16 @@
 //! # Costs and limits
 //!
 //! A payload of up to [`INLINE_PAYLOAD_BYTES`] (24) stands in the line; a longer one follows it. It
-//! is at most 1 MiB, unless [`FrameSerializer::with_max_payload_bytes`] says otherwise. Frames carry
-//! no checksum and no signature. Bytes are little-endian, and only little-endian targets are
-//! supported. No feature is needed.
+//! is at most 1 MiB, unless [`FrameSerializer::with_max_payload_bytes`] says otherwise. A [`Frame`]
+//! carries no checksum and no signature; a frame of your own has a checksum if it says so. Bytes are
+//! little-endian on every target; a frame of your own is in network order if it says so. No feature is
+//! needed.
 
 mod batch;
 mod buffer;
 mod check;
 mod columns;
+mod compatible;
 mod crc32c;
 mod describe;
 mod endian;
@@ -52,13 +54,16 @@ pub mod simd;
 mod simd_frame;
 mod split_batch;
 mod stream;
+mod table;
 
 pub use batch::BatchProcessor;
 pub use buffer::AlignedBuffer;
+pub use check::CheckOutcome;
 pub use columns::{
     Column, ColumnElement, ColumnField, ColumnMut, ColumnsError, Store, encode_columns,
     extract_columns,
 };
+pub use compatible::{Compatibility, Difference, Incompatible};
 pub use crc32c::{crc32c, first_corrupt_line, seal_line};
 pub use endian::{Be, Le, Number};
 pub use error::{FrameError, LayoutError};
@@ -124,30 +129,104 @@ pub use stream::{FrameReader, FrameWriter};
 /// | `u8` to `u128`, `i8` to `i128`, `f32`, `f64` | any |
 /// | an array of these | any |
 /// | `bool` | 0 or 1 |
-/// | an enum with `#[derive(FrameEnum)]` | its values |
+/// | an enum with `#[derive(FrameEnum)]` | the values of its variants |
 /// | a struct with `#[derive(SimdFrame)]` | as its own fields say |
 /// | `#[frame(reserved)] _pad: [u8; N]` | 0 |
 ///
-/// Anything else is an error that says what to use instead.
+/// A number may stand in [`Be`] or [`Le`], which say the order of its bytes; a plain one of more than a
+/// byte is little-endian, and a field on little-endian targets only. Anything else is an error that
+/// says what to use instead.
+///
+/// # Keys of the struct
+///
+/// | `#[frame(..)]` | what |
+/// |---|---|
+/// | `version = N` | the version of the layout, a number or the path of a constant; one field holds it |
+/// | `align = N` | the struct is aligned to N bytes, or an error says which `#[repr(C, align(N))]` to write |
+/// | `endian = "big"` | every number is in network order: one that is not in [`Be`] is an error. `"little"` is the default |
+/// | `check = path` | a function of `&Self` that returns `bool` or `Result<(), &'static str>`: see [`CheckOutcome`] |
+/// | `reorder` | the fields stand in the order that is checked fastest, or an error names that order |
+/// | `crate = "path"` | where this crate is, if not at `::cnv` |
+///
+/// # Keys of a field
+///
+/// | `#[frame(..)]` | what |
+/// |---|---|
+/// | `reserved` | its bytes are 0 |
+/// | `range = 1..=9` | the values of an integer of at most 64 bits. Any range; bounds are numbers or constants |
+/// | `version` | an integer that holds the version |
+/// | `crc32c` | the last field, a `u32`: the CRC32C of all bytes before it. [`encode_into`](SimdFrame::encode_into) computes it, whatever stands there |
+///
+/// ```
+/// use cnv::frame::{LayoutError, SimdFrame};
+///
+/// /// A part of a file.
+/// #[derive(Debug, PartialEq, SimdFrame)]
+/// #[frame(version = 2, check = Self::is_ordered)]
+/// #[repr(C)]
+/// struct Extent {
+///     start: u32,
+///     end: u32,
+///     #[frame(version)]
+///     version: u8,
+///     #[frame(range = 1..=9)]
+///     level: u8,
+///     #[frame(reserved)]
+///     _pad: [u8; 2],
+///     #[frame(crc32c)]
+///     crc: u32,
+/// }
+///
+/// impl Extent {
+///     fn is_ordered(&self) -> Result<(), &'static str> {
+///         if self.start <= self.end { Ok(()) } else { Err("it ends before it starts") }
+///     }
+/// }
+///
+/// let extent = Extent { start: 3, end: 7, version: 2, level: 1, _pad: [0; 2], crc: 0 };
+/// let mut bytes = [0; Extent::SIZE];
+/// extent.encode_into(&mut bytes)?;
+/// assert_eq!(Extent::read(&bytes)?.end, 7);
+///
+/// bytes[0] ^= 1;
+/// assert!(matches!(Extent::read(&bytes), Err(LayoutError::Checksum { .. })));
+///
+/// let wrong = Extent { start: 9, ..extent };
+/// assert_eq!(
+///     wrong.encode_into(&mut bytes).unwrap_err().to_string(),
+///     "`Extent`, at byte 0: `Self::is_ordered` refuses it: it ends before it starts"
+/// );
+/// # Ok::<(), LayoutError>(())
+/// ```
+///
+/// # What is tested, and when
+///
+/// 1. A range for each byte, over the smallest window that holds all constraints: `bool`, enums without
+///    a gap, reserved bytes, the version, and every range that ranges of its bytes say exactly, such as
+///    all of one byte and `0..=24` in a `u32`. Many frames can be tested at once.
+/// 2. [`SimdFrame::check`], where [`HAS_CHECK`](SimdFrame::HAS_CHECK): other ranges, enums with gaps,
+///    and checksums, on the bytes.
+/// 3. The function of `check`, nested frames first. It sees a value whose fields are all allowed.
+///
+/// The order of `#[repr(C)]` fields is the order of bytes on the wire, so that a macro cannot change
+/// the one without the other: `reorder` says the better order and leaves it to you to write it.
 ///
 /// # What it proves
 ///
 /// The expansion takes types, sizes and offsets from the compiler, so that a type alias, a name that
 /// shadows `u8`, or another macro that rewrites the struct cannot make it describe something else.
-/// Padding is never read, and a byte that a field does not allow is never seen as a value of it. The
-/// impls are `unsafe`, and `#![forbid(unsafe_code)]` in the caller's crate accepts them, because they
-/// come from the macro.
-///
-/// # Attributes
-///
-/// - `#[frame(reserved)]` on a field: its bytes are 0.
-/// - `#[frame(crate = "path")]` on the struct: where this crate is, if not at `::cnv`.
+/// Padding is never read, and a byte that a field's type does not allow is never seen as a value of it.
+/// A range, a version and a check hold for what was read; a program that sets such a field to something
+/// else learns of it when it encodes. The impls are `unsafe`, and `#![forbid(unsafe_code)]` in the
+/// caller's crate accepts them, because they come from the macro.
 pub use cnv_macros::SimdFrame;
 
-/// Makes an enum one byte of a frame: implements the [`FrameEnum`] trait.
+/// Makes an enum a field of frames: implements the [`FrameEnum`] trait.
 ///
-/// The enum is `#[repr(u8)]`, its variants carry no fields, and their values leave no gap,
-/// so that one range says which bytes are values. It may start at any value.
+/// The enum is `#[repr(u8)]`, `#[repr(u16)]` or `#[repr(u32)]`, and its variants carry no fields. They
+/// may have any values. Values without a gap are tested fastest: often one range for each byte says
+/// which bytes are values, and so many frames are tested at once. An enum of more than one byte is
+/// little-endian, and a field on little-endian targets only.
 ///
 /// ```
 /// use cnv::frame::FrameEnum;
@@ -157,10 +236,12 @@ pub use cnv_macros::SimdFrame;
 /// enum Priority {
 ///     Low = 1,
 ///     High,
+///     Urgent = 100,
 /// }
 ///
-/// assert_eq!((Priority::FIRST, Priority::LAST), (1, 2));
-/// assert_eq!(Priority::from_byte(0), None);
+/// assert_eq!(Priority::VALUES, [1, 2, 100]);
+/// assert_eq!(Priority::from_byte(2), Some(Priority::High));
+/// assert_eq!(Priority::from_byte(3), None);
 /// ```
 ///
 /// `#[frame(crate = "path")]` says where this crate is, if not at `::cnv`.

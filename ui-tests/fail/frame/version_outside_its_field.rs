@@ -10,4 +10,12 @@ struct Reading {
     version: u8,
 }
 
+#[derive(SimdFrame)]
+#[frame(version = 3)]
+#[repr(C)]
+struct Signed {
+    #[frame(version)]
+    version: i8,
+}
+
 fn main() {}
