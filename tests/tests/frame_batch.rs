@@ -744,3 +744,41 @@ mod checks_beyond_bytes {
         assert!(refusals.iter().all(|(index, _)| *index == 3));
     }
 }
+
+/// Frames with a checksum, made of columns.
+mod sealed_columns {
+    use cnv::frame::{
+        AlignedBuffer, Column, ColumnField, Frames, SimdFrame, Store, encode_columns,
+    };
+
+    #[derive(Debug, Clone, Copy, PartialEq, SimdFrame)]
+    #[repr(C)]
+    struct Sealed {
+        #[frame(range = 1..=1000)]
+        value: u32,
+        #[frame(crc32c)]
+        crc: u32,
+    }
+
+    const TEMPLATE: Sealed = Sealed { value: 1, crc: 0 };
+
+    #[test]
+    fn each_has_its_own_checksum() {
+        let values: Vec<u32> = (1..=300).collect();
+        let mut buffer = AlignedBuffer::new();
+        let columns = [Column::new(ColumnField::named("value"), &values)];
+        let frames = encode_columns(&TEMPLATE, &columns, &mut buffer, Store::Temporal).unwrap();
+        assert_eq!(frames, 300);
+        let read = Frames::<Sealed>::validate_all(buffer.as_slice()).unwrap();
+        assert!(read.iter().map(|frame| frame.value).eq(1..=300));
+        assert_ne!(read[0].crc, read[1].crc);
+    }
+
+    #[test]
+    fn a_value_out_of_its_range_is_refused() {
+        let mut buffer = AlignedBuffer::new();
+        let columns = [Column::new(ColumnField::named("value"), &[5, 1001])];
+        encode_columns(&TEMPLATE, &columns, &mut buffer, Store::Temporal).unwrap_err();
+        assert!(buffer.as_slice().is_empty());
+    }
+}

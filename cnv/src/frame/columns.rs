@@ -4,6 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::buffer::AlignedBuffer;
+use super::check::seal;
 use super::error::FrameError;
 use super::frames::{BadFrame, Frames, FramesError};
 use super::layout::FieldKind;
@@ -330,7 +331,8 @@ pub enum Store {
 
 /// Replaces the content of `buffer` with a copy of `template` for each element of the columns, with these
 /// in place of the fields that they name, and returns how many frames that are.
-/// [`encode_columns!`](crate::encode_columns) is the short way to call it.
+/// [`encode_columns!`](crate::encode_columns) is the short way to call it. Checksums are computed for each
+/// frame.
 ///
 /// # Errors
 ///
@@ -355,7 +357,10 @@ pub fn encode_columns<T: SimdFrame>(
             });
         }
     }
-    if let Err(reason) = T::validate(template.as_bytes()) {
+    // What goes beyond the bytes of the template is decided by the frames made of it.
+    if !T::HAS_CHECK
+        && let Err(reason) = T::validate(template.as_bytes())
+    {
         return Err(FramesError::BadFrame(BadFrame { index: 0, reason }).into());
     }
     let bytes = frames.saturating_mul(view::size::<T>());
@@ -363,7 +368,12 @@ pub fn encode_columns<T: SimdFrame>(
         .resize_to_overwrite(bytes)
         .map_err(ColumnsError::OutOfMemory)?;
     write(template, columns, out, store);
-    if !columns.iter().all(Column::is_free)
+    if T::HAS_CHECK {
+        for frame in out.chunks_exact_mut(view::size::<T>()) {
+            seal(T::LAYOUT, frame);
+        }
+    }
+    if (T::HAS_CHECK || !columns.iter().all(Column::is_free))
         && let Err(error) =
             Frames::<T>::views(buffer.as_slice()).try_for_each(|block| block.map(drop))
     {
