@@ -777,7 +777,7 @@ mod sealed_columns {
     #[test]
     fn a_value_out_of_its_range_is_refused() {
         let mut buffer = AlignedBuffer::new();
-        let columns = [Column::new(ColumnField::named("value"), &[5, 1001])];
+        let columns = [Column::new(ColumnField::named("value"), &[5_u32, 1001])];
         encode_columns(&TEMPLATE, &columns, &mut buffer, Store::Temporal).unwrap_err();
         assert!(buffer.as_slice().is_empty());
     }
