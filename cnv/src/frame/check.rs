@@ -241,3 +241,77 @@ pub(super) unsafe fn cross(
         reason,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Be, Le};
+
+    #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::FrameEnum)]
+    #[frame(crate = "crate")]
+    #[repr(u8)]
+    enum Mode {
+        Idle = 1,
+        Failed = 200,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::SimdFrame)]
+    #[frame(crate = "crate", check = Self::is_ordered)]
+    #[repr(C)]
+    struct Extent {
+        start: Le<u32>,
+        #[frame(range = ..=300)]
+        end: Be<u32>,
+        mode: Mode,
+        is_open: bool,
+        #[frame(reserved)]
+        _pad: [u8; 2],
+    }
+
+    impl Extent {
+        fn is_ordered(&self) -> bool {
+            // Each field is looked at, so that one with an invalid value would be noticed under Miri.
+            matches!(self.mode, Mode::Idle | Mode::Failed)
+                && self.is_open
+                && self.start.get() <= self.end.get()
+        }
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::SimdFrame)]
+    #[frame(crate = "crate")]
+    #[repr(C)]
+    struct Sealed {
+        inner: Extent,
+        #[frame(crc32c)]
+        crc: Be<u32>,
+    }
+
+    /// Also on big-endian targets, and at any address.
+    #[test]
+    fn a_check_sees_legal_values_only() {
+        let inner = Extent {
+            start: 7.into(),
+            end: 300.into(),
+            mode: Mode::Failed,
+            is_open: true,
+            _pad: [0; 2],
+        };
+        let mut sealed = Sealed {
+            inner,
+            crc: 0.into(),
+        };
+        sealed.seal();
+        let mut buffer = [0; 17];
+        sealed.encode_into(&mut buffer[1..]).unwrap();
+        assert_eq!(Sealed::read(&buffer[1..]), Ok(sealed));
+        for at in 1..13 {
+            for value in [0, 1, 2, 199, 200, 201, 255] {
+                let before = core::mem::replace(&mut buffer[at], value);
+                let bytes = &buffer[1..13];
+                assert_eq!(Extent::check(bytes).is_ok(), Extent::read(bytes).is_ok());
+                assert_eq!(Sealed::read(&buffer[1..]).is_ok(), value == before);
+                buffer[at] = before;
+            }
+        }
+    }
+}

@@ -253,15 +253,15 @@ mod tests {
 
     #[test]
     fn numbers_are_aligned_to_their_size_on_every_target() {
-        assert_eq!(<u64 as FrameField>::ALIGN, 8);
-        assert_eq!(<[u16; 5] as FrameField>::ALIGN, 2);
+        assert_eq!(<Le<u64> as FrameField>::ALIGN, 8);
+        assert_eq!(<[Be<u16>; 5] as FrameField>::ALIGN, 2);
         assert_eq!(<bool as FrameField>::ALIGN, 1);
     }
 
     #[test]
     fn an_array_knows_its_elements() {
         assert_eq!(
-            <[i32; 3] as FrameField>::KIND,
+            <[Le<i32>; 3] as FrameField>::KIND,
             FieldKind::Array {
                 element: &FieldKind::Signed,
                 len: 3

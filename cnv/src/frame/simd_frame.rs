@@ -264,26 +264,26 @@ fn first_violation(layout: &'static FrameLayout, bytes: &[u8]) -> LayoutError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{AlignedBuffer, FrameEnum, LogLevel};
+    use crate::frame::{AlignedBuffer, FrameEnum, Le, LogLevel};
 
     #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::SimdFrame)]
     #[frame(crate = "crate")]
     #[repr(C)]
     struct Line {
-        sequence: u64,
+        sequence: Le<u64>,
         level: LogLevel,
         is_last: bool,
         #[frame(reserved)]
         _pad: [u8; 2],
-        value: f32,
+        value: Le<f32>,
     }
 
     const LINE: Line = Line {
-        sequence: 7,
+        sequence: Le::<u64>::new(7),
         level: LogLevel::Warn,
         is_last: true,
         _pad: [0; 2],
-        value: 1.5,
+        value: Le::<f32>::new(1.5),
     };
 
     #[test]
