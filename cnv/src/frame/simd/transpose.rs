@@ -309,7 +309,14 @@ mod x86_64 {
         }
         if is_streaming {
             // Whoever reads the lines next, on any core, finds them written.
-            _mm_sfence();
+            // SAFETY: a fence has no condition but SSE, which every x86-64 has.
+            #[allow(
+                unused_unsafe,
+                reason = "safe in later compilers than the oldest supported one"
+            )]
+            unsafe {
+                _mm_sfence();
+            }
         }
         if vector_lines < lines.len() {
             let columns = words
