@@ -309,7 +309,11 @@ mod x86_64 {
         }
         if is_streaming {
             // Whoever reads the lines next, on any core, finds them written.
-            _mm_sfence();
+            // SAFETY: it needs SSE, which AVX2 implies, and touches no memory.
+            #[allow(unused_unsafe, reason = "older compilers say that it is unsafe")]
+            unsafe {
+                _mm_sfence();
+            }
         }
         if vector_lines < lines.len() {
             let columns = words
