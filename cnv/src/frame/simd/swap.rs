@@ -67,7 +67,10 @@ const fn element_bytes(kind: FieldKind, size: usize) -> usize {
     match kind {
         FieldKind::Unsigned | FieldKind::Signed | FieldKind::Float | FieldKind::Enum { .. } => size,
         FieldKind::Array { element, len } if len > 0 => element_bytes(*element, size / len),
-        _ => 1,
+        // What is in network order already, in memory too, stays as it is.
+        FieldKind::BigEndian(_) => 1,
+        // Nested frames are swapped field by field; the rest is single bytes.
+        FieldKind::Array { .. } | FieldKind::Bool | FieldKind::Frame(_) | FieldKind::Reserved => 1,
     }
 }
 
