@@ -1166,3 +1166,17 @@ fn the_layout_of_a_frame_is_shown_field_by_field() {
     assert!(table.text().contains("payload_len"));
     expect(1, &mut cnv(["frames", "layout", "Nope"])).says("there is no layout `Nope`");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_tail_that_finds_no_end_of_a_line_ends_at_the_deadline() {
+    let tail = line![
+        "log",
+        "tail",
+        "/dev/zero",
+        "--from-start",
+        "--timeout",
+        "100ms"
+    ];
+    expect(7, &mut ops(&tail)).says("the deadline passed");
+}
