@@ -323,8 +323,8 @@ pub enum Store {
     /// Through the caches: right for frames that are read or sent next.
     #[default]
     Temporal,
-    /// Past the caches, for batches far larger than they are; several times slower for those that would
-    /// have fitted. It applies to frames of 64 bytes whose columns are words at multiples of 8 bytes,
+    /// Past the caches, meant for batches far larger than they are; slower at every size measured so far,
+    /// so measure yours. It applies to frames of 64 bytes whose columns are words at multiples of 8 bytes,
     /// on CPUs with AVX2; others are written through the caches.
     Stream,
 }
