@@ -1,5 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+// Documentation says what a feature adds, and links to it where it is on.
+#![cfg_attr(
+    not(all(feature = "bytes", feature = "command")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
+extern crate alloc;
 
 pub mod capability;
 mod const_text;

@@ -1,6 +1,8 @@
 //! What an application imports with `use cnv::prelude::*`.
 
-pub use crate::quota::{Limits, MeteredAllocator};
+pub use crate::quota::Limits;
+#[cfg(feature = "std")]
+pub use crate::quota::MeteredAllocator;
 pub use crate::{budget, run, spend};
 
 #[cfg(feature = "attestation")]

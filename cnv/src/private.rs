@@ -9,7 +9,10 @@ pub mod frame {
 pub mod quota {
     pub use crate::quota::check::{Account, Budgeted, PaidFor, deeper, larger, limits, open, step};
     pub use crate::quota::fit::assert_fits;
+    #[cfg(feature = "std")]
     pub use crate::quota::meter::body::{enter, metered};
+    #[cfg(not(feature = "std"))]
+    pub use crate::quota::unmetered::{enter, metered};
     pub use crate::quota::{
         Budget, CpuQuota, IoQuota, Limits, MemoryQuota, NetworkQuota, Resource, ResourceBudget,
         UNLIMITED,

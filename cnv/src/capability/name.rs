@@ -1,5 +1,6 @@
 //! Names and codes: what all four dimensions have in common.
 
+use alloc::string::String;
 use core::fmt;
 
 /// A name that belongs to no value of its dimension.

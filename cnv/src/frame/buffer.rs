@@ -4,8 +4,6 @@
     reason = "a slice of cache lines is viewed as a slice of bytes"
 )]
 
-extern crate alloc;
-
 use alloc::vec::Vec;
 use core::fmt;
 

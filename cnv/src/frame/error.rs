@@ -228,7 +228,8 @@ pub enum FrameError {
         /// The size that was asked for.
         bytes: usize,
     },
-    /// The stream could not be read or written.
+    /// The stream could not be read or written. Only with the feature `std`.
+    #[cfg(feature = "std")]
     #[error("the stream failed")]
     Io(#[from] std::io::Error),
 }

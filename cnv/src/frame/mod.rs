@@ -53,6 +53,7 @@ mod serializer;
 pub mod simd;
 mod simd_frame;
 mod split_batch;
+#[cfg(feature = "std")]
 mod stream;
 mod table;
 
@@ -77,6 +78,7 @@ pub use range::ValueRange;
 pub use serializer::FrameSerializer;
 pub use simd_frame::SimdFrame;
 pub use split_batch::{SplitBatch, SplitBatchError, SplitBatchLimits, SplitBatchWriter};
+#[cfg(feature = "std")]
 pub use stream::{FrameReader, FrameWriter};
 
 /// Makes a struct its own wire format: implements the [`SimdFrame`] trait.

@@ -1,7 +1,5 @@
 //! What a frame carries, and its bytes.
 
-extern crate alloc;
-
 use alloc::string::String;
 use alloc::vec::Vec;
 

@@ -1,7 +1,7 @@
 //! Budgets as types, so that the compiler can compare them.
 
-use std::fmt;
-use std::marker::PhantomData;
+use core::fmt;
+use core::marker::PhantomData;
 
 use super::limits::Limits;
 use super::resource::{Resource, UNLIMITED};

@@ -1,9 +1,11 @@
 //! The one error of this module.
 
-use std::error::Error;
-use std::fmt;
+use core::error::Error;
+use core::fmt;
+#[cfg(feature = "std")]
 use std::io;
 
+#[cfg(any(feature = "std", test))]
 use super::limits::Limits;
 use super::quantity::Quantity;
 use super::resource::Resource;
@@ -62,6 +64,7 @@ impl BudgetExceeded {
     }
 
     /// Use that was found to be over only afterwards.
+    #[cfg(any(feature = "std", test))]
     pub(super) const fn overrun(resource: Resource, limits: &Limits, used: u64) -> Self {
         Self {
             resource,
@@ -103,17 +106,22 @@ impl BudgetExceeded {
             if let Some(found) = error.downcast_ref() {
                 return Some(found);
             }
-            // `io::Error::source` skips the error that it wraps.
-            next = match error
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::get_ref)
-            {
-                Some(wrapped) => Some(wrapped),
-                None => error.source(),
-            };
+            next = wrapped(error).or_else(|| error.source());
         }
         None
     }
+}
+
+/// What an `io::Error` wraps, which its `source` skips.
+#[cfg(feature = "std")]
+fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let wrapped = error.downcast_ref::<io::Error>()?.get_ref()?;
+    Some(wrapped)
+}
+
+#[cfg(not(feature = "std"))]
+fn wrapped<'a>(_error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    None
 }
 
 impl fmt::Display for BudgetExceeded {
@@ -139,6 +147,7 @@ impl fmt::Display for BudgetExceeded {
 
 impl Error for BudgetExceeded {}
 
+#[cfg(feature = "std")]
 impl From<BudgetExceeded> for io::Error {
     fn from(exceeded: BudgetExceeded) -> Self {
         Self::new(io::ErrorKind::QuotaExceeded, exceeded)
@@ -172,6 +181,7 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "std")]
     #[test]
     fn it_is_found_through_io_errors_and_sources() {
         #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What a piece of work may use, one number per resource.
 
-use std::fmt;
+use core::fmt;
 
 use super::quantity::Quantity;
 use super::resource::{Resource, UNLIMITED};

@@ -48,6 +48,10 @@
 //! assert_eq!(usage.io_ops, 10);
 //! ```
 //!
+//! # Without the standard library
+//! Budgets, their check by the compiler and [`BudgetPool`] need none. What meters is in the feature `std`:
+//! without it the body of a function with a budget runs as it is.
+//!
 //! # Units
 //! Bytes, nanoseconds and operations, all `u64`; KB is 1000 bytes. [`UNLIMITED`] is no limit, 0 is
 //! "not at all".
@@ -68,11 +72,15 @@ pub(crate) mod check;
 mod exceeded;
 pub(crate) mod fit;
 mod limits;
+#[cfg(feature = "std")]
 pub(crate) mod meter;
+#[cfg(feature = "std")]
 mod operation;
 mod pool;
 mod quantity;
 mod resource;
+#[cfg(not(feature = "std"))]
+pub(crate) mod unmetered;
 
 pub use crate::require_budget_fit;
 pub use budget::{
@@ -82,10 +90,12 @@ pub use budget::{
 pub use exceeded::BudgetExceeded;
 pub use fit::{FitsWithinBudget, require_budget_fit};
 pub use limits::Limits;
+#[cfg(feature = "std")]
 pub use meter::{
     CpuClock, File, Metered, MeteredAllocator, MeteredFuture, Usage, charge_io, charge_network,
     is_memory_metered, measure, metered,
 };
+#[cfg(feature = "std")]
 pub use operation::Operation;
 pub use pool::{BudgetPool, PoolStats};
 pub use resource::{Resource, UNLIMITED};

@@ -1,7 +1,7 @@
 //! A named piece of work under a budget type.
 
-use std::fmt;
-use std::marker::PhantomData;
+use core::fmt;
+use core::marker::PhantomData;
 
 use super::budget::{Budget, BudgetInfo};
 use super::meter::{Stretch, Usage, measure};

@@ -3,7 +3,7 @@
 //! The compiler's messages are built in const evaluation, where `format!` does not exist, so the
 //! formatter works on a fixed buffer. [`Quantity`] puts the same text into ordinary formatting.
 
-use std::fmt;
+use core::fmt;
 
 use super::resource::{Resource, UNLIMITED};
 use crate::const_text::Text;
@@ -130,6 +130,7 @@ impl Quantity {
     }
 
     /// The amount to three significant digits, for what was measured rather than declared.
+    #[cfg(any(feature = "std", test))]
     pub(super) const fn rounded(resource: Resource, amount: u64) -> Self {
         let mut step = 1;
         while amount / step >= 1000 {

@@ -1,6 +1,6 @@
 //! The four things that a budget is about.
 
-use std::fmt;
+use core::fmt;
 
 /// The value of a limit that does not limit: `u64::MAX`, in whatever unit the resource has.
 pub const UNLIMITED: u64 = u64::MAX;

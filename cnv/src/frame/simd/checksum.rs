@@ -1,6 +1,8 @@
 //! CRC32C by a table, and by the instruction that `x86_64` and `aarch64` have for it.
 
 use super::level::Level;
+#[cfg(target_arch = "aarch64")]
+use super::level::has;
 use super::routine;
 
 /// Bytes of a line that its checksum covers; the checksum stands in the last four, little-endian.
@@ -27,20 +29,20 @@ routine! {
 
 fn select_update(level: Level) -> Update {
     match level {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Sse42 | Level::Avx2 | Level::Avx512 => x86_64::update,
         #[cfg(target_arch = "aarch64")]
-        Level::Neon if std::arch::is_aarch64_feature_detected!("crc") => aarch64::update,
+        Level::Neon if has!("crc") => aarch64::update,
         _ => table,
     }
 }
 
 fn select_verify(level: Level) -> Verify {
     match level {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Sse42 | Level::Avx2 | Level::Avx512 => x86_64::are_intact,
         #[cfg(target_arch = "aarch64")]
-        Level::Neon if std::arch::is_aarch64_feature_detected!("crc") => aarch64::are_intact,
+        Level::Neon if has!("crc") => aarch64::are_intact,
         _ => table_are_intact,
     }
 }
@@ -116,7 +118,10 @@ fn stated(line: &Line) -> u32 {
 
 /// The word at `index` of a line.
 #[inline]
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    target_arch = "aarch64"
+))]
 fn word(line: &Line, index: usize) -> u64 {
     line.as_chunks::<8>()
         .0
@@ -124,7 +129,7 @@ fn word(line: &Line, index: usize) -> u64 {
         .map_or(0, |word| u64::from_le_bytes(*word))
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod x86_64 {
     use core::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u32, _mm_crc32_u64};
 

@@ -1,13 +1,36 @@
 //! Which instructions the kernels may use: found once, and lowered on request.
+//!
+//! The standard library asks the CPU. Without the feature `std` there is nobody to ask, and the features
+//! are those that the program is compiled for, such as by `-C target-feature=+avx2`.
 
+#[cfg(feature = "std")]
 use std::sync::OnceLock;
+
+/// Whether the CPU has the feature.
+#[cfg(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    target_arch = "aarch64"
+))]
+macro_rules! has {
+    ($feature:tt) => {{
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        let has = std::is_x86_feature_detected!($feature);
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        let has = std::arch::is_aarch64_feature_detected!($feature);
+        #[cfg(not(feature = "std"))]
+        let has = cfg!(target_feature = $feature);
+        has
+    }};
+}
+#[cfg(target_arch = "aarch64")]
+pub(super) use has;
 
 /// A set of CPU features that kernels are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Plain code, for any target.
     Scalar,
-    /// What every CPU of this architecture has: SSE2 on `x86_64`.
+    /// What every CPU of this architecture has: SSE2 on `x86_64`, but for targets without vectors.
     Baseline,
     /// SSE4.2 with its CRC32C instruction, SSSE3's byte shuffle among what it implies.
     Sse42,
@@ -21,16 +44,23 @@ pub enum Level {
 
 impl Level {
     /// The level in use: the best that the CPU has, or the one that the environment variable
-    /// `CNV_SIMD` names (`scalar`, `avx2`, `avx512`, `neon`) if that is lower. Read once.
+    /// `CNV_SIMD` names (`scalar`, `avx2`, `avx512`, `neon`) if that is lower. Read once, and only with
+    /// the feature `std`.
     #[must_use]
     pub fn current() -> Self {
-        static CURRENT: OnceLock<Level> = OnceLock::new();
-        *CURRENT.get_or_init(|| {
-            let forced = std::env::var_os("CNV_SIMD");
-            let forced = forced.as_ref().and_then(|name| Self::named(name.to_str()?));
-            let best = Self::best();
-            forced.map_or(best, |level| level.or_lower(best))
-        })
+        #[cfg(feature = "std")]
+        let level = {
+            static CURRENT: OnceLock<Level> = OnceLock::new();
+            *CURRENT.get_or_init(|| {
+                let forced = std::env::var_os("CNV_SIMD");
+                let forced = forced.as_ref().and_then(|name| Self::named(name.to_str()?));
+                let best = Self::best();
+                forced.map_or(best, |level| level.or_lower(best))
+            })
+        };
+        #[cfg(not(feature = "std"))]
+        let level = Self::best();
+        level
     }
 
     /// The best level that this CPU has.
@@ -54,24 +84,22 @@ impl Level {
     pub fn is_available(self) -> bool {
         match self {
             Self::Scalar => true,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Baseline => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Sse42 => {
-                std::is_x86_feature_detected!("sse4.2") && std::is_x86_feature_detected!("ssse3")
-            }
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => Self::Sse42.is_available() && std::is_x86_feature_detected!("avx2"),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+            Self::Sse42 => has!("sse4.2") && has!("ssse3"),
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+            Self::Avx2 => Self::Sse42.is_available() && has!("avx2"),
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Avx512 => {
                 Self::Avx2.is_available()
-                    && std::is_x86_feature_detected!("avx512f")
-                    && std::is_x86_feature_detected!("avx512bw")
-                    && std::is_x86_feature_detected!("avx512dq")
-                    && std::is_x86_feature_detected!("avx512vl")
+                    && has!("avx512f")
+                    && has!("avx512bw")
+                    && has!("avx512dq")
+                    && has!("avx512vl")
             }
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            Self::Neon => has!("neon"),
             #[allow(
                 unreachable_patterns,
                 reason = "which levels are left depends on the target"
@@ -81,6 +109,7 @@ impl Level {
     }
 
     /// The level that a value of `CNV_SIMD` means.
+    #[cfg(any(feature = "std", test))]
     fn named(name: &str) -> Option<Self> {
         match name {
             "scalar" => Some(Self::Scalar),
@@ -92,6 +121,7 @@ impl Level {
     }
 
     /// `self`, or where the CPU lacks it, the best that it has.
+    #[cfg(any(feature = "std", test))]
     fn or_lower(self, best: Self) -> Self {
         if self.is_available() { self } else { best }
     }

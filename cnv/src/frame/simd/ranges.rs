@@ -70,11 +70,11 @@ pub fn scalar(frames: &[u8], table: &RangeTable) -> bool {
 /// The kernel for a level that this CPU has.
 fn select(level: Level) -> Kernel {
     match level {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Baseline | Level::Sse42 => x86_64::sse2,
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Avx2 => x86_64::avx2,
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Avx512 => x86_64::avx512,
         #[cfg(target_arch = "aarch64")]
         Level::Neon => aarch64::neon,
@@ -103,7 +103,7 @@ routine! {
     pub fn are_within(frames: &[u8], table: &RangeTable) -> bool = select as Kernel;
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub mod x86_64 {
     //! SSE2, AVX2 and AVX-512.
 

@@ -85,11 +85,11 @@ routine! {
 
 fn select(level: Level) -> Swap {
     match level {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Sse42 => x86_64::ssse3,
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Avx2 => x86_64::avx2,
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Avx512 => x86_64::avx512,
         #[cfg(target_arch = "aarch64")]
         Level::Neon => neon::neon,
@@ -139,7 +139,7 @@ pub fn swap_fields(layout: &FrameLayout, frame: &mut [u8]) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod x86_64 {
     use core::arch::x86_64::*;
 

@@ -53,7 +53,7 @@ routine! {
 
 fn select_extract(level: Level) -> Extract {
     match level {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Avx2 | Level::Avx512 => x86_64::avx2_extract,
         _ => scalar_extract,
     }
@@ -61,7 +61,7 @@ fn select_extract(level: Level) -> Extract {
 
 fn select_encode(level: Level) -> Encode {
     match level {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Avx2 | Level::Avx512 => x86_64::avx2_encode::<false>,
         _ => scalar_encode,
     }
@@ -69,7 +69,7 @@ fn select_encode(level: Level) -> Encode {
 
 fn select_streaming(level: Level) -> Encode {
     match level {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Avx2 | Level::Avx512 => x86_64::avx2_encode::<true>,
         _ => scalar_encode,
     }
@@ -171,7 +171,7 @@ pub fn scalar_encode(words: &Words<'_>, lines: &mut [[u8; LINE]]) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod x86_64 {
     use core::arch::x86_64::*;
 
