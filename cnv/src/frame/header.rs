@@ -1,5 +1,7 @@
 //! The header line: the first 64 bytes of every frame.
 
+use core::ops::Range;
+
 use super::endian::Le;
 use super::payload::INLINE_PAYLOAD_BYTES;
 use cnv_macros::{FrameEnum, SimdFrame};
@@ -76,6 +78,9 @@ pub struct FrameHeader {
     timestamp_ns: Le<u64>,
     inline: [u8; INLINE_PAYLOAD_BYTES],
 }
+
+/// Bytes from the start of the line to the payload in it.
+const INLINE_AT: usize = core::mem::offset_of!(FrameHeader, inline);
 
 impl FrameHeader {
     /// A line without its payload's length and bytes.
@@ -156,6 +161,13 @@ impl FrameHeader {
         }
     }
 
+    /// Where in the line the payload stands, if it is short enough to.
+    #[inline]
+    pub(super) fn inline_range(&self) -> Option<Range<usize>> {
+        let len = self.payload_len() as usize;
+        (len <= INLINE_PAYLOAD_BYTES).then_some(INLINE_AT..INLINE_AT + len)
+    }
+
     pub(super) fn set_payload_len(&mut self, len: u32) {
         self.payload_len = len.into();
     }
@@ -164,12 +176,27 @@ impl FrameHeader {
         &mut self.inline
     }
 
+    /// Whether the bytes of the line that no payload uses are 0, without a branch for each.
+    #[inline]
+    pub(super) fn has_zeros_behind_its_payload(&self) -> bool {
+        let used = self.inline_payload().map_or(0, <[u8]>::len);
+        let (words, _) = self.inline.as_chunks::<8>();
+        let unused = words.iter().enumerate().fold(0, |unused, (index, word)| {
+            let used_bits = used.saturating_sub(index * 8).min(8) as u32 * 8;
+            unused
+                | u64::from_le_bytes(*word)
+                    .checked_shr(used_bits)
+                    .unwrap_or(0)
+        });
+        unused == 0
+    }
+
     /// Offset in the line and value of the first byte behind the payload that is not 0.
     pub(super) fn unused_byte(&self) -> Option<(usize, u8)> {
         let used = self.inline_payload().map_or(0, <[u8]>::len);
         let unused = self.inline.iter().enumerate().skip(used);
         unused
-            .map(|(at, &byte)| (core::mem::offset_of!(Self, inline) + at, byte))
+            .map(|(at, &byte)| (INLINE_AT + at, byte))
             .find(|&(_, byte)| byte != 0)
     }
 }
@@ -214,6 +241,7 @@ mod tests {
         header.set_payload_len(3);
         header.inline_mut()[2] = 7;
         assert_eq!(header.unused_byte(), None);
+        assert!(header.has_zeros_behind_its_payload());
         header.inline_mut()[23] = 9;
         assert_eq!(header.unused_byte(), Some((63, 9)));
         header.set_payload_len(25);

@@ -32,6 +32,7 @@
 //! needed.
 
 mod batch;
+mod borrowed;
 mod buffer;
 mod check;
 mod columns;
@@ -58,6 +59,7 @@ mod stream;
 mod table;
 
 pub use batch::BatchProcessor;
+pub use borrowed::FrameRef;
 pub use buffer::AlignedBuffer;
 pub use check::CheckOutcome;
 pub use columns::{

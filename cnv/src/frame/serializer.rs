@@ -1,9 +1,8 @@
 //! Frames to bytes and back.
 
-extern crate alloc;
-
 use alloc::vec::Vec;
 
+use super::borrowed::FrameRef;
 use super::buffer::AlignedBuffer;
 use super::error::FrameError;
 use super::header::FrameHeader;
@@ -73,6 +72,51 @@ impl FrameSerializer {
         frame: &Frame,
         buffer: &mut AlignedBuffer,
     ) -> Result<usize, FrameError> {
+        let header = self.line(frame)?;
+        buffer.clear();
+        let following = header.following_bytes();
+        buffer.reserve(FrameHeader::SIZE.saturating_add(following))?;
+        buffer.extend_from_slice(header.as_bytes())?;
+        if following > 0 {
+            let payload = frame.payload();
+            payload.encode(|piece| buffer.extend_from_slice(piece))?;
+        }
+        Ok(buffer.len())
+    }
+
+    /// The frame that `bytes` are, with a payload of its own. They may start at any address.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse), and those of [`FrameRef::to_frame`] where the payload is not what
+    /// its kind wants.
+    pub fn deserialize(&self, bytes: &[u8]) -> Result<Frame, FrameError> {
+        self.parse(bytes)?.to_frame()
+    }
+
+    /// The frame that `bytes` are, borrowed from them. They may start at any address.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::Truncated`] and [`FrameError::TrailingBytes`] if `bytes` are shorter than the frame or
+    /// longer; [`FrameError::Header`] with the field, and [`FrameError::UnusedByte`], if the header line
+    /// breaks a rule; [`FrameError::PayloadTooLarge`] if the payload is over the limit.
+    #[inline]
+    pub fn parse<'a>(&self, bytes: &'a [u8]) -> Result<FrameRef<'a>, FrameError> {
+        let Some((line, following)) = bytes.split_at_checked(FrameHeader::SIZE) else {
+            return Err(wrong_length(FrameHeader::SIZE, bytes.len()));
+        };
+        let header = self.header(line)?;
+        let expected = header.following_bytes();
+        if following.len() != expected {
+            let expected = FrameHeader::SIZE.saturating_add(expected);
+            return Err(wrong_length(expected, bytes.len()));
+        }
+        Ok(FrameRef::new(header, line, following))
+    }
+
+    /// The header line of `frame`, with the payload in it where it fits.
+    pub(super) fn line(&self, frame: &Frame) -> Result<FrameHeader, FrameError> {
         let payload = frame.payload();
         let len = payload.len_bytes();
         let mut header = FrameHeader::new(
@@ -83,8 +127,6 @@ impl FrameSerializer {
             frame.timestamp_ns(),
         );
         header.set_payload_len(self.checked_len(len)?);
-
-        buffer.clear();
         let inline = header.inline_mut();
         if len <= inline.len() {
             let mut at = 0;
@@ -93,56 +135,22 @@ impl FrameSerializer {
                 at += piece.len();
                 Ok::<(), FrameError>(())
             })?;
-            buffer.extend_from_slice(header.as_bytes())?;
-        } else {
-            buffer.reserve(FrameHeader::SIZE.saturating_add(len))?;
-            buffer.extend_from_slice(header.as_bytes())?;
-            payload.encode(|piece| buffer.extend_from_slice(piece))?;
         }
-        Ok(buffer.len())
-    }
-
-    /// The frame that `bytes` are. They may start at any address.
-    ///
-    /// # Errors
-    ///
-    /// Every variant of [`FrameError`] but [`OutOfMemory`](FrameError::OutOfMemory),
-    /// [`UnexpectedEof`](FrameError::UnexpectedEof) and [`Io`](FrameError::Io): `bytes` that are
-    /// shorter than the frame or longer, that break a rule of the header line, whose payload is over
-    /// the limit or is not what its kind wants.
-    pub fn deserialize(&self, bytes: &[u8]) -> Result<Frame, FrameError> {
-        let Some((line, following)) = bytes.split_at_checked(FrameHeader::SIZE) else {
-            return Err(FrameError::Truncated {
-                expected: FrameHeader::SIZE,
-                actual: bytes.len(),
-            });
-        };
-        let header = self.header(line)?;
-        let expected = header.following_bytes();
-        if following.len() < expected {
-            return Err(FrameError::Truncated {
-                expected: FrameHeader::SIZE + expected,
-                actual: bytes.len(),
-            });
-        }
-        if following.len() > expected {
-            return Err(FrameError::TrailingBytes {
-                count: following.len() - expected,
-            });
-        }
-        frame(&header, following.to_vec())
+        Ok(header)
     }
 
     /// The header line that `line` is, with everything checked that one line can show.
+    #[inline]
     pub(super) fn header(&self, line: &[u8]) -> Result<FrameHeader, FrameError> {
         let header = FrameHeader::read(line)?;
         self.checked_len(header.payload_len() as usize)?;
-        match header.unused_byte() {
-            None => Ok(header),
-            Some((offset, value)) => Err(FrameError::UnusedByte { offset, value }),
+        if !header.has_zeros_behind_its_payload() {
+            return Err(unused_byte(&header));
         }
+        Ok(header)
     }
 
+    #[inline]
     fn checked_len(&self, len: usize) -> Result<u32, FrameError> {
         match u32::try_from(len) {
             Ok(len) if len <= self.max_payload_bytes => Ok(len),
@@ -154,17 +162,27 @@ impl FrameSerializer {
     }
 }
 
-/// The frame of a checked line, and of the bytes that follow it.
-pub(super) fn frame(header: &FrameHeader, following: Vec<u8>) -> Result<Frame, FrameError> {
-    let bytes = match header.inline_payload() {
-        Some(inline) => inline.to_vec(),
-        None => following,
-    };
+#[cold]
+fn wrong_length(expected: usize, actual: usize) -> FrameError {
+    match actual.checked_sub(expected) {
+        Some(count) => FrameError::TrailingBytes { count },
+        None => FrameError::Truncated { expected, actual },
+    }
+}
+
+#[cold]
+fn unused_byte(header: &FrameHeader) -> FrameError {
+    let (offset, value) = header.unused_byte().unwrap_or_default();
+    FrameError::UnusedByte { offset, value }
+}
+
+/// The frame of a checked line and its payload, wherever that stood.
+pub(super) fn frame(header: &FrameHeader, payload: Vec<u8>) -> Result<Frame, FrameError> {
     Ok(Frame::new(
         header.session_id(),
         header.stream_id(),
         header.sequence(),
         header.timestamp_ns(),
-        FramePayload::decode(header.kind(), bytes)?,
+        FramePayload::decode(header.kind(), payload)?,
     ))
 }

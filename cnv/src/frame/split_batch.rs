@@ -18,9 +18,7 @@ use super::error::FrameError;
 use super::frames::{Frames, FramesError};
 use super::header::FrameHeader;
 use super::owned::Frame;
-use super::payload::INLINE_PAYLOAD_BYTES;
 use super::serializer::{FrameSerializer, frame};
-use super::simd_frame::SimdFrame;
 
 const LINE_BYTES: usize = size_of::<FrameHeader>();
 
@@ -220,26 +218,10 @@ fn checked_following(
     if len > max {
         return Err(SplitBatchError::PayloadTooLarge { index, len, max });
     }
-    if !has_zeros_behind_its_payload(header) {
+    if !header.has_zeros_behind_its_payload() {
         return Err(unused(header, index));
     }
     Ok(header.following_bytes())
-}
-
-/// Whether the bytes of the line that no payload uses are 0, without a branch for each.
-#[inline]
-fn has_zeros_behind_its_payload(header: &FrameHeader) -> bool {
-    let used = header.inline_payload().map_or(0, <[u8]>::len);
-    let inline = &header.as_bytes()[LINE_BYTES - INLINE_PAYLOAD_BYTES..];
-    let (words, _) = inline.as_chunks::<8>();
-    let unused = words.iter().enumerate().fold(0, |unused, (index, word)| {
-        let used_bits = used.saturating_sub(index * 8).min(8) as u32 * 8;
-        unused
-            | u64::from_le_bytes(*word)
-                .checked_shr(used_bits)
-                .unwrap_or(0)
-    });
-    unused == 0
 }
 
 #[cold]

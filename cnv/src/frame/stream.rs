@@ -72,7 +72,11 @@ impl<R: Read> FrameReader<R> {
         let header = self.serializer.header(&self.line)?;
         self.fill_following(header.following_bytes())?;
         self.filled = 0;
-        frame(&header, core::mem::take(&mut self.following)).map(Some)
+        let payload = match header.inline_payload() {
+            Some(inline) => inline.to_vec(),
+            None => core::mem::take(&mut self.following),
+        };
+        frame(&header, payload).map(Some)
     }
 
     /// Completes the line; `false` where the stream ended before its first byte.
