@@ -6,8 +6,9 @@
 //! way: it encodes any shape, and has a reader decode every field before it can route a message.
 //!
 //! There are two levels:
-//! - [`Frame`], with [`FrameSerializer`] for a slice of bytes and [`FrameReader`] and
-//!   [`FrameWriter`] for a stream of them. This is what commands send.
+//! - [`Frame`], which [`Frame::parse`] borrows from bytes, with [`FrameSerializer`] to write it to a
+//!   buffer, [`FrameReader`] and [`FrameWriter`] for a stream, and [`FrameDecoder`] and [`FrameEncoder`]
+//!   for a socket's buffers. This is what commands send.
 //! - `#[derive(`[`SimdFrame`](derive@SimdFrame)`)]`, for a struct of your own that is to be its own
 //!   wire format, with `#[derive(`[`FrameEnum`](derive@FrameEnum)`)]` for its enums. [`FrameHeader`]
 //!   is made with it.
@@ -28,13 +29,27 @@
 //! A payload of up to [`INLINE_PAYLOAD_BYTES`] (24) stands in the line; a longer one follows it. It
 //! is at most 1 MiB, unless [`FrameSerializer::with_max_payload_bytes`] says otherwise. A [`Frame`]
 //! carries no checksum and no signature; a frame of your own has a checksum if it says so. Bytes are
-//! little-endian on every target; a frame of your own is in network order if it says so. No feature is
-//! needed.
+//! little-endian on every target; a frame of your own is in network order if it says so.
+//!
+//! # Features
+//!
+//! Frames need an allocator and no standard library: the module is there without any feature, the derives
+//! included.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `std` | [`FrameReader`] and [`FrameWriter`]; kernels for the CPU that the program runs on, or those that the environment variable `CNV_SIMD` names |
+//! | `bytes` | [`FrameDecoder`] and [`FrameEncoder`] |
+//!
+//! Without `std` the kernels are those for the CPU features that the compiler was told of, such as by `-C
+//! target-feature=+avx2`.
 
 mod batch;
 mod borrowed;
 mod buffer;
 mod check;
+#[cfg(feature = "bytes")]
+mod codec;
 mod columns;
 mod compatible;
 mod crc32c;
@@ -62,6 +77,8 @@ pub use batch::BatchProcessor;
 pub use borrowed::FrameRef;
 pub use buffer::AlignedBuffer;
 pub use check::CheckOutcome;
+#[cfg(feature = "bytes")]
+pub use codec::{Decoded, FrameDecoder, FrameEncoder, SharedFrame};
 pub use columns::{
     Column, ColumnElement, ColumnField, ColumnMut, ColumnsError, Store, encode_columns,
     extract_columns,
