@@ -6,20 +6,20 @@
 #[cfg(feature = "std")]
 use std::sync::OnceLock;
 
-/// Whether the CPU has the feature.
+/// Whether the CPU has each of the features.
 #[cfg(any(
     all(target_arch = "x86_64", target_feature = "sse2"),
     target_arch = "aarch64"
 ))]
 macro_rules! has {
-    ($feature:tt) => {{
+    ($($feature:tt),+) => {{
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        let has = std::is_x86_feature_detected!($feature);
+        let has = [$(std::is_x86_feature_detected!($feature)),+];
         #[cfg(all(feature = "std", target_arch = "aarch64"))]
-        let has = std::arch::is_aarch64_feature_detected!($feature);
+        let has = [$(std::arch::is_aarch64_feature_detected!($feature)),+];
         #[cfg(not(feature = "std"))]
-        let has = cfg!(target_feature = $feature);
-        has
+        let has = [$(cfg!(target_feature = $feature)),+];
+        has.into_iter().all(|has| has)
     }};
 }
 #[cfg(target_arch = "aarch64")]
@@ -87,16 +87,12 @@ impl Level {
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Baseline => true,
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-            Self::Sse42 => has!("sse4.2") && has!("ssse3"),
+            Self::Sse42 => has!("sse4.2", "ssse3"),
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Avx2 => Self::Sse42.is_available() && has!("avx2"),
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Avx512 => {
-                Self::Avx2.is_available()
-                    && has!("avx512f")
-                    && has!("avx512bw")
-                    && has!("avx512dq")
-                    && has!("avx512vl")
+                Self::Avx2.is_available() && has!("avx512f", "avx512bw", "avx512dq", "avx512vl")
             }
             #[cfg(target_arch = "aarch64")]
             Self::Neon => has!("neon"),
