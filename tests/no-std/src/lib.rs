@@ -156,7 +156,7 @@ mod tests {
         let fault = fault(second).unwrap().to_string();
         assert_eq!(
             fault,
-            "`Reading`: field `quality`, byte 10, is 101, and 1 to 100 are allowed"
+            "`Reading`: field `quality`, at byte 10, is 101, and 1 to 100 are allowed"
         );
         assert!(run!(encode_pair(7, 3)).is_err());
     }
