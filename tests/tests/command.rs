@@ -96,7 +96,7 @@ mod duplicate {
 }
 
 fn app() -> App {
-    App::new("trial").verbs(verbs![add, bytes, fill, forever, count])
+    App::new("trial").verbs(verbs![add, self::bytes, fill, forever, count])
 }
 
 fn code(reply: &Reply) -> FailureCode {

@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use cnv::frame::{
-    AlignedBuffer, BatchProcessor, Frame, FrameHeader, FramePayload, Frames, Store,
-    first_corrupt_line,
+    AlignedBuffer, BatchProcessor, Frame, FrameHeader, FramePayload, FrameSerializer, Frames,
+    Store, first_corrupt_line,
 };
 use cnv::{columns, encode_columns};
 
@@ -78,6 +78,13 @@ fn nothing_is_allocated_in_the_hot_paths() {
         }),
         0
     );
+
+    let mut long = AlignedBuffer::new();
+    FrameSerializer::new()
+        .serialize(&frames[59], &mut long)
+        .unwrap();
+    let parse = || Frame::parse(black_box(long.as_slice())).unwrap();
+    assert_eq!(allocations(|| assert_eq!(parse().payload().len(), 59)), 0);
 
     let lines = &bytes[..FRAMES * 64];
     let count = |blocks: usize| assert_eq!(blocks, FRAMES.div_ceil(64));
