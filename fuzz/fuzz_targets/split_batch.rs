@@ -133,7 +133,11 @@ fuzz_target!(|input: Input<'_>| {
             let batch = SplitBatch::parse(bytes.as_slice(), frames.len()).expect("written");
             let read: Result<Vec<Frame>, _> = batch.frames().collect();
             assert_eq!(read.expect("written"), frames);
-            check(bytes.as_slice(), frames.len() + 1, SplitBatchLimits::default());
+            check(
+                bytes.as_slice(),
+                frames.len() + 1,
+                SplitBatchLimits::default(),
+            );
             if let (Some((at, value)), false) = (change, bytes.is_empty()) {
                 let at = usize::from(at) % bytes.len();
                 bytes.as_mut_slice()[at] = value;
