@@ -15,3 +15,7 @@ docs:
 bless:
     TRYBUILD=overwrite cargo test -p cnv-ui-tests
     INSTA_UPDATE=always cargo test -p cnv-macros
+
+# Runs one fuzz target, such as `just fuzz parse 600`: see `fuzz/fuzz_targets`. Needs cargo-fuzz and nightly.
+fuzz target seconds="60":
+    CARGO_TARGET_DIR=target/fuzz cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=4096

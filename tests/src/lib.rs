@@ -1,1 +1,3 @@
-//! Holds integration tests only; see the `tests` folder.
+//! Holds integration tests, in the `tests` folder, and what several of them need.
+
+pub mod random;

@@ -6,8 +6,9 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use cnv::frame::{
-    AlignedBuffer, BatchProcessor, Frame, FrameHeader, FramePayload, FrameSerializer, Frames,
-    Store, first_corrupt_line,
+    AlignedBuffer, BatchProcessor, Be, Frame, FrameEnum, FrameHeader, FramePayload, FrameReader,
+    FrameSerializer, FrameWriter, Frames, SimdFrame, SplitBatch, SplitBatchWriter, Store, crc32c,
+    first_corrupt_line, seal_line,
 };
 use cnv::{columns, encode_columns};
 
@@ -133,4 +134,177 @@ fn nothing_is_allocated_in_the_hot_paths() {
             .len()
     };
     assert_eq!(allocations(|| assert_eq!(convert(), FRAMES)), 0);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, FrameEnum)]
+#[repr(u16)]
+enum Status {
+    Ok = 200,
+    NotFound = 404,
+}
+
+/// Everything that is tested beyond byte ranges.
+#[derive(Debug, Clone, Copy, PartialEq, SimdFrame)]
+#[frame(check = Self::is_ordered)]
+#[repr(C)]
+struct Checked {
+    start: u64,
+    end: u64,
+    #[frame(range = 100..1000)]
+    width: Be<u16>,
+    status: Status,
+    is_last: bool,
+    #[frame(reserved)]
+    _pad: [u8; 7],
+    #[frame(crc32c)]
+    crc: u32,
+}
+
+impl Checked {
+    fn is_ordered(&self) -> bool {
+        self.start <= self.end
+    }
+}
+
+const CHECKED: Checked = Checked {
+    start: 1,
+    end: 300,
+    width: Be::<u16>::new(100),
+    status: Status::NotFound,
+    is_last: true,
+    _pad: [0; 7],
+    crc: 0,
+};
+
+#[test]
+fn nothing_is_allocated_for_one_frame() {
+    let mut out = [0; 32];
+    assert_eq!(allocations(|| CHECKED.encode_into(&mut out).unwrap()), 0);
+    assert_eq!(allocations(|| CHECKED.encode_into(&mut []).unwrap_err()), 0);
+    let mut buffer = AlignedBuffer::new();
+    buffer.extend_from_slice(&out).unwrap();
+    let bytes = buffer.as_slice();
+    assert_eq!(allocations(|| Checked::read(black_box(bytes)).unwrap()), 0);
+    assert_eq!(
+        allocations(|| Checked::parse(black_box(bytes)).unwrap().end),
+        0
+    );
+    assert_eq!(allocations(|| Checked::check(black_box(bytes)).unwrap()), 0);
+    // A refusal costs nothing, either.
+    for at in [17, 18, 20, 21, 31] {
+        out[at] ^= 0x80;
+        assert_eq!(
+            allocations(|| Checked::read(black_box(&out)).unwrap_err()),
+            0
+        );
+        out[at] ^= 0x80;
+    }
+    let mut sealed = CHECKED;
+    assert_eq!(allocations(|| sealed.seal()), 0);
+    let mut line = [7; 64];
+    assert_eq!(allocations(|| seal_line(&mut line)), 0);
+    assert_eq!(allocations(|| crc32c(black_box(&line))), 0);
+}
+
+#[test]
+fn nothing_is_allocated_for_many_frames_with_checks() {
+    let (starts, ends): (Vec<u64>, Vec<u64>) = (0..FRAMES as u64).map(|at| (at, at + 1)).unzip();
+    let mut buffer = AlignedBuffer::new();
+    let mut write = || encode_columns!(&CHECKED, Checked => start: &starts, end: &ends; &mut buffer, Store::Temporal);
+    assert_eq!(allocations(|| assert_eq!(write().unwrap(), FRAMES)), 0);
+    let bytes = buffer.as_slice();
+    let (mut places, mut flags) = (vec![0_u64; FRAMES], vec![0_u8; FRAMES]);
+    let mut read = || columns!(bytes, Checked => end: &mut places, is_last: &mut flags);
+    assert_eq!(allocations(|| read().unwrap()), 0);
+    assert_eq!(
+        allocations(|| Frames::<Checked>::validate_all(bytes).unwrap().len()),
+        0
+    );
+    assert_eq!(
+        allocations(|| Frames::<Checked>::blocks(bytes)
+            .map(|block| block.unwrap().len())
+            .sum::<usize>()),
+        0
+    );
+    // At an address where nothing is borrowed, and where each frame is copied out.
+    let mut moved = AlignedBuffer::new();
+    moved.extend_from_slice(&[0]).unwrap();
+    moved.extend_from_slice(bytes).unwrap();
+    let count = || {
+        let views = Frames::<Checked>::views(black_box(&moved.as_slice()[1..]));
+        let sum: u64 = views
+            .flat_map(|view| view.unwrap().iter())
+            .map(|frame| frame.start)
+            .sum();
+        assert_eq!(sum, (0..FRAMES as u64).sum::<u64>());
+    };
+    assert_eq!(allocations(count), 0);
+    // The last of the frames is refused, and named.
+    let mut bad = bytes.to_vec();
+    *bad.last_mut().unwrap() ^= 1;
+    assert_eq!(
+        allocations(|| Frames::<Checked>::views(&bad)
+            .find_map(Result::err)
+            .unwrap()),
+        0
+    );
+    let mut swapped = AlignedBuffer::new();
+    assert_eq!(
+        allocations(|| Frames::<Checked>::from_big_endian(&bad, &mut swapped).unwrap_err()),
+        0
+    );
+}
+
+#[test]
+fn nothing_is_allocated_to_write_messages_into_memory_that_is_there() {
+    let frames = [0, 5, 24, 25, 1000]
+        .map(|len| Frame::new([1; 16], 0, 1, 2, FramePayload::Data(vec![7; len])));
+    let (mut serializer, mut buffer) = (FrameSerializer::new(), AlignedBuffer::new());
+    let mut serialize = || {
+        for frame in &frames {
+            serializer.serialize(frame, &mut buffer).unwrap();
+        }
+    };
+    assert_eq!(allocations(&mut serialize), 0);
+
+    let mut stream = FrameWriter::new(std::io::sink());
+    let mut write = || {
+        for frame in &frames {
+            stream.write(frame).unwrap();
+        }
+        stream.flush().unwrap();
+    };
+    assert_eq!(allocations(&mut write), 0);
+
+    let mut writer = SplitBatchWriter::new();
+    let mut batch = AlignedBuffer::new();
+    let mut push = || {
+        writer.clear();
+        frames.iter().for_each(|frame| writer.push(frame).unwrap());
+        writer.finish(&mut batch).unwrap()
+    };
+    assert_eq!(allocations(&mut push), 0);
+    let parse = || {
+        let batch = SplitBatch::parse(black_box(batch.as_slice()), frames.len()).unwrap();
+        let sum: usize = batch.iter().map(|(_, payload)| payload.len()).sum();
+        assert_eq!(sum, 1054);
+    };
+    assert_eq!(allocations(parse), 0);
+}
+
+/// A [`Frame`] owns its payload, and that is all that reading one costs. From a stream its vector grows as
+/// the bytes arrive, and not to the length that is stated.
+#[test]
+fn a_message_costs_its_payload() {
+    let frame = |len| Frame::new([1; 16], 0, 1, 2, FramePayload::Data(vec![7; len]));
+    for (len, most) in [(0, 0), (24, 1), (1000, 8)] {
+        let mut writer = FrameWriter::new(Vec::new());
+        writer.write(&frame(len)).unwrap();
+        let bytes = writer.into_inner();
+        let serializer = FrameSerializer::new();
+        let found = allocations(|| serializer.deserialize(black_box(&bytes)).unwrap());
+        assert!(found <= most.min(1), "{len}: {found}");
+        let found = allocations(|| FrameReader::new(black_box(&bytes[..])).next());
+        assert!(found <= most, "{len}: {found}");
+    }
 }

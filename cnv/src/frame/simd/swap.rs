@@ -224,17 +224,17 @@ mod neon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{FrameHeader, SimdFrame};
+    use crate::frame::{FrameHeader, Le, SimdFrame};
 
     #[derive(cnv_macros::SimdFrame)]
     #[frame(crate = "crate")]
     #[repr(C)]
     struct Inner {
-        small: u16,
+        small: Le<u16>,
         flag: bool,
         #[frame(reserved)]
         _pad: [u8; 1],
-        value: f32,
+        value: Le<f32>,
     }
 
     #[derive(cnv_macros::SimdFrame)]
@@ -242,10 +242,10 @@ mod tests {
     #[repr(C)]
     struct Line {
         inner: Inner,
-        many: [u16; 4],
-        wide: u128,
-        word: i64,
-        rest: [u32; 5],
+        many: [Le<u16>; 4],
+        wide: Le<u128>,
+        word: Le<i64>,
+        rest: [Le<u32>; 5],
         last: [u8; 4],
     }
 
