@@ -173,6 +173,9 @@ pub struct Header {
 pub trait Route {
     /// A number made of the kind, the length and the sequence.
     fn route(&self) -> u64;
+
+    /// The sequence alone.
+    fn sequence(&self) -> u64;
 }
 
 macro_rules! route {
@@ -183,6 +186,11 @@ macro_rules! route {
                 let kind: fn(&Self) -> u8 = $kind;
                 let sum = u64::from(kind(self)) + u64::from(self.payload_len);
                 self.sequence.wrapping_add(sum)
+            }
+
+            #[inline]
+            fn sequence(&self) -> u64 {
+                self.sequence
             }
         }
     )*};
@@ -199,6 +207,11 @@ impl Route for Header {
     fn route(&self) -> u64 {
         let sum = self.kind as u64 + u64::from(self.payload_len.get());
         self.sequence.get().wrapping_add(sum)
+    }
+
+    #[inline]
+    fn sequence(&self) -> u64 {
+        self.sequence.get()
     }
 }
 

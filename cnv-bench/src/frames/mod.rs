@@ -32,7 +32,7 @@ pub fn run(settings: Settings, has_dram: bool, has_sweep: bool) -> Run {
             settings
         };
         found.add(validate::validate(size, settings));
-        found.add(validate::route(size, settings));
+        found.add(validate::using(size, settings));
         found.add(byte_order::run(size, settings));
         found.add(columns::run(size, settings));
         found.add(checksum::run(size, settings));
