@@ -2,7 +2,7 @@
 check: test lint docs
 
 test:
-    cargo test --workspace
+    cargo test
 
 lint:
     cargo fmt --all --check
@@ -10,6 +10,10 @@ lint:
 
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# The goals, as a table: each is a ratio of things that took turns.
+bench *arguments:
+    cargo run --release -p cnv-bench -- frames {{arguments}}
 
 # Rewrites the expected compiler messages and expansions; read the difference before you commit it.
 bless:

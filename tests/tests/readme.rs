@@ -34,11 +34,26 @@ fn the_program_of_the_error_is_the_quickstart_with_a_smaller_budget() {
 
 #[test]
 fn its_test_command_is_the_one_that_ci_runs() {
-    let command = "cargo test --workspace";
+    let command = "cargo test";
     assert!(
         read("README.md")
             .lines()
-            .any(|line| line.starts_with(command))
+            .any(|line| line.split('#').next().map(str::trim) == Some(command))
     );
     assert!(read(".ci/run").lines().any(|line| line == command));
+}
+
+/// The command tests the default members.
+#[test]
+fn its_test_command_tests_every_member_but_the_benchmarks() {
+    let manifest = read("Cargo.toml");
+    let list = |key: &str| -> Vec<&str> {
+        let line = manifest.lines().find_map(|line| line.strip_prefix(key));
+        let names = line.unwrap().trim_matches(['[', ']']).split(", ");
+        names.collect()
+    };
+    let mut members = list("members = ");
+    members.retain(|&member| member != r#""cnv-bench""#);
+    assert_eq!(members, list("default-members = "));
+    assert!(members.len() > 4);
 }

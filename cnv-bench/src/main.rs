@@ -1,0 +1,165 @@
+//! `cnv-bench`: what cnv costs beside what else there is, measured side by side.
+
+mod allocations;
+mod environment;
+mod frames;
+mod plot;
+mod report;
+mod rounds;
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::report::Run;
+use crate::rounds::Settings;
+
+/// Counts what hot paths allocate.
+#[global_allocator]
+static ALLOCATOR: allocations::Counting = allocations::Counting;
+
+/// The shortest time for which a contender's turn is measured.
+const SLICE: Duration = Duration::from_micros(40);
+
+fn command() -> Command {
+    let file = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help(help)
+    };
+    let count = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("N")
+            .default_value(value)
+            .value_parser(value_parser!(u16).range(1..))
+            .help(help)
+    };
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .action(ArgAction::SetTrue)
+            .help(help)
+    };
+    let frames = Command::new("frames")
+        .about("One message and batches of messages, beside other formats and plain code")
+        .arg(flag("check", "Fail if a goal is not met"))
+        .arg(flag("figures", "Print the time of every contender, too"))
+        .arg(flag("dram", "Measure batches beyond every cache, too"))
+        .arg(file(
+            "json",
+            "Write every figure and where it was measured; - is standard output",
+        ))
+        .arg(file("csv", "Write ns per frame against batch size"))
+        .arg(file("svg", "Draw ns per frame against batch size"))
+        .arg(count("rounds", "101", "Rounds of every group"))
+        .arg(count("launches", "1", "Processes whose medians are judged"));
+    Command::new("cnv-bench")
+        .about("What cnv costs beside what else there is")
+        .subcommand_required(true)
+        .subcommand(frames)
+}
+
+fn main() -> ExitCode {
+    let arguments = command().get_matches();
+    let result = match arguments.subcommand() {
+        Some(("frames", arguments)) => run_frames(arguments),
+        _ => unreachable!("clap requires a subcommand that it knows"),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("cnv-bench: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run_frames(arguments: &ArgMatches) -> Result<ExitCode, Box<dyn Error>> {
+    let file = |name| arguments.get_one::<PathBuf>(name);
+    let count = |name| arguments.get_one::<u16>(name).copied().unwrap_or(1);
+    let rounds = count("rounds");
+    let has_dram = arguments.get_flag("dram");
+    let has_sweep = ["json", "csv", "svg"]
+        .iter()
+        .any(|name| file(name).is_some());
+    let launches = count("launches");
+    let run = if launches > 1 {
+        let runs: Result<Vec<Run>, _> = (0..launches).map(|_| launch(rounds, has_dram)).collect();
+        Run::median_of(&runs?)?
+    } else {
+        let settings = Settings {
+            rounds: rounds.into(),
+            slice: SLICE,
+        };
+        frames::run(settings, has_dram, has_sweep)
+    };
+    if let Some(path) = file("csv") {
+        fs::write(path, plot::csv(&plot::lines(&run.groups, frames::SWEEP)))?;
+    }
+    if let Some(path) = file("svg") {
+        fs::write(path, plot::svg(&plot::lines(&run.groups, frames::SWEEP)))?;
+    }
+    if let Some(path) = file("json") {
+        let json = serde_json::to_string_pretty(&run)? + "\n";
+        if path == Path::new("-") {
+            print!("{json}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        fs::write(path, json)?;
+    }
+    print(&run, arguments.get_flag("figures"));
+    let is_failure = arguments.get_flag("check") && run.missed().next().is_some();
+    Ok(if is_failure {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn print(run: &Run, has_figures: bool) {
+    println!("{}\n", run.environment.summary());
+    if has_figures {
+        println!("{}\n", run.figure_table());
+    }
+    if let Some(table) = run.side_by_side(frames::ENCODE, frames::DECODE) {
+        println!("{table}\n");
+    }
+    println!("{}\n", run.goal_table());
+    let judged = run.goals.iter().filter(|goal| goal.is_met().is_some());
+    let (missed, judged) = (run.missed().count(), judged.count());
+    for goal in run.missed() {
+        println!("not met: {goal}");
+    }
+    println!(
+        "{} of {judged} met; medians of {} rounds and {} launches",
+        judged - missed,
+        run.rounds,
+        run.launches
+    );
+}
+
+/// A process of its own: where code and data come to lie is decided anew by each.
+fn launch(rounds: u16, has_dram: bool) -> Result<Run, Box<dyn Error>> {
+    let mut child = std::process::Command::new(std::env::current_exe()?);
+    child.args(["frames", "--json", "-", "--rounds", &rounds.to_string()]);
+    if has_dram {
+        child.arg("--dram");
+    }
+    let output = child.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("a launch failed: {}", output.status).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_arguments_are_sound() {
+        super::command().debug_assert();
+    }
+}
