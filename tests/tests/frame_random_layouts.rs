@@ -14,6 +14,9 @@ use proptest::prelude::*;
 /// Which bytes a field allows.
 type Rule = Box<dyn Fn(&[u8]) -> bool>;
 
+/// Describes a field of this name and offset.
+type Describe = fn(&'static str, usize) -> FieldLayout;
+
 /// One field, and the rules for its bytes.
 struct Field {
     layout: FieldLayout,
@@ -222,7 +225,7 @@ fn field(random: &mut Random, name: &'static str, offset: usize, size: usize) ->
             }
             1 => return Field::new(plain::<bool>(name, offset), |bytes| bytes[0] <= 1),
             2 => {
-                let free: [(usize, usize, fn(&'static str, usize) -> FieldLayout); 10] = [
+                let free: [(usize, usize, Describe); 10] = [
                     (1, 1, plain::<i8>),
                     (2, 2, plain::<Be<u16>>),
                     (4, 4, plain::<f32>),
