@@ -110,7 +110,9 @@ fn batches(criterion: &mut Criterion) {
                 let blocks = Frames::<Sample>::blocks(black_box(bytes));
                 blocks.fold(0, |sum: u64, block| {
                     let block = block.expect("legal");
-                    block.iter().fold(sum, |sum, sample| sum.wrapping_add(sample.sequence))
+                    block
+                        .iter()
+                        .fold(sum, |sum, sample| sum.wrapping_add(sample.sequence))
                 })
             });
         });

@@ -58,10 +58,7 @@ pub fn run(settings: Settings) -> (Vec<Group>, Vec<Goal>) {
     (vec![Group::from(&encoded), Group::from(&decoded)], goals)
 }
 
-fn encoding<P: Peer>() -> Contender<'static>
-where
-    P: 'static,
-{
+fn encoding<P: Peer + 'static>() -> Contender<'static> {
     let values: Vec<P::Value> = numbered().map(P::Value::from).collect();
     let mut peer = P::default();
     Contender::new(P::NAME, move || {
@@ -85,10 +82,7 @@ fn copying() -> Contender<'static> {
     })
 }
 
-fn decoding<P: Peer>() -> Contender<'static>
-where
-    P: 'static,
-{
+fn decoding<P: Peer + 'static>() -> Contender<'static> {
     let mut peer = P::default();
     let encoded: Vec<AlignedBuffer> = numbered()
         .map(|message| {

@@ -106,9 +106,8 @@ mod tests {
     fn refuses_a_byte<P: Peer>(one: Message, other: Message) {
         let mut bytes = encoded::<P>(one);
         let others = encoded::<P>(other);
-        let differs = |(a, b): (&u8, &u8)| a != b;
-        let pairs = bytes.as_slice().iter().zip(others.as_slice());
-        let at = pairs.clone().position(|pair| differs(pair));
+        let mut pairs = bytes.as_slice().iter().zip(others.as_slice());
+        let at = pairs.position(|(a, b)| a != b);
         let at = at.unwrap_or_else(|| panic!("{}: no byte differs", P::NAME));
         bytes.as_mut_slice()[at] = 99;
         let mut peer = P::default();
