@@ -36,10 +36,12 @@
 )]
 
 pub mod checksum;
+pub mod encode;
+pub mod extract;
 pub mod level;
+pub mod number;
 pub mod ranges;
 pub mod swap;
-pub mod transpose;
 pub mod view;
 
 /// Declares a function that calls the best kernel through an atomic pointer. The pointer starts at a
