@@ -9,7 +9,7 @@ use super::error::FrameError;
 use super::frames::{BadFrame, Frames, FramesError};
 use super::layout::FieldKind;
 use super::simd::encode::{self, LINE, Words};
-use super::simd::extract::{self, Strided, WordColumn};
+use super::simd::extract::{self, Places, Strided};
 use super::simd::number::{bits, bits_mut};
 use super::simd::view;
 use super::simd_frame::SimdFrame;
@@ -95,8 +95,10 @@ enum ValuesMut<'a> {
     B2(&'a mut [u16]),
     B4(&'a mut [u32]),
     B8(&'a mut [u64]),
-    /// They are with [`Together`].
-    Taken,
+    /// A kernel has them, as those of this word of a line.
+    Taken {
+        word: usize,
+    },
 }
 
 /// A field of the frame type `T` whose values are `V`. [`columns!`](crate::columns) makes it.
@@ -238,7 +240,7 @@ impl<'a, T: SimdFrame> ColumnMut<'a, T> {
             ValuesMut::B2(values) => values.len(),
             ValuesMut::B4(values) => values.len(),
             ValuesMut::B8(values) => values.len(),
-            ValuesMut::Taken => 0,
+            ValuesMut::Taken { .. } => 0,
         }
     }
 
@@ -262,7 +264,7 @@ impl<'a, T: SimdFrame> ColumnMut<'a, T> {
             ValuesMut::B8(values) => {
                 extract::strided(words, &mut values[start..], u64::from_le_bytes)
             }
-            ValuesMut::Taken => {}
+            ValuesMut::Taken { .. } => {}
         }
     }
 
@@ -301,89 +303,63 @@ pub fn extract_columns<T: SimdFrame>(
             });
         }
     }
-    let mut together = Together::take(columns);
-    let read = extract_blocks(bytes, columns, &mut together);
-    together.give_back(columns);
+    let mut places = take_words(columns);
+    let read = extract_blocks(bytes, columns, &mut places);
+    for column in columns {
+        if let ValuesMut::Taken { word } = column.values
+            && let Some(values) = places[word].take()
+        {
+            column.values = ValuesMut::B8(values);
+        }
+    }
     read?;
     Ok(frames)
 }
 
-/// Fills the columns block by block, those that were taken together by a kernel.
+/// Takes the values out of the columns that a kernel fills: one for each word. For a single one plain code is
+/// faster, and nothing is taken.
+#[inline]
+fn take_words<'a, T: SimdFrame>(columns: &mut [ColumnMut<'a, T>]) -> Places<'a> {
+    let mut places = Places::default();
+    if columns.iter().filter_map(ColumnMut::word).count() < 2 {
+        return places;
+    }
+    for column in columns {
+        if let Some(word) = column.word()
+            && places[word].is_none()
+            && let ValuesMut::B8(values) =
+                core::mem::replace(&mut column.values, ValuesMut::Taken { word })
+        {
+            places[word] = Some(values);
+        }
+    }
+    places
+}
+
+/// Fills the columns block by block, those in `places` by a kernel.
 #[inline]
 fn extract_blocks<T: SimdFrame>(
     bytes: &[u8],
     columns: &mut [ColumnMut<'_, T>],
-    together: &mut Together<'_>,
+    places: &mut Places<'_>,
 ) -> Result<(), FramesError> {
+    let is_taken = |column: &ColumnMut<'_, T>| matches!(column.values, ValuesMut::Taken { .. });
+    let (any_taken, all_taken) = (columns.iter().any(is_taken), columns.iter().all(is_taken));
     let mut start = 0;
     for block in Frames::<T>::views(bytes) {
         let block = block?;
         let bytes = block.as_bytes();
-        let words = &mut together.words[..together.count];
-        if !words.is_empty() {
-            extract::words(bytes.as_chunks().0, words, start);
+        if any_taken {
+            extract::words(bytes.as_chunks().0, places, start);
         }
-        for column in &mut *columns {
-            column.extract(start, bytes);
+        if !all_taken {
+            for column in &mut *columns {
+                column.extract(start, bytes);
+            }
         }
         start += block.len();
     }
     Ok(())
-}
-
-/// Columns that a kernel reads together, in the order of their words.
-struct Together<'a> {
-    words: [WordColumn<'a>; 8],
-    /// Number of each in the list of columns.
-    columns: [usize; 8],
-    count: usize,
-}
-
-impl<'a> Together<'a> {
-    /// Takes the values out of the columns that are words. For a single one plain code is faster, and two
-    /// for one word cannot be taken together: then it is none.
-    #[inline]
-    fn take<T: SimdFrame>(columns: &mut [ColumnMut<'a, T>]) -> Self {
-        let mut together = Self {
-            words: core::array::from_fn(|_| WordColumn {
-                word: 0,
-                values: &mut [],
-            }),
-            columns: [0; 8],
-            count: 0,
-        };
-        let mut of_word = [None; 8];
-        let mut count = 0;
-        for (index, column) in columns.iter().enumerate() {
-            if let Some(word) = column.word() {
-                count += 1;
-                if of_word[word].replace(index).is_some() {
-                    return together;
-                }
-            }
-        }
-        if count < 2 {
-            return together;
-        }
-        for (word, index) in of_word.into_iter().enumerate() {
-            let Some(index) = index else { continue };
-            let column = &mut columns[index].values;
-            if let ValuesMut::B8(values) = core::mem::replace(column, ValuesMut::Taken) {
-                together.words[together.count] = WordColumn { word, values };
-                together.columns[together.count] = index;
-                together.count += 1;
-            }
-        }
-        together
-    }
-
-    #[inline]
-    fn give_back<T>(self, columns: &mut [ColumnMut<'a, T>]) {
-        let taken = self.words.into_iter().zip(self.columns).take(self.count);
-        for (word, index) in taken {
-            columns[index].values = ValuesMut::B8(word.values);
-        }
-    }
 }
 
 /// How new frames get to memory.

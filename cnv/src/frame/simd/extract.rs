@@ -9,24 +9,18 @@ use super::routine;
 /// Bytes of the lines that [`Extract`] reads.
 pub const LINE: usize = 64;
 
-/// One word of 8 bytes of each line, and its column.
-pub struct WordColumn<'a> {
-    /// Number of the word in the line.
-    pub word: usize,
-    /// Where its values go.
-    pub values: &'a mut [u64],
-}
+/// For each word of 8 bytes of a line the column that it goes to.
+pub type Places<'a> = [Option<&'a mut [u64]>; LINE / 8];
 
-/// Words of each line to columns, from their element `start` on. A kernel is fastest where columns of
-/// neighbouring words are neighbours, and the lines fit in the first-level cache: it reads them once for
-/// each two columns.
+/// Words of each line to columns, from their element `start` on. Kernels are made for blocks of 64 lines:
+/// they read a block once for each two columns, and fewer lines with plain code.
 ///
-/// It panics if a line has no such word, or a column no place for each line.
-pub type Extract = unsafe fn(lines: &[[u8; LINE]], columns: &mut [WordColumn<'_>], start: usize);
+/// It panics if a column has no place for a line.
+pub type Extract = unsafe fn(lines: &[[u8; LINE]], places: &mut Places<'_>, start: usize);
 
 routine! {
     /// Words of each line to columns, from their element `start` on: see [`Extract`].
-    pub fn words(lines: &[[u8; LINE]], columns: &mut [WordColumn<'_>], start: usize) -> () = select as Extract;
+    pub fn words(lines: &[[u8; LINE]], places: &mut Places<'_>, start: usize) -> () = select as Extract;
 }
 
 fn select(level: Level) -> Extract {
@@ -72,11 +66,13 @@ fn part<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
 }
 
 /// The oracle.
-pub fn scalar(lines: &[[u8; LINE]], columns: &mut [WordColumn<'_>], start: usize) {
-    for column in columns {
-        let values = &mut column.values[start..][..lines.len()];
-        for (line, value) in lines.iter().zip(values) {
-            *value = u64::from_le_bytes(*part(line, column.word * 8));
+pub fn scalar(lines: &[[u8; LINE]], places: &mut Places<'_>, start: usize) {
+    for (word, column) in places.iter_mut().enumerate() {
+        if let Some(column) = column {
+            let values = &mut column[start..][..lines.len()];
+            for (line, value) in lines.iter().zip(values) {
+                *value = u64::from_le_bytes(*part(line, word * 8));
+            }
         }
     }
 }
@@ -85,7 +81,7 @@ pub fn scalar(lines: &[[u8; LINE]], columns: &mut [WordColumn<'_>], start: usize
 mod x86_64 {
     use core::arch::x86_64::*;
 
-    use super::{LINE, WordColumn, part, scalar};
+    use super::{LINE, Places, part, scalar};
 
     /// Lines of a block, whose loops the compiler unrolls because it knows how many there are.
     const BLOCK: usize = 64;
@@ -97,36 +93,43 @@ mod x86_64 {
 
     /// Columns of neighbouring words by twos, the others one by one; plain code for what is no block.
     #[target_feature(enable = "avx2")]
-    pub fn avx2(lines: &[[u8; LINE]], columns: &mut [WordColumn<'_>], start: usize) {
+    pub fn avx2(lines: &[[u8; LINE]], places: &mut Places<'_>, start: usize) {
         let (blocks, rest) = lines.as_chunks::<BLOCK>();
         for (number, block) in blocks.iter().enumerate() {
-            avx2_block(block.as_flattened(), columns, start + number * BLOCK);
+            avx2_block(block.as_flattened(), places, start + number * BLOCK);
         }
         if !rest.is_empty() {
-            scalar(rest, columns, start + blocks.len() * BLOCK);
+            scalar(rest, places, start + blocks.len() * BLOCK);
         }
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn avx2_block(block: &[u8], columns: &mut [WordColumn<'_>], start: usize) {
-        let mut columns = columns.iter_mut().peekable();
-        while let Some(column) = columns.next() {
-            let (word, values) = (column.word, place(column, start));
-            if let Some(next) = columns.next_if(|next| next.word == word + 1) {
-                avx2_pair(part(block, word * 8), values, place(next, start));
-            } else if word == LINE / 8 - 1 {
+    fn avx2_block(block: &[u8], places: &mut Places<'_>, start: usize) {
+        let mut word = 0;
+        while word < places.len() {
+            match &mut places[word..] {
+                [Some(low), Some(high), ..] => {
+                    let bytes = part(block, word * 8);
+                    avx2_pair(bytes, of_block(low, start), of_block(high, start));
+                    word += 1;
+                }
                 // A word is loaded with the one behind it, and the last one with the one before.
-                avx2_single::<true>(part(block, LINE - 16), values);
-            } else {
-                avx2_single::<false>(part(block, word * 8), values);
+                [Some(last)] => {
+                    avx2_single::<true>(part(block, LINE - 16), of_block(last, start));
+                }
+                [Some(column), ..] => {
+                    avx2_single::<false>(part(block, word * 8), of_block(column, start));
+                }
+                _ => {}
             }
+            word += 1;
         }
     }
 
     #[inline]
-    fn place<'a>(column: &'a mut WordColumn<'_>, start: usize) -> &'a mut [u64; BLOCK] {
-        let values = column.values[start..].first_chunk_mut();
+    fn of_block(column: &mut [u64], start: usize) -> &mut [u64; BLOCK] {
+        let values = column[start..].first_chunk_mut();
         values.expect("a place for each line")
     }
 
@@ -198,36 +201,23 @@ mod tests {
             let lines: Vec<[u8; LINE]> = (0..count)
                 .map(|line| core::array::from_fn(|at| (line * 64 + at * 7 % 251) as u8))
                 .collect();
-            for words in [
-                &[][..],
-                &[0],
-                &[7],
-                &[3, 4],
-                &[0, 2, 5, 7],
-                &[6, 7],
-                &[7, 0, 0],
-                &[4, 3, 2],
-                &[0, 1, 2, 3, 4, 5, 6, 7],
-            ] {
+            for mask in [0_u8, 1, 0x80, 0b1_1000, 0b1010_0101, 0b1110, 0xc0, 0xff] {
                 for start in [0, 3] {
                     let run = |kernel: Extract| {
-                        let mut columns = vec![vec![9_u64; start + count + 1]; words.len()];
-                        let mut places: Vec<_> = words
-                            .iter()
-                            .zip(&mut columns)
-                            .map(|(&word, values)| WordColumn { word, values })
-                            .collect();
+                        let mut columns = [(); 8].map(|()| vec![9_u64; start + count + 1]);
+                        let mut word = 0..8;
+                        let mut places: Places<'_> = columns.each_mut().map(|column| {
+                            let word = word.next().expect("eight words");
+                            (mask >> word & 1 == 1).then_some(column.as_mut_slice())
+                        });
                         // SAFETY: `kernels` lists those whose features this CPU has.
                         unsafe { kernel(&lines, &mut places, start) };
                         columns
                     };
                     let expected = run(scalar);
                     for (level, kernel) in kernels() {
-                        assert_eq!(
-                            run(kernel),
-                            expected,
-                            "{level:?}, {count} lines, words {words:?}"
-                        );
+                        let found = run(kernel);
+                        assert_eq!(found, expected, "{level:?}, {count} lines, {mask:#b}");
                     }
                 }
             }

@@ -35,6 +35,7 @@
     reason = "vectors are loaded and stored through pointers, kernels are called for the CPU at hand, and checked bytes are viewed as frames"
 )]
 
+pub mod bits;
 pub mod checksum;
 pub mod encode;
 pub mod extract;
