@@ -274,9 +274,11 @@ fn big_endian() {
                     let mut is_legal = true;
                     for (line, out) in black_box(lines).iter().zip(&mut out) {
                         *out = *line;
-                        out[20..24].reverse();
-                        out[24..32].reverse();
-                        out[32..40].reverse();
+                        let len: &mut [u8; 4] = (&mut out[20..24]).try_into().expect("4 bytes");
+                        *len = u32::from_be_bytes(*len).to_le_bytes();
+                        for word in &mut out.as_chunks_mut::<8>().0[3..5] {
+                            *word = u64::from_be_bytes(*word).to_le_bytes();
+                        }
                         is_legal &= out[17] <= 3 && out[18] == 1 && out[19] == 0;
                     }
                     black_box(&mut out);

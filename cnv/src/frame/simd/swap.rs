@@ -145,17 +145,32 @@ pub fn scalar(from: &[[u8; LINE]], to: &mut [[u8; LINE]], table: &SwapTable) -> 
             *word = u64::from_le_bytes(*bytes);
         }
         let [bytes, pairs, halves, wholes] = &table.stages;
-        for index in 0..words.len() {
-            let mut word = words[index];
-            let moved = (word & EVEN_BYTES) << 8 | word >> 8 & EVEN_BYTES;
-            word ^= (word ^ moved) & bytes[index];
-            let moved = (word & EVEN_PAIRS) << 16 | word >> 16 & EVEN_PAIRS;
-            word ^= (word ^ moved) & pairs[index];
-            words[index] = word ^ (word ^ word.rotate_left(32)) & halves[index];
+        // Most words are one number, or none of more than a byte; what they are is the same in each line.
+        for (index, word) in words.iter_mut().enumerate() {
+            if bytes[index] == 0 {
+                continue;
+            }
+            if halves[index] == u64::MAX {
+                *word = word.swap_bytes();
+                continue;
+            }
+            let moved = (*word & EVEN_BYTES) << 8 | *word >> 8 & EVEN_BYTES;
+            *word ^= (*word ^ moved) & bytes[index];
+            let moved = (*word & EVEN_PAIRS) << 16 | *word >> 16 & EVEN_PAIRS;
+            *word ^= (*word ^ moved) & pairs[index];
+            *word ^= (*word ^ word.rotate_left(32)) & halves[index];
         }
-        let neighbours: [u64; LINE / 8] = core::array::from_fn(|index| words[index ^ 1]);
-        for (index, out) in to.as_chunks_mut().0.iter_mut().enumerate() {
-            let word = words[index] ^ (words[index] ^ neighbours[index]) & wholes[index];
+        for (pair, is_whole) in words
+            .as_chunks_mut::<2>()
+            .0
+            .iter_mut()
+            .zip(wholes.as_chunks::<2>().0)
+        {
+            if is_whole[0] != 0 {
+                pair.swap(0, 1);
+            }
+        }
+        for (word, out) in words.iter().zip(to.as_chunks_mut().0) {
             *out = word.to_le_bytes();
         }
         let ranges = table.lo.iter().zip(&table.span);
