@@ -8,7 +8,9 @@ use super::check::seal;
 use super::error::FrameError;
 use super::frames::{BadFrame, Frames, FramesError};
 use super::layout::FieldKind;
-use super::simd::transpose::{self, LINE, Places, Strided, Words, bits, bits_mut};
+use super::simd::encode::{self, LINE, Words};
+use super::simd::extract::{self, Places, Strided};
+use super::simd::number::{bits, bits_mut};
 use super::simd::view;
 use super::simd_frame::SimdFrame;
 
@@ -58,11 +60,13 @@ macro_rules! elements {
         impl sealed::Element for $element {
             const KIND: FieldKind = FieldKind::$kind;
 
+            #[inline]
             fn column<T>(offset: usize, values: &[Self]) -> Column<'_, T> {
                 let values = Values::$bits(bits(values));
                 Column { offset, values, frame: PhantomData }
             }
 
+            #[inline]
             fn column_mut<T>(offset: usize, values: &mut [Self]) -> ColumnMut<'_, T> {
                 let values = ValuesMut::$bits(bits_mut(values));
                 ColumnMut { offset, values, frame: PhantomData }
@@ -91,6 +95,10 @@ enum ValuesMut<'a> {
     B2(&'a mut [u16]),
     B4(&'a mut [u32]),
     B8(&'a mut [u64]),
+    /// A kernel has them, as those of this word of a line.
+    Taken {
+        word: usize,
+    },
 }
 
 /// A field of the frame type `T` whose values are `V`. [`columns!`](crate::columns) makes it.
@@ -149,10 +157,12 @@ pub struct Column<'a, T> {
 impl<'a, T: SimdFrame> Column<'a, T> {
     /// `values` of the field `field`.
     #[must_use]
+    #[inline]
     pub fn new<V: ColumnElement>(field: ColumnField<T, V>, values: &'a [V]) -> Self {
         V::column(field.offset, values)
     }
 
+    #[inline]
     fn len(&self) -> usize {
         match &self.values {
             Values::B1(values) => values.len(),
@@ -163,6 +173,7 @@ impl<'a, T: SimdFrame> Column<'a, T> {
     }
 
     /// The number of the word of a line that the column is, and its values.
+    #[inline]
     fn word(&self) -> Option<(usize, &'a [u64])> {
         match self.values {
             Values::B8(values) if self.offset.is_multiple_of(8) && T::SIZE == LINE => {
@@ -193,6 +204,7 @@ impl<'a, T: SimdFrame> Column<'a, T> {
     }
 
     /// Whether every value is allowed, whatever it is.
+    #[inline]
     fn is_free(&self) -> bool {
         let size = match self.values {
             Values::B1(_) => 1,
@@ -216,16 +228,19 @@ pub struct ColumnMut<'a, T> {
 impl<'a, T: SimdFrame> ColumnMut<'a, T> {
     /// A place for the values of the field `field`.
     #[must_use]
+    #[inline]
     pub fn new<V: ColumnElement>(field: ColumnField<T, V>, values: &'a mut [V]) -> Self {
         V::column_mut(field.offset, values)
     }
 
+    #[inline]
     fn len(&self) -> usize {
         match &self.values {
             ValuesMut::B1(values) => values.len(),
             ValuesMut::B2(values) => values.len(),
             ValuesMut::B4(values) => values.len(),
             ValuesMut::B8(values) => values.len(),
+            ValuesMut::Taken { .. } => 0,
         }
     }
 
@@ -238,21 +253,23 @@ impl<'a, T: SimdFrame> ColumnMut<'a, T> {
         };
         match &mut self.values {
             ValuesMut::B1(values) => {
-                transpose::extract(words, &mut values[start..], u8::from_le_bytes)
+                extract::strided(words, &mut values[start..], u8::from_le_bytes)
             }
             ValuesMut::B2(values) => {
-                transpose::extract(words, &mut values[start..], u16::from_le_bytes)
+                extract::strided(words, &mut values[start..], u16::from_le_bytes)
             }
             ValuesMut::B4(values) => {
-                transpose::extract(words, &mut values[start..], u32::from_le_bytes)
+                extract::strided(words, &mut values[start..], u32::from_le_bytes)
             }
             ValuesMut::B8(values) => {
-                transpose::extract(words, &mut values[start..], u64::from_le_bytes)
+                extract::strided(words, &mut values[start..], u64::from_le_bytes)
             }
+            ValuesMut::Taken { .. } => {}
         }
     }
 
     /// The number of the word of a line that the column is.
+    #[inline]
     fn word(&self) -> Option<usize> {
         let is_word = matches!(self.values, ValuesMut::B8(_));
         (is_word && self.offset.is_multiple_of(8) && T::SIZE == LINE).then_some(self.offset / 8)
@@ -270,6 +287,7 @@ impl<'a, T: SimdFrame> ColumnMut<'a, T> {
 ///
 /// [`ColumnsError::Length`] if a column is too short, with nothing written, and
 /// [`ColumnsError::Frames`].
+#[inline]
 pub fn extract_columns<T: SimdFrame>(
     bytes: &[u8],
     columns: &mut [ColumnMut<'_, T>],
@@ -285,36 +303,63 @@ pub fn extract_columns<T: SimdFrame>(
             });
         }
     }
-    // For one column plain code is faster, and two for one word cannot share a place.
-    let is_word = |index| {
-        columns
-            .iter()
-            .filter(|column| column.word() == Some(index))
-            .count()
-    };
-    let is_transposed =
-        (0..8).all(|index| is_word(index) <= 1) && (0..8).map(is_word).sum::<usize>() >= 2;
+    let mut places = take_words(columns);
+    let read = extract_blocks(bytes, columns, &mut places);
+    for column in columns {
+        if let ValuesMut::Taken { word } = column.values
+            && let Some(values) = places[word].take()
+        {
+            column.values = ValuesMut::B8(values);
+        }
+    }
+    read?;
+    Ok(frames)
+}
+
+/// Takes the values out of the columns that a kernel fills: one for each word. For a single one plain code is
+/// faster, and nothing is taken.
+#[inline]
+fn take_words<'a, T: SimdFrame>(columns: &mut [ColumnMut<'a, T>]) -> Places<'a> {
+    let mut places = Places::default();
+    if columns.iter().filter_map(ColumnMut::word).count() < 2 {
+        return places;
+    }
+    for column in columns {
+        if let Some(word) = column.word()
+            && places[word].is_none()
+            && let ValuesMut::B8(values) =
+                core::mem::replace(&mut column.values, ValuesMut::Taken { word })
+        {
+            places[word] = Some(values);
+        }
+    }
+    places
+}
+
+/// Fills the columns block by block, those in `places` by a kernel.
+#[inline]
+fn extract_blocks<T: SimdFrame>(
+    bytes: &[u8],
+    columns: &mut [ColumnMut<'_, T>],
+    places: &mut Places<'_>,
+) -> Result<(), FramesError> {
+    let is_taken = |column: &ColumnMut<'_, T>| matches!(column.values, ValuesMut::Taken { .. });
+    let (any_taken, all_taken) = (columns.iter().any(is_taken), columns.iter().all(is_taken));
     let mut start = 0;
     for block in Frames::<T>::views(bytes) {
         let block = block?;
         let bytes = block.as_bytes();
-        if is_transposed {
-            let mut places: Places<'_> = [const { None }; 8];
-            for column in &mut *columns {
-                if let (Some(index), ValuesMut::B8(values)) = (column.word(), &mut column.values) {
-                    places[index] = Some(&mut values[start..]);
-                }
-            }
-            transpose::extract_words(bytes.as_chunks().0, &mut places);
+        if any_taken {
+            extract::words(bytes.as_chunks().0, places, start);
         }
-        for column in &mut *columns {
-            if !is_transposed || column.word().is_none() {
+        if !all_taken {
+            for column in &mut *columns {
                 column.extract(start, bytes);
             }
         }
         start += block.len();
     }
-    Ok(frames)
+    Ok(())
 }
 
 /// How new frames get to memory.
@@ -339,6 +384,7 @@ pub enum Store {
 /// [`ColumnsError::Length`] if the columns are not of one length, [`ColumnsError::OutOfMemory`], and
 /// [`ColumnsError::Frames`] if the template has a reserved byte that is not 0 or a column a value that
 /// its field does not allow. The buffer is empty then.
+#[inline]
 pub fn encode_columns<T: SimdFrame>(
     template: &T,
     columns: &[Column<'_, T>],
@@ -384,6 +430,7 @@ pub fn encode_columns<T: SimdFrame>(
 }
 
 /// Writes the frames, a block at a time.
+#[inline]
 fn write<T: SimdFrame>(template: &T, columns: &[Column<'_, T>], out: &mut [u8], store: Store) {
     let is_streaming =
         store == Store::Stream && columns.iter().all(|column| column.word().is_some());
@@ -391,24 +438,22 @@ fn write<T: SimdFrame>(template: &T, columns: &[Column<'_, T>], out: &mut [u8], 
         .as_bytes()
         .first_chunk::<LINE>()
         .filter(|_| T::SIZE == LINE);
+    let mut words = line.map(|template| Words {
+        template: *template,
+        columns: [None; 8],
+    });
+    if let Some(words) = &mut words {
+        for (index, values) in columns.iter().filter_map(Column::word) {
+            words.columns[index] = Some(values);
+        }
+    }
     let mut start = 0;
     for block in out.chunks_mut(Frames::<T>::BLOCK_FRAMES * T::SIZE) {
-        match line {
-            Some(template) => {
-                let mut words = Words {
-                    template: *template,
-                    columns: [None; 8],
-                };
-                for (index, values) in columns.iter().filter_map(Column::word) {
-                    words.columns[index] = Some(&values[start..]);
-                }
-                let (lines, _) = block.as_chunks_mut::<LINE>();
-                if is_streaming {
-                    transpose::encode_streaming(&words, lines);
-                } else {
-                    transpose::encode(&words, lines);
-                }
+        match &words {
+            Some(words) if is_streaming => {
+                encode::encode_streaming(words, start, block.as_chunks_mut().0)
             }
+            Some(words) => encode::encode(words, start, block.as_chunks_mut().0),
             None => {
                 for frame in block.chunks_exact_mut(T::SIZE) {
                     frame.copy_from_slice(template.as_bytes());
@@ -416,7 +461,7 @@ fn write<T: SimdFrame>(template: &T, columns: &[Column<'_, T>], out: &mut [u8], 
             }
         }
         for column in columns {
-            if line.is_none() || column.word().is_none() {
+            if words.is_none() || column.word().is_none() {
                 column.insert(start, block);
             }
         }

@@ -272,10 +272,12 @@ impl<'a> Rest<'a> {
         let start = self.index;
         self.bytes = rest;
         self.index += Frames::<T>::BLOCK_FRAMES;
-        Some(checked(block).ok_or_else(|| {
+        let Some(checked) = checked(block) else {
             self.bytes = &[];
-            first_bad::<T>(block, start)
-        }))
+            return Some(Err(first_bad::<T>(block, start)));
+        };
+        view::prefetch(rest);
+        Some(Ok(checked))
     }
 }
 

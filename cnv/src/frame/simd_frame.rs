@@ -8,6 +8,7 @@ use super::check::{self, CheckResult, Checksums};
 use super::error::LayoutError;
 use super::field::FrameField;
 use super::layout::{FieldPath, FrameLayout, Window};
+use super::simd::bits;
 
 /// A struct whose bytes in memory are its encoding. `#[derive(SimdFrame)]` implements it, nobody else.
 ///
@@ -95,6 +96,7 @@ pub unsafe trait SimdFrame: FrameField {
     /// [`LayoutError::Length`] if `bytes` are not [`SIZE`](Self::SIZE) bytes,
     /// [`LayoutError::Misaligned`] if they do not start at a multiple of the type's alignment, and
     /// [`LayoutError::OutOfRange`] for the first byte that is refused.
+    #[inline]
     fn parse(bytes: &[u8]) -> Result<&Self, LayoutError> {
         Self::validate(bytes)?;
         let frame = bytes.as_ptr().cast::<Self>();
@@ -117,6 +119,7 @@ pub unsafe trait SimdFrame: FrameField {
     /// # Errors
     ///
     /// As for [`parse`](Self::parse), without [`LayoutError::Misaligned`].
+    #[inline]
     fn read(bytes: &[u8]) -> Result<Self, LayoutError> {
         Self::validate(bytes)?;
         // SAFETY: `bytes` are `SIZE` initialised bytes within `LO` and `SPAN` whose enums have values of
@@ -128,6 +131,7 @@ pub unsafe trait SimdFrame: FrameField {
     /// The frame's [`SIZE`](Self::SIZE) bytes, as they stand in memory. Reserved bytes that this
     /// program set to something other than 0 are in it, and so are integers out of their range and a
     /// checksum that is not [sealed](Self::seal); [`encode_into`](Self::encode_into) sees to all that.
+    #[inline]
     fn as_bytes(&self) -> &[u8] {
         // SAFETY: the implementor promises that every one of the `size_of::<Self>()` bytes is
         // initialised and that there is no interior mutability; the result borrows `self`.
@@ -153,6 +157,7 @@ pub unsafe trait SimdFrame: FrameField {
     /// [`LayoutError::Length`] if `out` is shorter, and the others of [`validate`](Self::validate) if a
     /// reserved byte is not 0, an integer is out of its range, or the author's own check refuses the
     /// frame. What stands in the field of the checksum does not matter. `out` is unchanged then.
+    #[inline]
     fn encode_into(&self, out: &mut [u8]) -> Result<usize, LayoutError> {
         let bytes = self.as_bytes();
         validate::<Self>(bytes, Checksums::Ignore)?;
@@ -193,15 +198,7 @@ fn length<F: SimdFrame>(bytes: &[u8]) -> Result<(), LayoutError> {
 /// Tests each byte against `LO` and `SPAN`. `bytes` are as many as `F` has.
 #[inline]
 fn byte_ranges<F: SimdFrame>(bytes: &[u8]) -> Result<(), LayoutError> {
-    let (offset, len) = const { F::WINDOW.bytes(F::SIZE) };
-    let excess = |at: usize| {
-        bytes[at]
-            .wrapping_sub(F::LO[at])
-            .saturating_sub(F::SPAN[at])
-    };
-    // All bytes of the window, without a branch: the tables are constants, and so is its length.
-    let bad = (offset..offset + len).fold(0, |bad, at| bad | excess(at));
-    if bad == 0 {
+    if bits::is_within::<F>(bytes) {
         Ok(())
     } else {
         Err(first_violation(F::LAYOUT, bytes))

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 
+use super::bits::is_within;
 use super::ranges::{RangeTable, are_within};
 use super::swap::{SwapTable, swap, swap_fields};
 use crate::frame::SimdFrame;
@@ -48,16 +49,28 @@ fn pass_checks<T: SimdFrame>(bytes: &[u8]) -> bool {
 /// The same for each frame on its own, compiled for the type.
 #[inline]
 pub fn plain<T: SimdFrame>(bytes: &[u8]) -> bool {
-    let (offset, len) = const { T::WINDOW.bytes(T::SIZE) };
     let frames = bytes.chunks_exact(const { size::<T>() });
-    let bad = frames.fold(0, |bad, frame| {
-        (offset..offset + len).fold(bad, |bad, at| {
-            bad | frame[at]
-                .wrapping_sub(T::LO[at])
-                .saturating_sub(T::SPAN[at])
-        })
-    });
-    bad == 0
+    frames.fold(true, |are_within, frame| are_within & is_within::<T>(frame))
+}
+
+/// Lines of the next block that are asked for while one is used: a block of 64 lines is as long as a page
+/// of memory, at whose end the prefetcher of the hardware stops.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(miri)))]
+const PREFETCHED_LINES: usize = 16;
+
+/// Asks for the first lines of `next`.
+#[inline]
+pub fn prefetch(next: &[u8]) {
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(miri)))]
+    if let Some(lines) = next.first_chunk::<{ PREFETCHED_LINES * 64 }>() {
+        for line in lines.as_chunks::<64>().0 {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: it is a hint, which reads nothing that the program sees; SSE is there on every x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2", not(miri))))]
+    let _ = next;
 }
 
 /// Bytes of a frame, of which a batch needs some.

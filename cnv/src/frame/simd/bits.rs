@@ -1,0 +1,126 @@
+//! Ranges of bytes as bits of words, for one frame at a time.
+//!
+//! A range such as 0 to 3, or one value, leaves some bits of a byte free and says what the others are. Where
+//! every constrained byte has such a range, a mask and a comparison for each eight bytes test them all.
+
+use crate::frame::SimdFrame;
+use crate::frame::layout::Window;
+
+/// Which bits of a window are not free, and what they are.
+struct FixedBits {
+    mask: [u64; 8],
+    value: [u64; 8],
+    words: usize,
+}
+
+impl FixedBits {
+    /// The bits of the window over `lo` and `span`, `None` where bits do not say the same as the ranges.
+    const fn new(lo: &[u8], span: &[u8], window: Window) -> Option<Self> {
+        let Window::Bytes { offset, len } = window else {
+            return None;
+        };
+        let mut bits = Self {
+            mask: [0; 8],
+            value: [0; 8],
+            words: len / 8,
+        };
+        let mut at = 0;
+        while at < len {
+            let (lo, span) = (lo[offset + at], span[offset + at]);
+            // The free bits are the lowest ones, and where they are 0 the range starts.
+            if span & span.wrapping_add(1) != 0 || lo & span != 0 {
+                return None;
+            }
+            bits.mask[at / 8] |= (!span as u64) << (at % 8 * 8);
+            bits.value[at / 8] |= (lo as u64) << (at % 8 * 8);
+            at += 1;
+        }
+        Some(bits)
+    }
+}
+
+/// Whether every byte of `frame`, which are as many as `F` has, is within its range. Compiled for the type.
+#[inline]
+pub fn is_within<F: SimdFrame>(frame: &[u8]) -> bool {
+    let (offset, len) = const { F::WINDOW.bytes(F::SIZE) };
+    if let Some(bits) = const { &FixedBits::new(F::LO, F::SPAN, F::WINDOW) } {
+        let (words, _) = frame[offset..offset + len].as_chunks();
+        let excess =
+            |index: usize| u64::from_le_bytes(words[index]) & bits.mask[index] ^ bits.value[index];
+        return (0..bits.words).fold(0, |bad, index| bad | excess(index)) == 0;
+    }
+    let excess = |at: usize| {
+        frame[at]
+            .wrapping_sub(F::LO[at])
+            .saturating_sub(F::SPAN[at])
+    };
+    // All bytes of the window, without a branch: the tables are constants, and so is its length.
+    (offset..offset + len).fold(0, |bad, at| bad | excess(at)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FrameHeader, Le};
+
+    /// Every range of a byte that bits can say, and no other; and they allow the same values.
+    #[test]
+    fn bits_allow_what_the_range_does() {
+        let window = Window::Bytes { offset: 0, len: 8 };
+        let step = if cfg!(miri) { 41 } else { 1 };
+        let mut exact = 0;
+        for lo in (0..=u8::MAX).step_by(step) {
+            for span in 0..=u8::MAX - lo {
+                let allowed = |byte: u8| byte.wrapping_sub(lo) <= span;
+                let (los, spans) = (
+                    [0, 0, 0, lo, 0, 0, 0, 0],
+                    [255, 255, 255, span, 255, 255, 255, 255],
+                );
+                let Some(bits) = FixedBits::new(&los, &spans, window) else {
+                    continue;
+                };
+                exact += 1;
+                for byte in 0..=u8::MAX {
+                    let word = u64::from_le_bytes([9, 9, 9, byte, 9, 9, 9, 9]);
+                    let is_same = word & bits.mask[0] == bits.value[0];
+                    assert_eq!(is_same, allowed(byte), "{byte} from {lo}, {span} above");
+                }
+            }
+        }
+        // One value, two from an even one, four from a multiple of four, and so on.
+        assert_eq!(exact, if cfg!(miri) { 19 } else { 511 });
+    }
+
+    #[derive(cnv_macros::SimdFrame)]
+    #[frame(crate = "crate")]
+    #[repr(C)]
+    struct Uneven {
+        #[frame(range = 1..=9)]
+        level: u8,
+        is_last: bool,
+        #[frame(reserved)]
+        _pad: [u8; 6],
+        value: Le<u64>,
+    }
+
+    fn agrees<F: SimdFrame>() {
+        let mut frame = F::LO.to_vec();
+        assert!(is_within::<F>(&frame));
+        for at in 0..F::SIZE {
+            for value in 0..=u8::MAX {
+                frame[at] = value;
+                let is_allowed = value.wrapping_sub(F::LO[at]) <= F::SPAN[at];
+                assert_eq!(is_within::<F>(&frame), is_allowed, "byte {at} is {value}");
+            }
+            frame[at] = F::LO[at];
+        }
+    }
+
+    #[test]
+    fn each_byte_of_a_frame_is_tested_by_bits_and_by_ranges() {
+        assert!(FixedBits::new(FrameHeader::LO, FrameHeader::SPAN, FrameHeader::WINDOW).is_some());
+        assert!(FixedBits::new(Uneven::LO, Uneven::SPAN, Uneven::WINDOW).is_none());
+        agrees::<FrameHeader>();
+        agrees::<Uneven>();
+    }
+}

@@ -1,0 +1,270 @@
+//! Lines made of a template and columns.
+//!
+//! Half a line is four words of 8 bytes. Which of them come from columns is one of 16 patterns, each with
+//! a loop of its own: two elements of a column are loaded for two lines, and unpacked with those of its
+//! neighbour.
+
+use super::level::Level;
+use super::routine;
+
+/// Bytes of the lines that [`Encode`] writes.
+pub const LINE: usize = 64;
+
+/// The words of a line.
+pub struct Words<'a> {
+    /// What stands where there is no column.
+    pub template: [u8; LINE],
+    /// For each word of 8 bytes the column that it comes from.
+    pub columns: [Option<&'a [u64]>; 8],
+}
+
+/// Lines made of a template, with columns in place of some of its words, these from the element `start`
+/// on. It is fastest where the lines fit in the first-level cache: each is written in two halves.
+///
+/// It panics if a column has no element for a line.
+pub type Encode = unsafe fn(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]);
+
+routine! {
+    /// Lines made of a template and columns: see [`Encode`].
+    pub fn encode(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]) -> () = select as Encode;
+}
+
+routine! {
+    /// As [`encode`], past the caches.
+    pub fn encode_streaming(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]) -> () = select_streaming as Encode;
+}
+
+fn select(level: Level) -> Encode {
+    match level {
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+        Level::Avx2 | Level::Avx512 => x86_64::avx2,
+        _ => scalar,
+    }
+}
+
+fn select_streaming(level: Level) -> Encode {
+    match level {
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+        Level::Avx2 | Level::Avx512 => x86_64::avx2_streaming,
+        _ => scalar,
+    }
+}
+
+/// Every implementation that this CPU runs, the oracle first: through the caches, and past them.
+pub fn kernels() -> impl Iterator<Item = (Level, Encode, Encode)> {
+    [Level::Scalar, Level::Avx2]
+        .into_iter()
+        .filter(|level| level.is_available())
+        .map(|level| (level, select(level), select_streaming(level)))
+}
+
+/// The oracle.
+pub fn scalar(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]) {
+    for line in lines.iter_mut() {
+        *line = words.template;
+    }
+    for (word, column) in words.columns.iter().enumerate() {
+        if let Some(column) = column {
+            let values = &column[start..][..lines.len()];
+            for (line, value) in lines.iter_mut().zip(values) {
+                line[word * 8..][..8].copy_from_slice(&value.to_le_bytes());
+            }
+        }
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+mod x86_64 {
+    use core::arch::x86_64::*;
+
+    use super::{LINE, Words, scalar};
+
+    /// Half a line: four words.
+    type Half = [u64; 4];
+
+    /// One half of all lines after the other.
+    #[target_feature(enable = "avx2")]
+    pub fn avx2(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]) {
+        let even = lines.len() / 2 * 2;
+        let (pairs, last) = lines.as_chunks_mut::<2>();
+        for half in 0..2 {
+            let template: Half = core::array::from_fn(|word| {
+                u64::from_le_bytes(words.template.as_chunks().0[half * 4 + word])
+            });
+            let mut columns: [&[[u64; 2]]; 4] = [&[]; 4];
+            let mut from_columns = 0;
+            for (word, (column, out)) in words.columns[half * 4..][..4]
+                .iter()
+                .zip(&mut columns)
+                .enumerate()
+            {
+                if let Some(column) = column {
+                    *out = column[start..][..even].as_chunks().0;
+                    from_columns |= 1 << word;
+                }
+            }
+            macro_rules! by_pattern {
+                ($($pattern:literal)*) => {
+                    match from_columns {
+                        $($pattern => avx2_half::<$pattern>(&template, &columns, pairs, half),)*
+                        _ => unreachable!("four bits"),
+                    }
+                };
+            }
+            by_pattern!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        }
+        scalar(words, start + even, last);
+    }
+
+    /// The words at `half` of each line: those whose bit `FROM_COLUMNS` has from its column.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn avx2_half<const FROM_COLUMNS: u8>(
+        template: &Half,
+        columns: &[&[[u64; 2]]; 4],
+        pairs: &mut [[[u8; LINE]; 2]],
+        half: usize,
+    ) {
+        let count = pairs.len();
+        let columns: [&[[u64; 2]]; 4] = core::array::from_fn(|word| {
+            if FROM_COLUMNS >> word & 1 == 1 {
+                &columns[word][..count]
+            } else {
+                columns[word]
+            }
+        });
+        let fixed = template.map(|word| _mm256_set1_epi64x(word.cast_signed()));
+        // One word of both lines in the lower half, and the one two further on in the upper.
+        let two = |index: usize, word: usize| {
+            let vector = if FROM_COLUMNS >> word & 1 == 1 {
+                _mm256_castsi128_si256(load2(&columns[word][index]))
+            } else {
+                fixed[word]
+            };
+            if FROM_COLUMNS >> (word + 2) & 1 == 1 {
+                _mm256_inserti128_si256::<1>(vector, load2(&columns[word + 2][index]))
+            } else {
+                _mm256_blend_epi32::<0xf0>(vector, fixed[word + 2])
+            }
+        };
+        for (index, [first, second]) in pairs.iter_mut().enumerate() {
+            let (even, odd) = (two(index, 0), two(index, 1));
+            store32(
+                &mut first.as_chunks_mut().0[half],
+                _mm256_unpacklo_epi64(even, odd),
+            );
+            store32(
+                &mut second.as_chunks_mut().0[half],
+                _mm256_unpackhi_epi64(even, odd),
+            );
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn load2(words: &[u64; 2]) -> __m128i {
+        // SAFETY: 16 bytes are readable behind the reference, and the load needs no alignment.
+        unsafe { _mm_loadu_si128(words.as_ptr().cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx")]
+    fn store32(out: &mut [u8; 32], bytes: __m256i) {
+        // SAFETY: 32 bytes are writable behind the reference, and the store needs no alignment.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), bytes) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx")]
+    fn load4(words: &[u64; 4]) -> __m256i {
+        // SAFETY: 32 bytes are readable behind the reference, and the load needs no alignment.
+        unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+    }
+
+    /// Four lines at a time, each in four stores past the caches: half a line would go to memory alone.
+    /// As [`avx2`] if the lines are not aligned to 16 bytes.
+    #[target_feature(enable = "avx2")]
+    pub fn avx2_streaming(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]) {
+        if !lines.as_ptr().addr().is_multiple_of(16) {
+            return avx2(words, start, lines);
+        }
+        let count = lines.len() / 4 * 4;
+        let (groups, last) = lines.as_chunks_mut::<4>();
+        let columns = words.columns.map(|column| Some(&column?[start..][..count]));
+        for (number, group) in groups.iter_mut().enumerate() {
+            let word = |index: usize| match columns[index] {
+                Some(column) => load4(&column.as_chunks().0[number]),
+                None => _mm256_set1_epi64x(i64::from_le_bytes(words.template.as_chunks().0[index])),
+            };
+            for pair in 0..4 {
+                let (low, high) = (word(2 * pair), word(2 * pair + 1));
+                let even = _mm256_unpacklo_epi64(low, high);
+                let odd = _mm256_unpackhi_epi64(low, high);
+                let parts = [
+                    _mm256_castsi256_si128(even),
+                    _mm256_castsi256_si128(odd),
+                    _mm256_extracti128_si256::<1>(even),
+                    _mm256_extracti128_si256::<1>(odd),
+                ];
+                for (line, part) in group.iter_mut().zip(parts) {
+                    let out = &mut line.as_chunks_mut::<16>().0[pair];
+                    // SAFETY: 16 bytes are writable behind the reference, and they are aligned,
+                    // since the first line is (tested above) and a line is 64 bytes.
+                    unsafe { _mm_stream_si128(out.as_mut_ptr().cast(), part) }
+                }
+            }
+        }
+        // Whoever reads the lines next, on any core, finds them written.
+        // SAFETY: it needs SSE, which AVX2 implies, and touches no memory.
+        #[allow(unused_unsafe, reason = "older compilers say that it is unsafe")]
+        unsafe {
+            _mm_sfence();
+        }
+        scalar(words, start + count, last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_writes_what_the_oracle_does() {
+        let counts = if cfg!(miri) {
+            vec![0, 1, 4, 9]
+        } else {
+            (0..=17).chain([63, 64, 65]).collect()
+        };
+        let column: Vec<u64> = (0..80).map(|value| value * 0x0101_0101_0101_0101).collect();
+        for mask in 0..=u8::MAX {
+            if cfg!(miri) && !mask.is_multiple_of(37) {
+                continue;
+            }
+            for &count in &counts {
+                let words = Words {
+                    template: core::array::from_fn(|at| 100 + at as u8),
+                    columns: core::array::from_fn(|index| {
+                        (mask >> index & 1 == 1).then(|| &column[index % 3..])
+                    }),
+                };
+                for start in [0, 5] {
+                    let mut expected = vec![[0; LINE]; count + 1];
+                    scalar(&words, start, &mut expected[..count]);
+                    for (level, encode, streaming) in kernels() {
+                        // Miri has no stores past the caches.
+                        let streaming = (!cfg!(miri)).then_some(streaming);
+                        for kernel in [Some(encode), streaming].into_iter().flatten() {
+                            let mut found = vec![[0; LINE]; count + 1];
+                            // SAFETY: `kernels` lists those whose features this CPU has.
+                            unsafe { kernel(&words, start, &mut found[..count]) };
+                            assert_eq!(
+                                found, expected,
+                                "{level:?}, {count} lines, columns {mask:#b}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
