@@ -1,7 +1,10 @@
 //! A frame that borrows what it carries.
 
+use core::fmt;
+
 use super::error::FrameError;
-use super::header::FrameHeader;
+use super::frames::FramesView;
+use super::header::{FrameHeader, PayloadPlace};
 use super::owned::Frame;
 use super::serializer::{FrameSerializer, frame};
 
@@ -9,30 +12,38 @@ use super::serializer::{FrameSerializer, frame};
 ///
 /// The header line is checked and the lengths agree. The payload is not looked at; what its kind wants of
 /// it is tested by [`to_frame`](Self::to_frame).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct FrameRef<'a> {
-    header: FrameHeader,
+    /// One line.
+    line: FramesView<'a, FrameHeader>,
     payload: &'a [u8],
 }
 
 impl<'a> FrameRef<'a> {
-    /// The payload stands in `line`, which is that of `header`, or is `following`.
+    /// The payload stands in `line` at `place`, or is `following`.
     #[inline]
-    pub(super) fn new(header: FrameHeader, line: &'a [u8], following: &'a [u8]) -> Self {
-        let payload = match header.inline_range() {
-            Some(range) => &line[range],
+    pub(super) fn new(
+        line: FramesView<'a, FrameHeader>,
+        place: PayloadPlace,
+        following: &'a [u8],
+    ) -> Self {
+        let payload = match place.inline_range() {
+            Some(range) => &line.as_bytes()[range],
             None => following,
         };
-        Self { header, payload }
+        Self { line, payload }
     }
 
-    /// The header line.
+    /// The header line, copied, because a `FrameHeader` is aligned and these bytes need not be. Where only
+    /// some of its fields are asked for, only those are read.
+    #[inline]
     #[must_use]
-    pub const fn header(&self) -> &FrameHeader {
-        &self.header
+    pub fn header(&self) -> FrameHeader {
+        first(self.line)
     }
 
     /// The bytes of the payload.
+    #[inline]
     #[must_use]
     pub const fn payload(&self) -> &'a [u8] {
         self.payload
@@ -45,9 +56,32 @@ impl<'a> FrameRef<'a> {
     /// [`FrameError::PayloadTooShort`], [`FrameError::LogLevel`] and [`FrameError::Utf8`] where the payload
     /// is not what its kind wants.
     pub fn to_frame(&self) -> Result<Frame, FrameError> {
-        frame(&self.header, self.payload.to_vec())
+        frame(&self.header(), self.payload.to_vec())
     }
 }
+
+/// The line of a view of one.
+#[inline]
+pub(super) fn first(line: FramesView<'_, FrameHeader>) -> FrameHeader {
+    line.get(0).expect("a line that was checked")
+}
+
+impl fmt::Debug for FrameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameRef")
+            .field("header", &self.header())
+            .field("payload", &self.payload)
+            .finish()
+    }
+}
+
+impl PartialEq for FrameRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.line.as_bytes() == other.line.as_bytes() && self.payload == other.payload
+    }
+}
+
+impl Eq for FrameRef<'_> {}
 
 impl Frame {
     /// The frame that `bytes` are, all of them, at any address: its line, and what follows it of a payload

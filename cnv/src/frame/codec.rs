@@ -80,7 +80,7 @@ impl FrameDecoder {
             Front::Whole(header) => header,
             Front::Missing(bytes) => return Ok(Decoded::Missing(bytes)),
         };
-        let payload = match header.inline_range() {
+        let payload = match header.place().inline_range() {
             Some(range) if !range.is_empty() => {
                 let mut payload = buffer.split_to(LINE_BYTES).freeze();
                 payload.advance(range.start);

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::endian::Le;
 use super::payload::INLINE_PAYLOAD_BYTES;
+use super::simd_frame::SimdFrame as _;
 use cnv_macros::{FrameEnum, SimdFrame};
 
 /// Who is speaking: 16 bytes that the two ends of a connection agree on, such as a UUID.
@@ -82,6 +83,69 @@ pub struct FrameHeader {
 /// Bytes from the start of the line to the payload in it.
 const INLINE_AT: usize = core::mem::offset_of!(FrameHeader, inline);
 
+/// Where a payload stands: in the line or behind it. All that follows from its length.
+#[derive(Clone, Copy)]
+pub(super) struct PayloadPlace(u32);
+
+impl PayloadPlace {
+    /// What the bytes of a checked line say, and whether those that no payload uses are 0. A
+    /// [`FrameHeader`] says the same, but to copy a line only for this takes ten times as long.
+    #[inline]
+    pub(super) fn of_line(line: &[u8; FrameHeader::SIZE]) -> (Self, bool) {
+        const LEN_AT: usize = core::mem::offset_of!(FrameHeader, payload_len);
+        let place = Self(u32::from_le_bytes(part(line, LEN_AT)));
+        let is_followed_by_zeros = place.is_followed_by_zeros(&part(line, INLINE_AT));
+        (place, is_followed_by_zeros)
+    }
+
+    #[inline]
+    pub(super) const fn payload_len(self) -> u32 {
+        self.0
+    }
+
+    /// Bytes of the payload that follow the line.
+    #[inline]
+    pub(super) const fn following_bytes(self) -> usize {
+        if self.0 as usize <= INLINE_PAYLOAD_BYTES {
+            0
+        } else {
+            self.0 as usize
+        }
+    }
+
+    /// Where in the line the payload stands, if it is short enough to.
+    #[inline]
+    pub(super) fn inline_range(self) -> Option<Range<usize>> {
+        let len = self.0 as usize;
+        (len <= INLINE_PAYLOAD_BYTES).then_some(INLINE_AT..INLINE_AT + len)
+    }
+
+    /// Without a branch for each byte: the window over `MASK` is zeros for those that are used.
+    #[inline]
+    fn is_followed_by_zeros(self, inline: &[u8; INLINE_PAYLOAD_BYTES]) -> bool {
+        const MASK: &[u8; 2 * INLINE_PAYLOAD_BYTES] = &{
+            let mut mask = [0; 2 * INLINE_PAYLOAD_BYTES];
+            let (_, unused) = mask.split_at_mut(INLINE_PAYLOAD_BYTES);
+            unused.copy_from_slice(&[u8::MAX; INLINE_PAYLOAD_BYTES]);
+            mask
+        };
+        let used = self.0 as usize - self.following_bytes();
+        let mask = &MASK[INLINE_PAYLOAD_BYTES - used..][..INLINE_PAYLOAD_BYTES];
+        let words = inline.as_chunks().0.iter().zip(mask.as_chunks().0);
+        let unused =
+            words.map(|(bytes, mask)| u64::from_ne_bytes(*bytes) & u64::from_ne_bytes(*mask));
+        unused.fold(0, |unused, word| unused | word) == 0
+    }
+}
+
+/// The `N` bytes at `at`.
+#[inline]
+fn part<const N: usize>(line: &[u8; FrameHeader::SIZE], at: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&line[at..at + N]);
+    part
+}
+
 impl FrameHeader {
     /// A line without its payload's length and bytes.
     pub(super) const fn new(
@@ -147,25 +211,23 @@ impl FrameHeader {
     }
 
     /// The payload, if it is short enough to stand in the line; otherwise it follows the line.
+    #[inline]
     #[must_use]
     pub fn inline_payload(&self) -> Option<&[u8]> {
         self.inline.get(..self.payload_len() as usize)
     }
 
     /// Bytes of the payload that follow the line.
+    #[inline]
     #[must_use]
     pub fn following_bytes(&self) -> usize {
-        match self.inline_payload() {
-            Some(_) => 0,
-            None => self.payload_len() as usize,
-        }
+        self.place().following_bytes()
     }
 
-    /// Where in the line the payload stands, if it is short enough to.
+    /// Where the payload stands.
     #[inline]
-    pub(super) fn inline_range(&self) -> Option<Range<usize>> {
-        let len = self.payload_len() as usize;
-        (len <= INLINE_PAYLOAD_BYTES).then_some(INLINE_AT..INLINE_AT + len)
+    pub(super) fn place(&self) -> PayloadPlace {
+        PayloadPlace(self.payload_len())
     }
 
     pub(super) fn set_payload_len(&mut self, len: u32) {
@@ -176,19 +238,10 @@ impl FrameHeader {
         &mut self.inline
     }
 
-    /// Whether the bytes of the line that no payload uses are 0, without a branch for each.
+    /// Whether the bytes of the line that no payload uses are 0.
     #[inline]
     pub(super) fn has_zeros_behind_its_payload(&self) -> bool {
-        let used = self.inline_payload().map_or(0, <[u8]>::len);
-        let (words, _) = self.inline.as_chunks::<8>();
-        let unused = words.iter().enumerate().fold(0, |unused, (index, word)| {
-            let used_bits = used.saturating_sub(index * 8).min(8) as u32 * 8;
-            unused
-                | u64::from_le_bytes(*word)
-                    .checked_shr(used_bits)
-                    .unwrap_or(0)
-        });
-        unused == 0
+        self.place().is_followed_by_zeros(&self.inline)
     }
 
     /// Offset in the line and value of the first byte behind the payload that is not 0.

@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::borrowed::FrameRef;
+use super::borrowed::{FrameRef, first};
 use super::buffer::AlignedBuffer;
 use super::error::FrameError;
-use super::header::FrameHeader;
+use super::frames::FramesView;
+use super::header::{FrameHeader, PayloadPlace};
 use super::owned::Frame;
 use super::payload::FramePayload;
 use super::simd_frame::SimdFrame;
@@ -106,13 +107,13 @@ impl FrameSerializer {
         let Some((line, following)) = bytes.split_at_checked(FrameHeader::SIZE) else {
             return Err(wrong_length(FrameHeader::SIZE, bytes.len()));
         };
-        let header = self.header(line)?;
-        let expected = header.following_bytes();
+        let (line, place) = self.view(line)?;
+        let expected = place.following_bytes();
         if following.len() != expected {
             let expected = FrameHeader::SIZE.saturating_add(expected);
             return Err(wrong_length(expected, bytes.len()));
         }
-        Ok(FrameRef::new(header, line, following))
+        Ok(FrameRef::new(line, place, following))
     }
 
     /// The header line of `frame`, with the payload in it where it fits.
@@ -141,13 +142,28 @@ impl FrameSerializer {
 
     /// The header line that `line` is, with everything checked that one line can show.
     #[inline]
-    pub(super) fn header(&self, line: &[u8]) -> Result<FrameHeader, FrameError> {
-        let header = FrameHeader::read(line)?;
-        self.checked_len(header.payload_len() as usize)?;
-        if !header.has_zeros_behind_its_payload() {
-            return Err(unused_byte(&header));
+    pub(super) fn view<'a>(
+        &self,
+        line: &'a [u8],
+    ) -> Result<(FramesView<'a, FrameHeader>, PayloadPlace), FrameError> {
+        let Ok(bytes) = line.try_into() else {
+            return Err(wrong_length(FrameHeader::SIZE, line.len()));
+        };
+        let Some(view) = FramesView::<FrameHeader>::new(line) else {
+            return Err(bad_line(line));
+        };
+        let (place, is_followed_by_zeros) = PayloadPlace::of_line(bytes);
+        self.checked_len(place.payload_len() as usize)?;
+        if !is_followed_by_zeros {
+            return Err(unused_byte(&first(view)));
         }
-        Ok(header)
+        Ok((view, place))
+    }
+
+    /// A copy of the header line that `line` is, checked as by [`view`](Self::view).
+    #[inline]
+    pub(super) fn header(&self, line: &[u8]) -> Result<FrameHeader, FrameError> {
+        self.view(line).map(|(line, _)| first(line))
     }
 
     #[inline]
@@ -167,6 +183,15 @@ fn wrong_length(expected: usize, actual: usize) -> FrameError {
     match actual.checked_sub(expected) {
         Some(count) => FrameError::TrailingBytes { count },
         None => FrameError::Truncated { expected, actual },
+    }
+}
+
+/// What is wrong with `line`, in which a byte is out of range.
+#[cold]
+fn bad_line(line: &[u8]) -> FrameError {
+    match FrameHeader::validate(line) {
+        Err(error) => error.into(),
+        Ok(()) => wrong_length(FrameHeader::SIZE, line.len()),
     }
 }
 

@@ -148,12 +148,14 @@ pub struct FramesView<'a, T> {
 }
 
 impl<'a, T: SimdFrame> FramesView<'a, T> {
+    #[inline]
     pub(in crate::frame) fn new(bytes: &'a [u8]) -> Option<Self> {
         let frame = PhantomData;
         are_frames::<T>(bytes).then_some(Self { bytes, frame })
     }
 
     /// Number of frames.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len() / size::<T>()
@@ -166,6 +168,7 @@ impl<'a, T: SimdFrame> FramesView<'a, T> {
     }
 
     /// The bytes of all frames.
+    #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes
