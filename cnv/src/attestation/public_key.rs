@@ -7,7 +7,7 @@ use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha256};
 
 use super::armour::{self, ArmourError};
-use super::hex;
+use super::hex::{self, IdError};
 
 /// An Ed25519 public key that passed the import check.
 ///
@@ -200,7 +200,9 @@ impl KeyId {
         Self(id)
     }
 
-    pub(super) const fn from_bytes(bytes: [u8; Self::LEN_BYTES]) -> Self {
+    /// The id with these bytes. Any 16 bytes are one.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::LEN_BYTES]) -> Self {
         Self(bytes)
     }
 
@@ -220,6 +222,15 @@ impl fmt::Display for KeyId {
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyId({self})")
+    }
+}
+
+/// Reads what `Display` prints.
+impl FromStr for KeyId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        hex::read(text).map(Self)
     }
 }
 
