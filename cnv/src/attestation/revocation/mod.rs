@@ -9,6 +9,8 @@ mod list;
 mod live;
 mod set;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub use delta::{DeltaError, RevocationDelta};
 pub use entries::{RevocationEntries, RevocationEntry};
