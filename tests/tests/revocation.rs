@@ -8,11 +8,16 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use cnv::attestation::revocation::{
-    RevocationEntries, RevocationEntry, RevocationList, RevocationSet, RevocationUpdate,
+    RevocationDelta, RevocationEntries, RevocationEntry, RevocationList, RevocationSet,
+    RevocationUpdate,
 };
 use cnv::attestation::{AttestationId, KeyId, PrivateKey, Timestamp, TrustedKeys, key_file};
+use cnv::quota::{Limits, MeteredAllocator, measure};
 use serde_json::Value;
 use tempfile::TempDir;
+
+#[global_allocator]
+static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
 
 // The program.
 
@@ -390,4 +395,66 @@ fn a_set_of_keys_is_rotated() {
         "is no key set",
     );
     desk.run(2, "key rotate --set keys --out keys");
+}
+
+// A million entries.
+
+/// What `work` returns, and how much memory it held at its peak.
+fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let (result, usage) = measure("test", Limits::unlimited(), work);
+    (
+        result,
+        usage.memory_peak_bytes.expect("the allocator counts"),
+    )
+}
+
+#[test]
+fn a_million_entries_take_the_memory_of_their_bytes() {
+    const ENTRIES: u64 = 1_000_000;
+    let (key, public) = PrivateKey::generate();
+    let moment = Timestamp::from_unix_seconds;
+    // As evenly spread as digests are, and in ascending order, which saves the time to sort them.
+    let id = |number: u64| {
+        let mut bytes = [number as u8; 32];
+        let spread = number * (u64::MAX / (ENTRIES + 1));
+        bytes[..8].copy_from_slice(&spread.to_be_bytes());
+        AttestationId::from_bytes(bytes)
+    };
+    let sign = |entries: u64, number| {
+        let entries = (0..entries).map(id).map(RevocationEntry::Link).collect();
+        RevocationList::sign(entries, number, moment(100), moment(200), &key).unwrap()
+    };
+    let (first, second) = (sign(ENTRIES, 1), sign(ENTRIES + 1, 2));
+    let delta = RevocationDelta::between(&first, &second).unwrap();
+    let bytes = first.to_bytes();
+    let len = bytes.len() as u64;
+    assert!(len < 32 * ENTRIES + 1000);
+
+    let (list, read) = peak(|| RevocationList::from_bytes(&bytes).unwrap());
+    assert!(read <= len, "{read} of {len}");
+    // As text, the decoded bytes are there as well.
+    let text = first.to_string();
+    let (_, read) = peak(|| RevocationUpdate::read(text.as_bytes()).unwrap());
+    assert!(read <= 2 * len + 1000, "{read} of {len}");
+
+    let (set, index) = peak(|| RevocationSet::new(list, &public, moment(100)).unwrap());
+    assert!(index <= 4 * ENTRIES, "{index}");
+    assert!(
+        set.size_bytes() as u64 <= 36 * ENTRIES,
+        "{}",
+        set.size_bytes()
+    );
+    // The next set, beside this one.
+    let (next, apply) = peak(|| set.apply_delta(&delta, &public, moment(150)).unwrap());
+    assert!(apply <= 36 * ENTRIES, "{apply}");
+
+    let issuer = KeyId::from_bytes([7; 16]);
+    let is_revoked =
+        |set: &RevocationSet, number| set.find(&id(number), &issuer, moment(100), None).is_some();
+    assert!(
+        (0..ENTRIES)
+            .step_by(997)
+            .all(|number| is_revoked(&set, number))
+    );
+    assert!(!is_revoked(&set, ENTRIES) && is_revoked(&next, ENTRIES));
 }
