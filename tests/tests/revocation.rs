@@ -408,53 +408,67 @@ fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
     )
 }
 
+/// Ids as evenly spread as digests are, in ascending order, which saves the time to sort them.
+fn spread(number: u64, of: u64) -> AttestationId {
+    let mut bytes = [number as u8; 32];
+    bytes[..8].copy_from_slice(&(number * (u64::MAX / (of + 1))).to_be_bytes());
+    AttestationId::from_bytes(bytes)
+}
+
+fn large_list(
+    key: &PrivateKey,
+    number: u64,
+    ids: impl Iterator<Item = AttestationId>,
+) -> RevocationList {
+    let moment = Timestamp::from_unix_seconds;
+    let entries = ids.map(RevocationEntry::Link).collect();
+    RevocationList::sign(entries, number, moment(100), moment(200), key).unwrap()
+}
+
 #[test]
 fn a_million_entries_take_the_memory_of_their_bytes() {
     const ENTRIES: u64 = 1_000_000;
     let (key, public) = PrivateKey::generate();
-    let moment = Timestamp::from_unix_seconds;
-    // As evenly spread as digests are, and in ascending order, which saves the time to sort them.
-    let id = |number: u64| {
-        let mut bytes = [number as u8; 32];
-        let spread = number * (u64::MAX / (ENTRIES + 1));
-        bytes[..8].copy_from_slice(&spread.to_be_bytes());
-        AttestationId::from_bytes(bytes)
-    };
-    let sign = |entries: u64, number| {
-        let entries = (0..entries).map(id).map(RevocationEntry::Link).collect();
-        RevocationList::sign(entries, number, moment(100), moment(200), &key).unwrap()
-    };
-    let (first, second) = (sign(ENTRIES, 1), sign(ENTRIES + 1, 2));
-    let delta = RevocationDelta::between(&first, &second).unwrap();
-    let bytes = first.to_bytes();
+    let now = Timestamp::from_unix_seconds(100);
+    let id = |number| spread(number, ENTRIES);
+    let bytes = large_list(&key, 1, (0..ENTRIES).map(id)).to_bytes();
     let len = bytes.len() as u64;
     assert!(len < 32 * ENTRIES + 1000);
 
     let (list, read) = peak(|| RevocationList::from_bytes(&bytes).unwrap());
     assert!(read <= len, "{read} of {len}");
-    // As text, the decoded bytes are there as well.
-    let text = first.to_string();
-    let (_, read) = peak(|| RevocationUpdate::read(text.as_bytes()).unwrap());
-    assert!(read <= 2 * len + 1000, "{read} of {len}");
-
-    let (set, index) = peak(|| RevocationSet::new(list, &public, moment(100)).unwrap());
+    let (set, index) = peak(|| RevocationSet::new(list, &public, now).unwrap());
     assert!(index <= 4 * ENTRIES, "{index}");
     assert!(
         set.size_bytes() as u64 <= 36 * ENTRIES,
         "{}",
         set.size_bytes()
     );
-    // The next set, beside this one.
-    let (next, apply) = peak(|| set.apply_delta(&delta, &public, moment(150)).unwrap());
-    assert!(apply <= 36 * ENTRIES, "{apply}");
 
     let issuer = KeyId::from_bytes([7; 16]);
-    let is_revoked =
-        |set: &RevocationSet, number| set.find(&id(number), &issuer, moment(100), None).is_some();
-    assert!(
-        (0..ENTRIES)
-            .step_by(997)
-            .all(|number| is_revoked(&set, number))
-    );
-    assert!(!is_revoked(&set, ENTRIES) && is_revoked(&next, ENTRIES));
+    let is_revoked = |number| set.find(&id(number), &issuer, now, None).is_some();
+    assert!((0..ENTRIES).step_by(997).all(is_revoked));
+    assert!(!is_revoked(ENTRIES));
+}
+
+#[test]
+fn a_text_and_a_delta_take_one_copy_more() {
+    const ENTRIES: u64 = 50_000;
+    let (key, public) = PrivateKey::generate();
+    let now = Timestamp::from_unix_seconds(100);
+    let id = |number| spread(number, ENTRIES);
+    let first = large_list(&key, 1, (0..ENTRIES).map(id));
+    let second = large_list(&key, 2, (0..=ENTRIES).map(id));
+    let delta = RevocationDelta::between(&first, &second).unwrap();
+    let len = first.to_bytes().len() as u64;
+
+    // The decoded bytes, and the entries.
+    let text = first.to_string();
+    let (_, read) = peak(|| RevocationUpdate::read(text.as_bytes()).unwrap());
+    assert!(read <= 2 * len + 1000, "{read} of {len}");
+    // The next set, beside the one in force.
+    let set = RevocationSet::new(first, &public, now).unwrap();
+    let (next, apply) = peak(|| set.apply_delta(&delta, &public, now).unwrap());
+    assert!(apply <= 36 * ENTRIES, "{apply}");
+    assert_eq!(next.list(), &second);
 }
