@@ -42,6 +42,9 @@ impl Ids {
     }
 }
 
+/// A way to tell whether an id is revoked.
+type Ask<'a> = &'a dyn Fn(&AttestationId) -> bool;
+
 fn main() {
     let (key, public) = PrivateKey::generate();
     let mut ids = Ids(1);
@@ -70,7 +73,7 @@ fn main() {
     sorted.sort_unstable();
     let hashed: HashSet<AttestationId> = revoked.iter().copied().collect();
     let issuer = KeyId::from_bytes([7; 16]);
-    let ways: [(&str, &dyn Fn(&AttestationId) -> bool); 3] = [
+    let ways: [(&str, Ask<'_>); 3] = [
         ("set", &|id| {
             set.find(id, &issuer, NOW, Some(&issuer)).is_some()
         }),
