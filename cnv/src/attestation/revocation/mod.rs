@@ -55,14 +55,14 @@
 //!
 //! # Costs
 //!
-//! Of a set of a million link ids, on an x86-64 server of 2.5 GHz; `cargo bench -p cnv --bench revocation` measures them.
-//! Questions are bound by memory, so on a machine whose caches others use they take several times as long; then a no took
-//! 0.6 and a yes 0.9 of what a `HashSet` took beside it.
+//! Of a set of a million link ids, on an x86-64 server of 2.5 GHz whose caches others used meanwhile; `cargo bench -p cnv
+//! --bench revocation` measures them. Questions are bound by memory: a no took 0.6 and a yes 0.9 of what a `HashSet` took
+//! beside it.
 //!
 //! | | |
 //! |---|---|
-//! | an id that is not in it | about 15 ns with the caches to itself, 100 ns on a busy machine |
-//! | an id that is in it | about 140 ns, 400 ns on a busy machine |
+//! | an id that is not in it | 105 ns |
+//! | an id that is in it | 400 ns |
 //! | memory | 34.5 bytes an entry |
 //! | reading a list (its digest, without SHA instructions) | 0.2 s |
 //! | verifying it and making the set | 11 ms |
