@@ -5,3 +5,30 @@ use core::fmt;
 pub(super) fn write(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
+
+/// Reads exactly `2 * N` lower-case digits: what [`write()`] writes has one spelling.
+pub(super) fn read<const N: usize>(text: &str) -> Result<[u8; N], IdError> {
+    let error = IdError { digits: 2 * N };
+    let digit = |character: u8| match character {
+        b'0'..=b'9' => Ok(character - b'0'),
+        b'a'..=b'f' => Ok(character - b'a' + 10),
+        _ => Err(error),
+    };
+    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !odd.is_empty() {
+        return Err(error);
+    }
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Ok(bytes)
+}
+
+/// A text is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id has {digits} lower-case hexadecimal digits")]
+pub struct IdError {
+    /// How many digits the id has.
+    digits: usize,
+}

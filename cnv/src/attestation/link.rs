@@ -11,9 +11,10 @@ use crate::capability::CapabilityContract;
 
 use super::armour::{self, ArmourError};
 use super::claims::Claims;
+use super::hex::{self, IdError};
 use super::issue::{AttestationBuilder, AttestationError};
 use super::token::{self, TokenError};
-use super::{DenialReason, KeyId, PrivateKey, PublicKey, Signature, Timestamp, hex};
+use super::{DenialReason, KeyId, PrivateKey, PublicKey, Signature, Timestamp};
 
 /// How much earlier than its first moment of validity an attestation is accepted, in seconds, because two machines'
 /// clocks differ. There is no such allowance after its end.
@@ -380,6 +381,12 @@ impl AttestationId {
     /// The length of an id in bytes.
     pub const LEN_BYTES: usize = 32;
 
+    /// The id with these bytes. Any 32 bytes are one.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::LEN_BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// The id's bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LEN_BYTES] {
@@ -396,5 +403,14 @@ impl fmt::Display for AttestationId {
 impl fmt::Debug for AttestationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AttestationId({self})")
+    }
+}
+
+/// Reads what `Display` prints.
+impl FromStr for AttestationId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        hex::read(text).map(Self)
     }
 }

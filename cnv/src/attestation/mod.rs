@@ -88,6 +88,7 @@
 //! Needs the feature `attestation`.
 
 mod armour;
+mod binary;
 mod claims;
 mod clock;
 mod denial;
@@ -97,9 +98,11 @@ pub(crate) mod guard;
 mod hex;
 mod issue;
 pub mod key_file;
+mod key_set;
 mod link;
 mod private_key;
 mod public_key;
+pub mod revocation;
 mod token;
 mod trust;
 
@@ -110,10 +113,13 @@ pub use evidence::{
     CarriesEvidence, DEVELOPMENT_TTL_SECONDS, Evidence, Permit, development_authority,
 };
 pub use field::TextFault;
+pub use hex::IdError;
 pub use issue::{AttestationBuilder, AttestationError, DEFAULT_TTL_SECONDS};
 pub use key_file::KeyFileError;
+pub use key_set::{KeySet, KeySetDigest, KeySetError, TrustedKeys};
 pub use link::{AttestationId, CapabilityAttestation, NOT_BEFORE_SKEW_SECONDS};
 pub use private_key::{PrivateKey, PrivateKeyError};
 pub use public_key::{KeyId, PublicKey, PublicKeyError, Signature, SignatureError};
+pub use revocation::{RevocationList, RevocationSet};
 pub use token::TokenError;
 pub use trust::{LineFault, RootError, TrustStore, TrustStoreError, TrustedRoot, Verified};

@@ -1,0 +1,306 @@
+//! The verified list, made ready to be asked.
+
+use core::fmt;
+
+use crate::attestation::{AttestationId, KeyId, PublicKey, Timestamp};
+
+use super::entries;
+use super::id_index::IdIndex;
+use super::list::Header;
+use super::{RevocationDelta, RevocationError, RevocationList, RevocationListDigest};
+
+/// What is revoked, from a list whose signature, number and age were checked.
+///
+/// A set does not change: the next list makes the next set beside it, and whoever shares it exchanges one for the other.
+///
+/// ```
+/// use cnv::attestation::{AttestationId, KeyId, PrivateKey, Timestamp};
+/// use cnv::attestation::revocation::{Revoked, RevocationEntry, RevocationList, RevocationSet};
+///
+/// let (key, public) = PrivateKey::generate();
+/// let now = Timestamp::from_unix_seconds(1_000);
+/// let next_update = Timestamp::from_unix_seconds(4_600);
+/// let stolen = AttestationId::from_bytes([9; 32]);
+/// let list = RevocationList::sign(
+///     [RevocationEntry::Link(stolen)].into_iter().collect(), 1, now, next_update, &key,
+/// )?;
+///
+/// let set = RevocationSet::new(list, &public, now)?;
+/// let issuer = KeyId::from_bytes([7; 16]);
+/// assert_eq!(set.find(&stolen, &issuer, now, None), Some(Revoked::Link { id: stolen }));
+/// assert!(set.freshness(now).is_fresh());
+/// assert!(!set.freshness(next_update).is_fresh());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct RevocationSet {
+    list: RevocationList,
+    keys: IdIndex,
+    links: IdIndex,
+}
+
+impl RevocationSet {
+    /// The set of the first list.
+    ///
+    /// # Errors
+    ///
+    /// [`RevocationError::WrongIssuer`], [`BadSignature`](RevocationError::BadSignature), or
+    /// [`StaleList`](RevocationError::StaleList) where its next update is due.
+    pub fn new(
+        list: RevocationList,
+        issuer: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Self, RevocationError> {
+        list.verify(issuer)?;
+        list.header.check_fresh(now)?;
+        Ok(Self::index(list))
+    }
+
+    /// The set of a later list. Takes as long as hashing and indexing the list's entries; this set can be asked meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), [`Older`](RevocationError::Older) for a lower number, [`Fork`](RevocationError::Fork) for
+    /// this number with another content. The same list again makes the same set.
+    pub fn apply(
+        &self,
+        list: RevocationList,
+        issuer: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Self, RevocationError> {
+        list.verify(issuer)?;
+        Position::of(&self.list.header).check_successor(&list.header)?;
+        list.header.check_fresh(now)?;
+        Ok(Self::index(list))
+    }
+
+    /// The set of the list that a delta leads to. Takes as long as [`apply`](Self::apply).
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply), [`OtherBase`](RevocationError::OtherBase) where it does not lead on from this set's
+    /// list, [`Delta`](RevocationError::Delta) where it does not lead to the list that was signed. The signature comes
+    /// first: a forged delta costs no more than that.
+    pub fn apply_delta(
+        &self,
+        delta: &RevocationDelta,
+        issuer: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Self, RevocationError> {
+        delta.verify(issuer)?;
+        delta.check_base(&self.list)?;
+        Position::of(&self.list.header).check_successor(&delta.header)?;
+        delta.header.check_fresh(now)?;
+        Ok(Self::index(delta.complete(&self.list)?))
+    }
+
+    /// The set of a list that was checked.
+    fn index(list: RevocationList) -> Self {
+        Self {
+            keys: IdIndex::new(&list.entries.keys),
+            links: IdIndex::new(&list.entries.links),
+            list,
+        }
+    }
+
+    /// Why a link is revoked, or `None` where it is not: by its id, by its issuer's key, by its subject's key, or because
+    /// the issuer revoked what it issued before some moment.
+    ///
+    /// `subject` is the key that the link delegates to, or `None` for a link that cannot be passed on. Ask about each
+    /// link of a chain. Whether the answer can be relied on is for [`freshness`](Self::freshness) to say.
+    #[must_use]
+    pub fn find(
+        &self,
+        link: &AttestationId,
+        issuer: &KeyId,
+        issued_at: Timestamp,
+        subject: Option<&KeyId>,
+    ) -> Option<Revoked> {
+        let entries = &self.list.entries;
+        if self.links.contains(&entries.links, link.as_bytes()) {
+            return Some(Revoked::Link { id: *link });
+        }
+        if let Some(key) = [Some(issuer), subject]
+            .into_iter()
+            .flatten()
+            .find(|key| self.keys.contains(&entries.keys, key.as_bytes()))
+        {
+            return Some(Revoked::Key { key: *key });
+        }
+        let before = self.issued_before(issuer)?;
+        (issued_at < before).then_some(Revoked::IssuedBefore {
+            issuer: *issuer,
+            before,
+        })
+    }
+
+    fn issued_before(&self, issuer: &KeyId) -> Option<Timestamp> {
+        let issued_before = &self.list.entries.issued_before;
+        let place = issued_before
+            .binary_search_by(|entry| entries::issuer_of(entry).cmp(issuer.as_bytes()))
+            .ok()?;
+        Some(entries::moment_of(&issued_before[place]))
+    }
+
+    /// Whether the list still counts at `now`.
+    #[must_use]
+    pub fn freshness(&self, now: Timestamp) -> Freshness {
+        self.list.header.freshness(now)
+    }
+
+    /// The first moment at which it is stale.
+    #[must_use]
+    pub fn next_update(&self) -> Timestamp {
+        self.list.next_update()
+    }
+
+    /// The number of the list.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.list.number()
+    }
+
+    /// What names exactly the list that this set was made of.
+    #[must_use]
+    pub fn digest(&self) -> RevocationListDigest {
+        self.list.digest()
+    }
+
+    /// The list that this set was made of.
+    #[must_use]
+    pub fn list(&self) -> &RevocationList {
+        &self.list
+    }
+
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.list.entries.heap_bytes()
+            + self.keys.heap_bytes()
+            + self.links.heap_bytes()
+    }
+}
+
+impl fmt::Debug for RevocationSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocationSet")
+            .field("list", &self.list)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Header {
+    pub(super) fn freshness(&self, now: Timestamp) -> Freshness {
+        if now < self.next_update {
+            return Freshness::Fresh;
+        }
+        Freshness::Stale {
+            since: self.next_update,
+            for_seconds: now.seconds_since(self.next_update),
+        }
+    }
+
+    pub(super) fn check_fresh(&self, now: Timestamp) -> Result<(), RevocationError> {
+        match self.freshness(now) {
+            Freshness::Fresh => Ok(()),
+            Freshness::Stale { since, for_seconds } => Err(RevocationError::StaleList {
+                number: self.number,
+                since,
+                for_seconds,
+            }),
+        }
+    }
+}
+
+/// How far the lists have come: what the next one is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) number: u64,
+    pub(super) digest: RevocationListDigest,
+}
+
+impl Position {
+    pub(super) fn of(header: &Header) -> Self {
+        Self {
+            number: header.number,
+            digest: header.digest(),
+        }
+    }
+
+    /// Whether a list may follow: it has a higher number, or is the same list.
+    pub(super) fn check_successor(&self, header: &Header) -> Result<(), RevocationError> {
+        if header.number < self.number {
+            return Err(RevocationError::Older {
+                number: header.number,
+                have: self.number,
+            });
+        }
+        if header.number == self.number && header.digest() != self.digest {
+            return Err(RevocationError::Fork {
+                number: header.number,
+                digest: header.digest(),
+                have: self.digest,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Why a link does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Revoked {
+    /// The link itself is revoked.
+    Link {
+        /// Its id.
+        id: AttestationId,
+    },
+    /// The key that issued it, or that it was issued to, is revoked.
+    Key {
+        /// The id of the key.
+        key: KeyId,
+    },
+    /// Its issuer revoked what it had issued up to then.
+    IssuedBefore {
+        /// The id of the issuer's key.
+        issuer: KeyId,
+        /// The first moment whose links count.
+        before: Timestamp,
+    },
+}
+
+impl fmt::Display for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link { id } => write!(f, "the link {id} is revoked"),
+            Self::Key { key } => write!(f, "the key {key} is revoked"),
+            Self::IssuedBefore { issuer, before } => {
+                write!(f, "what the key {issuer} issued before {before} is revoked")
+            }
+        }
+    }
+}
+
+/// Whether a list still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Freshness {
+    /// Its next update is not due.
+    Fresh,
+    /// Its next update was due and is not here: what was revoked since is not known.
+    Stale {
+        /// When it was due.
+        since: Timestamp,
+        /// How long ago that is.
+        for_seconds: u64,
+    },
+}
+
+impl Freshness {
+    /// Whether it still counts.
+    #[must_use]
+    pub const fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh)
+    }
+}
