@@ -25,7 +25,7 @@ const GIVEN_KEY: &str = "--public";
 /// A time to live: a whole number and `s`, `min`, `h` or `d`.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeToLive {
-    seconds: u64,
+    pub(crate) seconds: u64,
 }
 
 /// What was written is no time to live.

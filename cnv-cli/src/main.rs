@@ -1,4 +1,4 @@
-//! `cnv`: makes keys, issues and checks attestations, and shows frames. It is itself a cnv application.
+//! `cnv`: makes keys, issues, checks and revokes attestations, and shows frames. It is itself a cnv application.
 //!
 //! Its verbs ask for no attestation: they make the first one there is, and what they can do is what
 //! the files of their user allow.
@@ -6,6 +6,8 @@
 mod attestation;
 mod frames;
 mod key;
+mod publish;
+mod revocation;
 mod stdin;
 
 use std::process::ExitCode;
@@ -22,9 +24,15 @@ fn app() -> App {
         .version(env!("CARGO_PKG_VERSION"))
         .verbs(verbs![
             key::new,
+            key::import,
+            key::show,
+            key::rotate,
             attestation::issue,
             attestation::inspect,
             attestation::verify,
+            revocation::sign,
+            revocation::show,
+            revocation::merge,
             frames::show,
             frames::layout,
         ])

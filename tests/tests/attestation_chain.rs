@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use cnv::attestation::revocation::{RevocationEntry, RevocationError};
+use cnv::attestation::revocation::{
+    Reloaded, RevocationEntry, RevocationError, RevocationMailbox, Revocations,
+};
 use cnv::attestation::{
     AttestationChain, CapabilityAttestation, Clock, DelegationError, DenialReason, Denied,
     Evidence, LinkFault, LinkPlace, ManualClock, Nonce, Possession, PossessionFault, PrivateKey,
@@ -1120,6 +1122,41 @@ fn an_older_or_forked_list_is_refused_and_the_present_one_stays() {
     let evidence = Evidence::new(&verifier).with_token(chain.to_string());
     assert!(evidence.authorise(&CapabilityContract::pure()).is_err());
     assert_eq!(verifier.revocations().unwrap().number(), 5);
+}
+
+#[test]
+fn a_list_from_a_source_is_asked_from_the_next_call_on() {
+    let clock = Arc::new(ManualClock::at(NOON));
+    let verifier = Verifier::builder(store(), Arc::clone(&clock) as Arc<dyn Clock>)
+        .accept_bearer()
+        .build();
+    let chain = bearer_chain("agent-42");
+    let evidence = Evidence::new(&verifier).with_token(chain.to_string());
+    let network = CapabilityContract::network();
+    let (revocations, mailbox) = (
+        Revocations::new(root().public_key()),
+        RevocationMailbox::new(),
+    );
+    let reload = || verifier.reload_revocations(&revocations, &mailbox);
+    let send = |number, entries: &[RevocationEntry]| {
+        let entries = entries.iter().copied().collect();
+        let list = RevocationList::sign(entries, number, NOON, after(3600), &root()).unwrap();
+        mailbox.push(list.to_bytes());
+    };
+    assert_eq!(reload().unwrap(), Reloaded::Unchanged);
+    assert!(
+        evidence.authorise(&network).is_err(),
+        "there is no list yet"
+    );
+    send(1, &[]);
+    assert_eq!(reload().unwrap(), Reloaded::Replaced { number: 1 });
+    let permit = evidence.authorise(&network).unwrap();
+    send(2, &[RevocationEntry::Link(chain.links()[1].id())]);
+    assert_eq!(reload().unwrap(), Reloaded::Replaced { number: 2 });
+    assert_eq!(permit.recheck().unwrap_err().link(), place(2, 3));
+    send(1, &[]);
+    assert!(reload().is_err());
+    assert!(permit.recheck().is_err(), "an older list changes nothing");
 }
 
 #[test]

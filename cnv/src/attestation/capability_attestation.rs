@@ -46,7 +46,7 @@ pub struct CapabilityAttestation(Form);
 enum Form {
     Signed(Link),
     /// What was asked for, and what forbade it.
-    Unsigned(Box<(Claims, AttestationError)>),
+    Unsigned(Claims, AttestationError),
 }
 
 impl CapabilityAttestation {
@@ -89,7 +89,7 @@ impl CapabilityAttestation {
     }
 
     pub(super) fn unsigned(claims: Claims, fault: AttestationError) -> Self {
-        Self(Form::Unsigned(Box::new((claims, fault))))
+        Self(Form::Unsigned(claims, fault))
     }
 
     /// Reads the binary form of a single link. The signature is not checked.
@@ -107,7 +107,7 @@ impl CapabilityAttestation {
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {
             Form::Signed(link) => token::encode(std::slice::from_ref(link)),
-            Form::Unsigned(_) => Vec::new(),
+            Form::Unsigned(..) => Vec::new(),
         }
     }
 
@@ -116,7 +116,7 @@ impl CapabilityAttestation {
     pub fn fault(&self) -> Option<&AttestationError> {
         match &self.0 {
             Form::Signed(_) => None,
-            Form::Unsigned(asked) => Some(&asked.1),
+            Form::Unsigned(_, fault) => Some(fault),
         }
     }
 
@@ -194,7 +194,7 @@ impl CapabilityAttestation {
     pub fn link(&self) -> Result<&Link, AttestationError> {
         match &self.0 {
             Form::Signed(link) => Ok(link),
-            Form::Unsigned(asked) => Err(asked.1.clone()),
+            Form::Unsigned(_, fault) => Err(fault.clone()),
         }
     }
 
@@ -202,14 +202,14 @@ impl CapabilityAttestation {
     pub(super) fn into_link(self) -> Result<Link, AttestationError> {
         match self.0 {
             Form::Signed(link) => Ok(link),
-            Form::Unsigned(asked) => Err(asked.1),
+            Form::Unsigned(_, fault) => Err(fault),
         }
     }
 
     fn claims(&self) -> &Claims {
         match &self.0 {
             Form::Signed(link) => link.claims(),
-            Form::Unsigned(asked) => &asked.0,
+            Form::Unsigned(claims, _) => claims,
         }
     }
 
@@ -219,7 +219,7 @@ impl CapabilityAttestation {
     pub fn id(&self) -> AttestationId {
         match &self.0 {
             Form::Signed(link) => link.id(),
-            Form::Unsigned(_) => AttestationId::ZERO,
+            Form::Unsigned(..) => AttestationId::ZERO,
         }
     }
 
@@ -296,7 +296,7 @@ impl fmt::Debug for CapabilityAttestation {
         out.field("claims", self.claims());
         match &self.0 {
             Form::Signed(link) => out.field("id", &link.id()).finish_non_exhaustive(),
-            Form::Unsigned(asked) => out.field("fault", &asked.1).finish(),
+            Form::Unsigned(_, fault) => out.field("fault", fault).finish(),
         }
     }
 }

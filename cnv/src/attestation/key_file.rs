@@ -25,6 +25,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::{PrivateKey, PrivateKeyError};
@@ -102,12 +104,36 @@ fn sync_folder(_path: &Path) {}
 /// refuses. Each names the path; none is worth a retry before somebody has changed the file.
 pub fn load(path: impl AsRef<Path>) -> Result<PrivateKey, KeyFileError> {
     let path = path.as_ref();
+    let (file, metadata) = open(path)?;
+    check_mode(path, &metadata)?;
+    read(path, file)
+}
+
+/// Reads a key from a file that another tool made, and says which mode it has where that gives the group or others
+/// something: then they may have the key.
+///
+/// For the one time that a key is brought over, into a file that [`create`] makes.
+///
+/// # Errors
+///
+/// As [`load`], without [`KeyFileError::Mode`].
+pub fn import(path: impl AsRef<Path>) -> Result<(PrivateKey, Option<u32>), KeyFileError> {
+    let path = path.as_ref();
+    let (file, metadata) = open(path)?;
+    let mode = match check_mode(path, &metadata) {
+        Err(KeyFileError::Mode { mode, .. }) => Some(mode),
+        _ => None,
+    };
+    Ok((read(path, file)?, mode))
+}
+
+/// Opens a file, and nothing that a name leads to in its stead.
+fn open(path: &Path) -> Result<(File, Metadata), KeyFileError> {
     let io_error = |source| KeyFileError::Io {
         path: path.into(),
         source,
     };
-
-    // Looked at before it is opened, because opening a pipe would wait for a writer.
+    // Looked at before it is opened, because opening a device can have effects.
     let named = fs::symlink_metadata(path).map_err(io_error)?;
     if named.file_type().is_symlink() {
         return Err(KeyFileError::Symlink { path: path.into() });
@@ -115,19 +141,32 @@ pub fn load(path: impl AsRef<Path>) -> Result<PrivateKey, KeyFileError> {
     if !named.is_file() {
         return Err(KeyFileError::NotAFile { path: path.into() });
     }
-    let file = File::open(path).map_err(io_error)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // What took its place meanwhile is not followed, and a pipe is not waited for.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32,
+    );
+    let file = options.open(path).map_err(io_error)?;
     let opened = file.metadata().map_err(io_error)?;
     if !is_same_file(&named, &opened) {
         return Err(KeyFileError::Replaced { path: path.into() });
     }
-    check_mode(path, &opened)?;
+    Ok((file, opened))
+}
 
+fn read(path: &Path, file: File) -> Result<PrivateKey, KeyFileError> {
     // One byte more than allowed tells a file that is too long; the capacity is final, so that no copy of the key is
     // left behind by growing.
     let mut content = Zeroizing::new(Vec::with_capacity(MAX_LEN_BYTES + 1));
     file.take(MAX_LEN_BYTES as u64 + 1)
         .read_to_end(&mut content)
-        .map_err(io_error)?;
+        .map_err(|source| KeyFileError::Io {
+            path: path.into(),
+            source,
+        })?;
     if content.len() > MAX_LEN_BYTES {
         return Err(KeyFileError::TooLarge { path: path.into() });
     }

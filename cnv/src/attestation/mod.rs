@@ -128,6 +128,7 @@ pub(crate) mod guard;
 mod hex;
 mod issue;
 pub mod key_file;
+mod key_set;
 mod link;
 mod possession;
 mod private_key;
@@ -157,6 +158,7 @@ pub use issue::{
     KeyHolder, Undecided,
 };
 pub use key_file::KeyFileError;
+pub use key_set::{KeySet, KeySetDigest, KeySetError, TrustedKeys};
 pub use link::{AttestationId, Link, NOT_BEFORE_SKEW_SECONDS};
 pub use possession::{
     Nonce, PROOF_TTL_SECONDS, Possession, PossessionFault, ProofError, ProofOfPossession,

@@ -5,10 +5,10 @@ use std::error::Error;
 use std::io;
 
 use ed25519_dalek::pkcs8::{
-    DecodePrivateKey, EncodePrivateKey, KeypairBytes, spki::der::pem::LineEnding,
+    self, DecodePrivateKey, EncodePrivateKey, KeypairBytes, spki::der::pem::LineEnding,
 };
 use ed25519_dalek::{Signer, SigningKey};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{PublicKey, Signature};
 
@@ -89,9 +89,14 @@ impl PrivateKey {
     /// [`PrivateKeyError::Pkcs8`] where the text is no such PEM: another label, an encrypted key, another algorithm,
     /// a public half of another key.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, PrivateKeyError> {
-        let key = SigningKey::from_pkcs8_pem(pem).map_err(|error| PrivateKeyError::Pkcs8 {
+        let pkcs8_error = |error: pkcs8::Error| PrivateKeyError::Pkcs8 {
             source: error.into(),
-        })?;
+        };
+        let mut pair = KeypairBytes::from_pkcs8_pem(pem).map_err(pkcs8_error)?;
+        let key = SigningKey::try_from(&pair);
+        // The crate erases this copy only with a feature that its own dependents do not turn on.
+        pair.secret_key.zeroize();
+        let key = key.map_err(pkcs8_error)?;
         let public = PublicKey::from_checked(key.verifying_key());
         Ok(Self { key, public })
     }
@@ -103,12 +108,13 @@ impl PrivateKey {
     #[must_use]
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
         // Without the public half, because not every tool reads version 2 of the format.
-        let pair = KeypairBytes {
+        let mut pair = KeypairBytes {
             secret_key: self.key.to_bytes(),
             public_key: None,
         };
-        pair.to_pkcs8_pem(LineEnding::LF)
-            .expect("48 bytes of DER have room in PEM")
+        let pem = pair.to_pkcs8_pem(LineEnding::LF);
+        pair.secret_key.zeroize();
+        pem.expect("48 bytes of DER have room in PEM")
     }
 
     /// The public half.

@@ -4,6 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::pkcs8::{DecodePublicKey, PublicKeyBytes};
 use sha2::{Digest, Sha256};
 
 use super::armour::{self, ArmourError};
@@ -62,6 +63,17 @@ impl PublicKey {
             return Err(PublicKeyError::MixedOrder);
         }
         Ok(Self::from_checked(key))
+    }
+
+    /// Imports a key from PEM as other tools write it (RFC 8410, `-----BEGIN PUBLIC KEY-----`), with the same checks.
+    ///
+    /// # Errors
+    ///
+    /// [`PublicKeyError::Pem`] where the text is no such PEM or has another kind of key, and those of
+    /// [`from_bytes`](Self::from_bytes).
+    pub fn from_spki_pem(pem: &str) -> Result<Self, PublicKeyError> {
+        let bytes = PublicKeyBytes::from_public_key_pem(pem).map_err(|_| PublicKeyError::Pem)?;
+        Self::from_bytes(&bytes.0)
     }
 
     /// A key that is known to be a point of the prime-order subgroup, because it was derived from a private key.
@@ -161,6 +173,9 @@ pub enum PublicKeyError {
     /// The text is not base64url without padding, in its one spelling.
     #[error("the public key is not base64url without padding")]
     Encoding,
+    /// The text is no PEM with an Ed25519 public key.
+    #[error("not an Ed25519 public key in PEM (`-----BEGIN PUBLIC KEY-----`)")]
+    Pem,
     /// No point of the curve has this encoding.
     #[error("the public key is no point of the curve")]
     NotAPoint,

@@ -8,7 +8,9 @@ use crate::capability::CapabilityContract;
 
 use super::cache::{Caches, DEFAULT_CACHE_LEN_BYTES};
 use super::challenge::Challenges;
-use super::revocation::{Freshness, RevocationError, RevocationSet};
+use super::revocation::{
+    Freshness, ReloadError, Reloaded, RevocationError, RevocationSet, RevocationSource, Revocations,
+};
 use super::{
     AttestationChain, ChallengeError, Clock, DenialReason, Denied, Nonce, PossessionFault,
     ProofOfPossession, RequestDigest, Timestamp, TrustStore, Verified, token,
@@ -225,6 +227,29 @@ impl Verifier {
             state.revocation = Revocation::Set(set);
             Ok(())
         })
+    }
+
+    /// Takes what `source` has into `revocations`, and asks the list that is then in force. For the start of a program and
+    /// every few minutes after it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReloadError`], as [`Revocations::reload`] has it.
+    pub fn reload_revocations(
+        &self,
+        revocations: &Revocations,
+        source: &dyn RevocationSource,
+    ) -> Result<Reloaded, ReloadError> {
+        let reloaded = revocations.reload(source, self.now());
+        // Also after an error: of keeping its number, the new list is in force.
+        if let Some(set) = revocations.current()
+            && self
+                .revocations()
+                .is_none_or(|present| present.digest() != set.digest())
+        {
+            self.set_revocations(set)?;
+        }
+        reloaded
     }
 
     /// The roots that are believed.

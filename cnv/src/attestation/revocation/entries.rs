@@ -120,14 +120,23 @@ impl RevocationEntries {
     /// The smallest set whose union with `base` is this one, or `None` where `base` revokes something that this does not.
     #[must_use]
     pub fn additions_to(&self, base: &Self) -> Option<Self> {
-        if base.union(self) != *self {
-            return None;
-        }
-        Some(Self {
+        (base.union(self) == *self).then(|| self.beyond(base))
+    }
+
+    /// The entries that are not, in these very words, in `base`.
+    pub(super) fn beyond(&self, base: &Self) -> Self {
+        Self {
             issued_before: without(&self.issued_before, &base.issued_before),
             keys: without(&self.keys, &base.keys),
             links: without(&self.links, &base.links),
-        })
+        }
+    }
+
+    /// The memory that it takes beside its own three pointers, in bytes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.issued_before.capacity() * ISSUED_BEFORE_BYTES
+            + self.keys.capacity() * KeyId::LEN_BYTES
+            + self.links.capacity() * AttestationId::LEN_BYTES
     }
 
     pub(super) fn len_bytes(&self) -> usize {

@@ -124,4 +124,21 @@ pub enum RevocationError {
         /// What names the list that was seen.
         have: RevocationListDigest,
     },
+    /// It is a delta from another list than the one in force.
+    #[error(
+        "the delta leads on from the revocation list {base_number} ({base_digest}), in force is {have_number} ({have_digest})"
+    )]
+    OtherBase {
+        /// The number of the list that it was made from.
+        base_number: u64,
+        /// What names that list.
+        base_digest: RevocationListDigest,
+        /// The number of the list in force.
+        have_number: u64,
+        /// What names the list in force.
+        have_digest: RevocationListDigest,
+    },
+    /// It is a delta whose additions do not make the list that was signed.
+    #[error("the delta does not lead to the revocation list that was signed")]
+    Delta(#[source] RevocationListError),
 }

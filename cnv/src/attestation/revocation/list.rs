@@ -31,7 +31,7 @@ pub(super) const FORM_LIST: u8 = 1;
 /// Tells a list's signature from every other signature that the same key makes.
 const TAG: &[u8] = b"cnv revocation list 1\0";
 
-const HEADER_BYTES: usize = KeyId::LEN_BYTES + 3 * 8 + COUNTS_BYTES + 32;
+pub(super) const HEADER_BYTES: usize = KeyId::LEN_BYTES + 3 * 8 + COUNTS_BYTES + 32;
 
 /// The longest time from a list's issue to its next update, in seconds: 366 days.
 pub const MAX_UPDATE_SECONDS: u64 = 366 * 24 * 60 * 60;
@@ -214,7 +214,7 @@ impl RevocationList {
     }
 }
 
-fn len_bytes(entries: &RevocationEntries) -> usize {
+pub(super) fn len_bytes(entries: &RevocationEntries) -> usize {
     1 + HEADER_BYTES + Signature::LEN_BYTES + entries.len_bytes()
 }
 

@@ -4,10 +4,10 @@ use core::fmt;
 
 use crate::attestation::{AttestationId, KeyId, PublicKey, Timestamp};
 
-use super::entries::{self, RevocationEntries};
-use super::id_table::IdTable;
+use super::entries;
+use super::id_index::IdIndex;
 use super::list::Header;
-use super::{RevocationError, RevocationList, RevocationListDigest};
+use super::{RevocationDelta, RevocationError, RevocationList, RevocationListDigest};
 
 /// What is revoked, from a list whose signature, number and age were checked.
 ///
@@ -34,10 +34,9 @@ use super::{RevocationError, RevocationList, RevocationListDigest};
 /// ```
 #[derive(Clone)]
 pub struct RevocationSet {
-    pub(super) header: Header,
-    issued_before: Vec<entries::IssuedBefore>,
-    keys: IdTable<{ KeyId::LEN_BYTES }>,
-    links: IdTable<{ AttestationId::LEN_BYTES }>,
+    list: RevocationList,
+    keys: IdIndex,
+    links: IdIndex,
 }
 
 impl RevocationSet {
@@ -54,7 +53,7 @@ impl RevocationSet {
     ) -> Result<Self, RevocationError> {
         list.verify(issuer)?;
         list.header.check_fresh(now)?;
-        Ok(Self::index(list.header, list.entries))
+        Ok(Self::index(list))
     }
 
     /// The set of a later list. Takes as long as hashing and indexing the list's entries; this set can be asked meanwhile.
@@ -70,18 +69,37 @@ impl RevocationSet {
         now: Timestamp,
     ) -> Result<Self, RevocationError> {
         list.verify(issuer)?;
-        self.position().check_successor(&list.header)?;
+        Position::of(&self.list.header).check_successor(&list.header)?;
         list.header.check_fresh(now)?;
-        Ok(Self::index(list.header, list.entries))
+        Ok(Self::index(list))
+    }
+
+    /// The set of the list that a delta leads to. Takes as long as [`apply`](Self::apply).
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply), [`OtherBase`](RevocationError::OtherBase) where it does not lead on from this set's
+    /// list, [`Delta`](RevocationError::Delta) where it does not lead to the list that was signed. The signature comes
+    /// first: a forged delta costs no more than that.
+    pub fn apply_delta(
+        &self,
+        delta: &RevocationDelta,
+        issuer: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Self, RevocationError> {
+        delta.verify(issuer)?;
+        delta.check_base(&self.list)?;
+        Position::of(&self.list.header).check_successor(&delta.header)?;
+        delta.header.check_fresh(now)?;
+        Ok(Self::index(delta.complete(&self.list)?))
     }
 
     /// The set of a list that was checked.
-    pub(super) fn index(header: Header, entries: RevocationEntries) -> Self {
+    fn index(list: RevocationList) -> Self {
         Self {
-            header,
-            issued_before: entries.issued_before,
-            keys: IdTable::new(entries.keys),
-            links: IdTable::new(entries.links),
+            keys: IdIndex::new(&list.entries.keys),
+            links: IdIndex::new(&list.entries.links),
+            list,
         }
     }
 
@@ -98,13 +116,14 @@ impl RevocationSet {
         issued_at: Timestamp,
         subject: Option<&KeyId>,
     ) -> Option<Revoked> {
-        if self.links.contains(link.as_bytes()) {
+        let entries = &self.list.entries;
+        if self.links.contains(&entries.links, link.as_bytes()) {
             return Some(Revoked::Link { id: *link });
         }
         if let Some(key) = [Some(issuer), subject]
             .into_iter()
             .flatten()
-            .find(|key| self.keys.contains(key.as_bytes()))
+            .find(|key| self.keys.contains(&entries.keys, key.as_bytes()))
         {
             return Some(Revoked::Key { key: *key });
         }
@@ -116,79 +135,57 @@ impl RevocationSet {
     }
 
     fn issued_before(&self, issuer: &KeyId) -> Option<Timestamp> {
-        let place = self
-            .issued_before
+        let issued_before = &self.list.entries.issued_before;
+        let place = issued_before
             .binary_search_by(|entry| entries::issuer_of(entry).cmp(issuer.as_bytes()))
             .ok()?;
-        Some(entries::moment_of(&self.issued_before[place]))
+        Some(entries::moment_of(&issued_before[place]))
     }
 
     /// Whether the list still counts at `now`.
     #[must_use]
     pub fn freshness(&self, now: Timestamp) -> Freshness {
-        self.header.freshness(now)
+        self.list.header.freshness(now)
     }
 
     /// The first moment at which it is stale.
     #[must_use]
     pub fn next_update(&self) -> Timestamp {
-        self.header.next_update
+        self.list.next_update()
     }
 
     /// The number of the list.
     #[must_use]
     pub fn number(&self) -> u64 {
-        self.header.number
-    }
-
-    /// The id of the key that signed the list.
-    #[must_use]
-    pub fn issuer(&self) -> KeyId {
-        self.header.issuer
+        self.list.number()
     }
 
     /// What names exactly the list that this set was made of.
     #[must_use]
     pub fn digest(&self) -> RevocationListDigest {
-        self.header.digest()
+        self.list.digest()
     }
 
-    /// How many entries the list has.
+    /// The list that this set was made of.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.issued_before.len() + self.keys.ids().len() + self.links.ids().len()
-    }
-
-    /// Whether nothing is revoked.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn list(&self) -> &RevocationList {
+        &self.list
     }
 
     /// The memory that it takes, in bytes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>()
-            + self.issued_before.capacity() * entries::ISSUED_BEFORE_BYTES
+            + self.list.entries.heap_bytes()
             + self.keys.heap_bytes()
             + self.links.heap_bytes()
-    }
-
-    pub(super) fn position(&self) -> Position {
-        Position {
-            number: self.header.number,
-            digest: self.digest(),
-        }
     }
 }
 
 impl fmt::Debug for RevocationSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RevocationSet")
-            .field("issuer", &self.header.issuer)
-            .field("number", &self.header.number)
-            .field("next_update", &self.header.next_update)
-            .field("entries", &self.len())
+            .field("list", &self.list)
             .finish_non_exhaustive()
     }
 }
@@ -224,6 +221,13 @@ pub(super) struct Position {
 }
 
 impl Position {
+    pub(super) fn of(header: &Header) -> Self {
+        Self {
+            number: header.number,
+            digest: header.digest(),
+        }
+    }
+
     /// Whether a list may follow: it has a higher number, or is the same list.
     pub(super) fn check_successor(&self, header: &Header) -> Result<(), RevocationError> {
         if header.number < self.number {
