@@ -419,6 +419,14 @@ fn escalation_in_mid_chain_is_refused_in_every_dimension() {
     ];
     at_ops(&raw_chain(&links)).expect("what grants the same is no escalation");
 
+    let least = "pure/tiny/frozen/harmless".parse().unwrap();
+    let verifier = Verifier::builder(store(), Arc::new(ManualClock::at(after(1))))
+        .audience("ops")
+        .accept_bearer()
+        .without_revocation()
+        .build();
+    let live = Evidence::new(&verifier).with_token(raw_chain(&links).to_string());
+    live.authorise(&least).unwrap();
     for (widened, is_expected) in widenings() {
         // The leaf stays within the root: only the link between the two is wrong.
         let mut links = links;
@@ -429,6 +437,8 @@ fn escalation_in_mid_chain_is_refused_in_every_dimension() {
         };
         assert!(is_expected(fault), "{fault}");
         assert_eq!(denied.link(), place(2, 3));
+        let live = Evidence::new(&verifier).with_token(raw_chain(&links).to_string());
+        assert_eq!(live.authorise(&least).unwrap_err(), denied);
         let told = std::error::Error::source(&denied).unwrap().to_string();
         assert!(told.starts_with("link 2 of 3: "), "{told}");
     }
