@@ -304,8 +304,11 @@ fn the_format_is_the_documented_one() {
     );
 }
 
+/// Whether this is the fault that was to be found.
+type Expectation = fn(&LinkFault) -> bool;
+
 /// Every way to widen one thing in the second of three links, and what has to be said about it.
-fn widenings() -> Vec<(Raw, fn(&LinkFault) -> bool)> {
+fn widenings() -> Vec<(Raw, Expectation)> {
     let link = middle();
     let with = |change: fn(&mut Raw)| {
         let mut link = link.clone();
