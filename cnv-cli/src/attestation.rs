@@ -135,7 +135,9 @@ pub fn issue(
     // Looking at the file, opening it and reading it.
     charge_io(3)?;
     let key = key_file::load(&key)?;
-    let mut builder = CapabilityAttestation::builder(contract, subject).ttl(ttl.seconds);
+    let mut builder = CapabilityAttestation::builder(contract, subject)
+        .ttl(ttl.seconds)
+        .bearer();
     if let Some(audience) = audience {
         builder = builder.audience(audience);
     }
@@ -345,7 +347,7 @@ pub fn verify(
         verified: true,
         subject: verified.subject().to_owned(),
         contract: verified.contract().to_string(),
-        audience: verified.attestation().audience().map(str::to_owned),
+        audience: verified.audience().map(str::to_owned),
         issued_by: Some(verified.issuer_name().to_owned()).filter(|name| name != GIVEN_KEY),
         issuer: verified.issuer().to_string(),
         expires_at: verified.expires_at().to_string(),

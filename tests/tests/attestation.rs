@@ -9,7 +9,7 @@ use cnv::attestation::{
     AttestationError, CapabilityAttestation, CarriesEvidence, ClaimsError, Clock, DenialReason,
     Denied, Evidence, KeyFileError, LineFault, ManualClock, Permit, PrivateKey, PrivateKeyError,
     PublicKey, PublicKeyError, RootError, Signature, SystemClock, TextFault, Timestamp, TokenError,
-    TrustStore, TrustStoreError, Verified, development_authority, key_file,
+    TrustStore, TrustStoreError, Verified, Verifier, development_authority, key_file,
 };
 use cnv::capability::{CapabilityContract, Gap, ResourceBand};
 use proptest::prelude::*;
@@ -43,6 +43,7 @@ fn network_attestation() -> CapabilityAttestation {
         .ttl(600)
         .metadata("run", "17")
         .metadata("ticket", "4711")
+        .bearer()
         .sign(&authority())
         .unwrap()
 }
@@ -391,7 +392,7 @@ fn secrets_and_tokens_stay_out_of_debug_output() {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let evidence =
-        Evidence::new(Arc::new(store()), Arc::new(ManualClock::at(NOON))).with_token(token.clone());
+        Evidence::new(&bearer_verifier(&Arc::new(ManualClock::at(NOON)))).with_token(token.clone());
     evidence.authorise(&CapabilityContract::network()).unwrap();
     let shown = format!("{attestation:?} {evidence:?}");
     assert!(shown.contains("agent-42"));
@@ -621,6 +622,7 @@ fn attestation_not_yet_valid() {
         .issued_at(NOON)
         .ttl(600)
         .not_before(after(100))
+        .bearer()
         .sign(&authority())
         .unwrap();
     assert_eq!(attestation.not_before(), after(100));
@@ -656,6 +658,7 @@ fn attestation_metadata() {
     let other_order = builder()
         .metadata("ticket", "4711")
         .metadata("run", "17")
+        .bearer()
         .sign(&authority())
         .unwrap();
     assert_eq!(
@@ -667,6 +670,7 @@ fn attestation_metadata() {
     let duplicate = builder()
         .metadata("run", "17")
         .metadata("run", "18")
+        .bearer()
         .sign(&authority());
     assert_eq!(
         duplicate,
@@ -678,9 +682,9 @@ fn attestation_metadata() {
     let many = (0..32).fold(builder(), |builder, key| {
         builder.metadata(format!("key {key}"), "")
     });
-    assert!(many.clone().sign(&authority()).is_ok());
+    assert!(many.clone().bearer().sign(&authority()).is_ok());
     assert_eq!(
-        many.metadata("one more", "").sign(&authority()),
+        many.metadata("one more", "").bearer().sign(&authority()),
         Err(AttestationError::Claims(ClaimsError::TooMuchMetadata {
             entries: 33,
             max: 32
@@ -693,6 +697,7 @@ fn attestation_metadata() {
             .metadata("a", value(1024))
             .metadata("b", value(1024))
             .metadata("c", value(bytes))
+            .bearer()
             .sign(&authority())
     };
     let largest = (0..1024).rev().find_map(|bytes| full(bytes).ok()).unwrap();
@@ -717,6 +722,7 @@ fn attestation_json() {
     .ttl(600)
     .audience("ops")
     .metadata("ticket", "4711")
+    .bearer()
     .sign(&authority())
     .unwrap();
     let json: serde_json::Value = serde_json::from_str(&attestation.to_json().unwrap()).unwrap();
@@ -735,6 +741,8 @@ fn attestation_json() {
         "not_before": 1_800_000_000,
         "expires_at": 1_800_000_600,
         "metadata": { "ticket": "4711" },
+        "holder_key": null,
+        "depth": 1,
     });
     assert_eq!(json, expected);
     assert!(
@@ -769,7 +777,9 @@ fn what_may_not_be_said_is_not_signed() {
         ("agent\u{2028}".to_owned(), forbidden('\u{2028}')),
     ] {
         let expected = text("subject", fault);
-        let built = CapabilityAttestation::builder(CapabilityContract::pure(), &subject).sign(&key);
+        let built = CapabilityAttestation::builder(CapabilityContract::pure(), &subject)
+            .bearer()
+            .sign(&key);
         assert_eq!(built.as_ref(), Err(&expected));
 
         // `new` cannot return an error, so it returns what is good for nothing.
@@ -829,7 +839,7 @@ fn what_may_not_be_said_is_not_signed() {
             },
         ),
     ] {
-        assert_eq!(built.sign(&key), Err(expected));
+        assert_eq!(built.bearer().sign(&key), Err(expected));
     }
     let endless =
         CapabilityAttestation::new(CapabilityContract::pure(), "agent-42", u64::MAX, &key);
@@ -840,11 +850,13 @@ fn what_may_not_be_said_is_not_signed() {
     assert!(!endless.verify(&key.public_key()) && endless.is_expired());
     assert!(
         CapabilityAttestation::builder(CapabilityContract::pure(), long(256))
+            .bearer()
             .sign(&key)
             .is_ok()
     );
     assert!(
         CapabilityAttestation::builder(CapabilityContract::pure(), "Zoë 東京 👩‍🚀")
+            .bearer()
             .sign(&key)
             .is_ok()
     );
@@ -872,7 +884,12 @@ impl Raw {
         let mut claims = vec![form];
         claims.extend(authority().public_key().id().as_bytes());
         claims.extend(contract);
-        claims.extend(times.iter().flat_map(|time| time.to_be_bytes()));
+        for time in times {
+            let bytes = time.to_be_bytes();
+            let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+            claims.push(u8::try_from(8 - zeros).unwrap());
+            claims.extend(&bytes[zeros..]);
+        }
         let put = |claims: &mut Vec<u8>, text: &[u8]| {
             claims.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
             claims.extend(text);
@@ -901,7 +918,6 @@ impl Raw {
     fn token(&self) -> Vec<u8> {
         let signed = [self.tag, &self.parent, &self.claims].concat();
         let mut token = vec![self.version, self.links];
-        token.extend(u16::try_from(self.claims.len()).unwrap().to_be_bytes());
         token.extend(&self.claims);
         token.extend(authority().sign(&signed).as_bytes());
         token
@@ -926,14 +942,14 @@ fn the_encoding_is_the_documented_one() {
     // What names the attestation is the digest of what was signed: tag, parent, claims.
     assert_eq!(
         attestation.id().to_string(),
-        "fa88e241ac5df363abadb1d1efc29b430b2f281e2afd8e691472ab27f84bd8af"
+        "83a125469fb0443ed8cd7b48246776f72cc9684355674d4713581c75e2910ab9"
     );
     assert_eq!(attestation.to_string(), GOLDEN_TOKEN);
     assert!(attestation.to_string().len() < 250);
 }
 
 /// A token that was issued once and has to be read for ever.
-const GOLDEN_TOKEN: &str = "cnv1.AQEATwEyzQNwEAQJJ6gqYh_FdyioBAUCAQAAAABrSdIAAAAAAGtJ0gAAAAAAa0nUWAAIYWdlbnQtNDIAAAIDcnVuAAIxNwZ0aWNrZXQABDQ3MTH3-WtU7k7GvbgyKC2qj9gsI_KN5OlFfjDa9eNxp7v_0zBFvO_7WMFy6oSJZ772tBfGd6wA2ci-X8DdtWb7FgUL";
+const GOLDEN_TOKEN: &str = "cnv1.AQEBMs0DcBAECSeoKmIfxXcoqAQFAgEEa0nSAARrSdIABGtJ1FgACGFnZW50LTQyAAACA3J1bgACMTcGdGlja2V0AAQ0NzExkPXXSK_JzzHdh5F0PAIWMBklZTFUsluW5hHip0nPsNs7TUcFsixA_GtHJTc6G7dVUR4A4rNDc1mSZ5GVR8cACw";
 
 #[test]
 fn signed_bytes_that_break_a_rule_are_refused() {
@@ -949,8 +965,8 @@ fn signed_bytes_that_break_a_rule_are_refused() {
         TokenError::UnknownForm { form: 0 }
     );
     assert_eq!(
-        claims(Raw::claims(2, NETWORK, TIMES, texts, &[])),
-        TokenError::UnknownForm { form: 2 }
+        claims(Raw::claims(3, NETWORK, TIMES, texts, &[])),
+        TokenError::UnknownForm { form: 3 }
     );
     let fields = ["class", "resource band", "stability", "safety"];
     for (place, field) in fields.into_iter().enumerate() {
@@ -1029,12 +1045,14 @@ fn signed_bytes_that_break_a_rule_are_refused() {
         claims(trailing),
         TokenError::TrailingBytes { extra_bytes: 1 }
     );
-    for len in 0..good.len() {
-        assert!(
-            matches!(claims(good[..len].to_vec()), TokenError::Truncated { .. }),
-            "{len}"
-        );
-    }
+    let mut leading_zero = good.clone();
+    leading_zero[21] = 5;
+    leading_zero.insert(22, 0);
+    let field = "moment of issue";
+    assert_eq!(claims(leading_zero), TokenError::Moment { field });
+    let mut too_long = good.clone();
+    too_long[21] = 9;
+    assert_eq!(claims(too_long), TokenError::Moment { field });
     let error = |raw: Raw| parse(&raw).unwrap_err();
     assert_eq!(
         error(Raw {
@@ -1052,10 +1070,10 @@ fn signed_bytes_that_break_a_rule_are_refused() {
     );
     assert_eq!(
         error(Raw {
-            links: 2,
+            links: 9,
             ..Raw::of(good.clone())
         }),
-        TokenError::LinkCount { links: 2 }
+        TokenError::LinkCount { links: 9 }
     );
 
     // A good form, but signed as something else.
@@ -1237,7 +1255,7 @@ fn a_trusted_attestation_is_verified() {
     assert_eq!(verified.contract(), &CapabilityContract::network());
     assert_eq!(verified.expires_at(), after(600));
     assert_eq!(verified.id(), attestation.id());
-    assert_eq!(verified.attestation(), &attestation);
+    assert_eq!(verified.chain(), &attestation.try_into().unwrap());
 
     assert_eq!(
         verified.check(&CapabilityContract::pure(), after(599)),
@@ -1258,6 +1276,7 @@ fn a_wrong_root_is_refused() {
     let (stranger, stranger_pub) = PrivateKey::generate();
     let token = CapabilityAttestation::builder(CapabilityContract::dangerous(), "agent-42")
         .issued_at(NOON)
+        .bearer()
         .sign(&stranger)
         .unwrap()
         .to_string();
@@ -1287,6 +1306,7 @@ fn a_wrong_audience_is_refused() {
     let token = CapabilityAttestation::builder(CapabilityContract::network(), "agent-42")
         .issued_at(NOON)
         .audience("ops")
+        .bearer()
         .sign(&authority())
         .unwrap()
         .to_string();
@@ -1353,11 +1373,15 @@ fn cheap_checks_come_before_dear_ones() {
         reason(store().verify(&break_signature(attestation), &required, audience, NOON))
     };
     let network = CapabilityContract::network;
-    let issuer = verify(builder().sign(&stranger).unwrap(), None, network());
+    let issuer = verify(builder().bearer().sign(&stranger).unwrap(), None, network());
     assert!(matches!(issuer, DenialReason::UnknownIssuer { .. }));
-    let time = verify(builder().sign(&authority()).unwrap(), None, network());
+    let time = verify(
+        builder().bearer().sign(&authority()).unwrap(),
+        None,
+        network(),
+    );
     assert!(matches!(time, DenialReason::Expired { .. }));
-    let in_time = || builder().ttl(20_000).sign(&authority()).unwrap();
+    let in_time = || builder().ttl(20_000).bearer().sign(&authority()).unwrap();
     assert!(matches!(
         verify(in_time(), None, network()),
         DenialReason::WrongAudience { .. }
@@ -1379,6 +1403,7 @@ fn a_refusal_is_opaque_to_the_caller_and_detailed_for_the_operator() {
     let refuse = |token: &str| verify(token).unwrap_err();
     let expired = CapabilityAttestation::builder(CapabilityContract::network(), "agent-42")
         .issued_at(before(10_000))
+        .bearer()
         .sign(&authority())
         .unwrap();
     let other_class =
@@ -1387,7 +1412,7 @@ fn a_refusal_is_opaque_to_the_caller_and_detailed_for_the_operator() {
         refuse("garbage"),
         refuse(&expired.to_string()),
         refuse(&other_class.to_string()),
-        Evidence::new(Arc::new(store()), Arc::new(SystemClock))
+        Evidence::new(&Verifier::builder(store(), Arc::new(SystemClock)).build())
             .authorise(&CapabilityContract::pure())
             .unwrap_err(),
     ];
@@ -1546,8 +1571,15 @@ fn trust_store_file() {
 
 // The guard.
 
+fn bearer_verifier(clock: &Arc<ManualClock>) -> Verifier {
+    Verifier::builder(store(), Arc::clone(clock) as Arc<dyn Clock>)
+        .accept_bearer()
+        .without_revocation()
+        .build()
+}
+
 fn evidence(clock: &Arc<ManualClock>) -> Evidence {
-    Evidence::new(Arc::new(store()), Arc::clone(clock) as Arc<dyn Clock>)
+    Evidence::new(&bearer_verifier(clock))
 }
 
 fn refused(evidence: &Evidence, required: CapabilityContract) -> DenialReason {
@@ -1572,7 +1604,7 @@ fn a_permit_says_who_is_calling() {
     assert_eq!(permit.attestation_id(), attestation.id());
     assert_eq!(permit.expires_at(), after(600));
     assert!(evidence.verified().is_some() && !evidence.is_development());
-    assert_eq!(evidence.trust_store().len(), 1);
+    assert_eq!(evidence.verifier().trust_store().len(), 1);
 }
 
 #[test]
@@ -1594,16 +1626,36 @@ fn time_and_coverage_are_checked_at_every_call() {
         refused(&evidence, network),
         DenialReason::Expired { ago_seconds: 0, .. }
     ));
-    clock.set(before(6));
+    // A clock that is set back revives nothing.
+    clock.set(NOON);
     assert!(matches!(
         refused(&evidence, network),
-        DenialReason::NotYetValid {
-            wait_seconds: 6,
-            ..
-        }
+        DenialReason::Expired { ago_seconds: 0, .. }
     ));
+}
+
+#[test]
+fn the_floor_of_time_outlives_a_restart() {
+    let clock = Arc::new(ManualClock::at(NOON));
+    let restart = |floor| {
+        Verifier::builder(store(), Arc::clone(&clock) as Arc<dyn Clock>)
+            .accept_bearer()
+            .without_revocation()
+            .not_before(floor)
+            .build()
+    };
+    let first = restart(Timestamp::default());
+    clock.set(after(600));
+    assert_eq!(first.latest_moment(), after(600));
     clock.set(NOON);
-    evidence.authorise(&network).unwrap();
+    let token = network_attestation().to_string();
+    let second = Evidence::new(&restart(first.latest_moment())).with_token(&*token);
+    assert!(matches!(
+        refused(&second, CapabilityContract::network()),
+        DenialReason::Expired { .. }
+    ));
+    let forgetful = Evidence::new(&restart(Timestamp::default())).with_token(token);
+    assert!(forgetful.authorise(&CapabilityContract::network()).is_ok());
 }
 
 #[test]
@@ -1633,16 +1685,17 @@ fn a_refusal_is_not_remembered_and_a_permit_is_not_inherited() {
     let meant_for_ops = CapabilityAttestation::builder(network, "agent-42")
         .issued_at(NOON)
         .audience("ops")
+        .bearer()
         .sign(&authority())
         .unwrap();
-    let at_ops = valid
-        .with_token(meant_for_ops.to_string())
-        .with_audience("ops");
-    assert_eq!(at_ops.audience(), Some("ops"));
+    let ops = bearer_verifier(&clock);
+    ops.set_audience(Some("ops"));
+    assert_eq!(ops.audience().as_deref(), Some("ops"));
+    let at_ops = Evidence::new(&ops).with_token(meant_for_ops.to_string());
     at_ops.authorise(&network).unwrap();
-    let elsewhere = at_ops.with_audience("elsewhere");
+    ops.set_audience(Some("elsewhere"));
     assert!(matches!(
-        refused(&elsewhere, network),
+        refused(&at_ops, network),
         DenialReason::WrongAudience { .. }
     ));
 }
@@ -1711,8 +1764,14 @@ fn development_authority_serves_for_an_hour() {
         DenialReason::Insufficient { .. }
     ));
     assert_ne!(
-        narrow.trust_store().iter().next().unwrap().key(),
-        evidence.trust_store().iter().next().unwrap().key(),
+        narrow.verifier().trust_store().iter().next().unwrap().key(),
+        evidence
+            .verifier()
+            .trust_store()
+            .iter()
+            .next()
+            .unwrap()
+            .key(),
         "every authority has a key of its own"
     );
     clock.advance_seconds(3600);
@@ -1729,7 +1788,7 @@ proptest! {
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(CapabilityAttestation::from_bytes(&bytes).is_err());
         // With a plausible beginning the parser gets further.
-        let _ = CapabilityAttestation::from_bytes(&[&[1, 1, 0, 60, 1], &bytes[..]].concat());
+        let _ = CapabilityAttestation::from_bytes(&[&[1, 1, 1], &bytes[..]].concat());
         if let Ok(key) = <[u8; 32]>::try_from(&bytes[..bytes.len().min(32)]) {
             let _ = PublicKey::from_bytes(&key);
         }
@@ -1778,7 +1837,7 @@ proptest! {
         for (key, value) in metadata {
             builder = builder.metadata(key, value);
         }
-        if let Ok(attestation) = builder.sign(&authority()) {
+        if let Ok(attestation) = builder.bearer().sign(&authority()) {
             prop_assert!(attestation.verify(&authority().public_key()));
             prop_assert_eq!(attestation.to_string().parse(), Ok(attestation));
         }

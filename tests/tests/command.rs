@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cnv::attestation::{
-    CapabilityAttestation, Denied, Evidence, PrivateKey, SystemClock, TrustStore,
+    CapabilityAttestation, Denied, Evidence, PrivateKey, SystemClock, TrustStore, Verifier,
     development_authority,
 };
 use cnv::capability::CapabilityContract;
@@ -369,7 +369,7 @@ impl cnv::attestation::CarriesEvidence for Anyone {
 
 #[test]
 fn no_item_of_the_body_stands_in_for_the_evidence() {
-    let none = Evidence::new(Arc::new(TrustStore::new()), Arc::new(SystemClock));
+    let none = Evidence::new(&Verifier::builder(TrustStore::new(), Arc::new(SystemClock)).build());
     assert!(cnv::run!(disguised(&none)).is_err());
 }
 

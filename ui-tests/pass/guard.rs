@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cnv::attestation::{CarriesEvidence, Denied, Evidence, SystemClock, TrustStore, development_authority};
+use cnv::attestation::{CarriesEvidence, Denied, Evidence, SystemClock, TrustStore, Verifier, development_authority};
 use cnv::capability::CapabilityContract;
 use cnv::requires_attestation;
 
@@ -40,7 +40,7 @@ fn main() {
     assert_eq!(allowed.send("abc").unwrap(), 3);
     assert!(generic::<u8>(&allowed).is_err(), "network does not cover reading");
     let nothing = Session {
-        evidence: Evidence::new(Arc::new(TrustStore::new()), clock),
+        evidence: Evidence::new(&Verifier::builder(TrustStore::new(), clock).build()),
     };
     assert!(nothing.send("abc").is_err());
     let _ = later;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::capability::CapabilityContract;
 
 use super::field::{self, TextFault};
-use super::{KeyId, Timestamp};
+use super::{KeyId, PublicKey, Timestamp};
 
 /// The longest subject and the longest audience, in bytes of UTF-8.
 pub(super) const MAX_PARTY_BYTES: usize = 256;
@@ -15,6 +15,42 @@ pub(super) const MAX_METADATA_KEY_BYTES: usize = 64;
 pub(super) const MAX_METADATA_VALUE_BYTES: usize = 1024;
 /// The most metadata entries.
 pub(super) const MAX_METADATA_ENTRIES: usize = 32;
+
+/// The most links of a chain, and so the largest depth that a link can have.
+pub const MAX_DEPTH: u8 = 8;
+
+/// Who can use a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Whoever has the token. Nothing can be delegated from it.
+    Bearer,
+    /// Whoever has the private key.
+    Key {
+        /// The public half as it stands in the link. It is imported only after the link's signature held.
+        key: [u8; PublicKey::LEN_BYTES],
+        id: KeyId,
+        /// How many links the chain may have from this one on, itself counted.
+        depth: u8,
+    },
+}
+
+impl Holder {
+    pub(super) fn of(key: &PublicKey, depth: u8) -> Self {
+        Self::Key {
+            key: *key.as_bytes(),
+            id: key.id(),
+            depth,
+        }
+    }
+
+    /// How many links the chain may have from this one on, itself counted.
+    pub(super) fn depth(&self) -> u8 {
+        match self {
+            Self::Bearer => 1,
+            Self::Key { depth, .. } => *depth,
+        }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Claims {
@@ -26,9 +62,15 @@ pub(super) struct Claims {
     pub(super) subject: String,
     pub(super) audience: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
+    pub(super) holder: Holder,
 }
 
 impl Claims {
+    /// The first moment of validity: nothing is valid before it was issued.
+    pub(super) fn starts_at(&self) -> Timestamp {
+        self.issued_at.max(self.not_before)
+    }
+
     /// Checks every rule that does not depend on when and where the attestation is used.
     pub(super) fn check(&self) -> Result<(), ClaimsError> {
         check_text("subject", &self.subject, MAX_PARTY_BYTES)?;
@@ -48,7 +90,12 @@ impl Claims {
                 check_text("metadata value", value, MAX_METADATA_VALUE_BYTES)?;
             }
         }
-        let starts_at = self.issued_at.max(self.not_before);
+        if let Holder::Key { depth, .. } = self.holder
+            && !(1..=MAX_DEPTH).contains(&depth)
+        {
+            return Err(ClaimsError::Depth { depth });
+        }
+        let starts_at = self.starts_at();
         if starts_at > self.expires_at {
             return Err(ClaimsError::NeverValid {
                 starts_at,
@@ -84,6 +131,12 @@ pub enum ClaimsError {
         entries: usize,
         /// How many are allowed.
         max: usize,
+    },
+    /// The depth is not one that a link can have.
+    #[error("the depth is {depth}; a chain has 1 to {MAX_DEPTH} links")]
+    Depth {
+        /// The depth that was given.
+        depth: u8,
     },
     /// It would end before it begins.
     #[error("it would expire at {expires_at}, before it becomes valid at {starts_at}")]

@@ -5,7 +5,10 @@ use std::error::Error;
 
 use crate::capability::{CapabilityContract, Gap};
 
-use super::{AttestationError, KeyId, Timestamp, TokenError};
+use super::{
+    AttestationError, KeyId, LinkFault, PossessionFault, PublicKeyError, Timestamp, TokenError,
+    revocation::Revoked,
+};
 
 /// A guarded function was not allowed to run.
 ///
@@ -15,24 +18,75 @@ use super::{AttestationError, KeyId, Timestamp, TokenError};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Denied {
     // Boxed, so that the `Result` of every guarded call stays small.
-    reason: Box<DenialReason>,
+    detail: Box<Detail>,
+}
+
+/// The reason, and which link of a chain it concerns: what [`Denied`] has as its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Detail {
+    reason: DenialReason,
+    place: Option<LinkPlace>,
+}
+
+/// Which link of a chain is meant. `Display` prints `link 2 of 3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkPlace {
+    /// The link, from 1 for the root's.
+    pub link: usize,
+    /// How many links the chain has.
+    pub links: usize,
+}
+
+impl fmt::Display for LinkPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "link {} of {}", self.link, self.links)
+    }
 }
 
 impl Denied {
+    /// A refusal because of the link with this number, from 1.
+    pub(super) fn at_link(link: usize, links: usize, reason: DenialReason) -> Self {
+        let place = Some(LinkPlace { link, links });
+        Self {
+            detail: Box::new(Detail { reason, place }),
+        }
+    }
+
     /// Which check failed, and with what values.
     #[must_use]
     pub fn reason(&self) -> &DenialReason {
-        &self.reason
+        &self.detail.reason
+    }
+
+    /// Which link the reason concerns, or `None` where it is not about one link.
+    #[must_use]
+    pub fn link(&self) -> Option<LinkPlace> {
+        self.detail.place
     }
 }
 
 impl From<DenialReason> for Denied {
     fn from(reason: DenialReason) -> Self {
         Self {
-            reason: Box::new(reason),
+            detail: Box::new(Detail {
+                reason,
+                place: None,
+            }),
         }
     }
 }
+
+/// The link is named where there are several.
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some(place) if place.links > 1 => write!(f, "{place}: {}", self.reason),
+            _ => self.reason.fmt(f),
+        }
+    }
+}
+
+impl Error for Detail {}
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,13 +96,16 @@ impl fmt::Display for Denied {
 
 impl fmt::Debug for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Denied").field(&self.reason).finish()
+        f.debug_struct("Denied")
+            .field("reason", &self.detail.reason)
+            .field("link", &self.detail.place)
+            .finish()
     }
 }
 
 impl Error for Denied {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.reason)
+        Some(&*self.detail)
     }
 }
 
@@ -73,6 +130,14 @@ pub enum DenialReason {
         /// The key that it says it was signed with.
         issuer: KeyId,
     },
+    /// A link grants more than the one before it.
+    #[error("{0}; its issuer has no right to that")]
+    Escalation(LinkFault),
+    /// It is a bearer token, and this verifier accepts none.
+    #[error(
+        "it is a bearer token, and this verifier accepts only those whose holder proves possession of a key"
+    )]
+    BearerNotAccepted,
     /// It is expired.
     #[error(
         "the attestation expired {ago_seconds} s ago, at {expired_at}; ask its issuer for a new one"
@@ -111,6 +176,24 @@ pub enum DenialReason {
         /// The first dimension in which that is not enough.
         gap: Gap,
     },
+    /// It is revoked.
+    #[error("{0}; ask its issuer for a new attestation")]
+    Revoked(Revoked),
+    /// There is no revocation list, and this verifier asks for one.
+    #[error(
+        "there is no revocation list to ask, so what was revoked is not known; give the verifier one, or build it `without_revocation()`"
+    )]
+    NoRevocationList,
+    /// The revocation list is stale.
+    #[error(
+        "the next revocation list was due at {since}, {for_seconds} s ago, so what was revoked since is not known; load a newer one"
+    )]
+    StaleRevocationList {
+        /// When the next one was due.
+        since: Timestamp,
+        /// How long ago that is, in seconds.
+        for_seconds: u64,
+    },
     /// Its signature is not the trusted key's: it was forged, or changed after it was signed.
     #[error(
         "the signature is not that of the trusted key {issuer}: the attestation is forged or was changed"
@@ -119,6 +202,12 @@ pub enum DenialReason {
         /// The trusted key that it names as its issuer.
         issuer: KeyId,
     },
+    /// The key that a link names is none.
+    #[error("the key that it is held by was refused: {0}")]
+    HolderKey(PublicKeyError),
+    /// Possession of the key that the last link names was not proved.
+    #[error("{0}")]
+    Possession(PossessionFault),
 }
 
 fn this_audience(name: Option<&str>) -> String {

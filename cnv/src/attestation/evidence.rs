@@ -1,24 +1,26 @@
 //! The guard: what a call presents, and the permit that it gets for it.
 
 use core::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::capability::CapabilityContract;
 
 use super::{
     AttestationId, CapabilityAttestation, Clock, DenialReason, Denied, KeyId, PrivateKey,
-    PrivateKeyError, Timestamp, TrustStore, Verified,
+    PrivateKeyError, ProofOfPossession, RequestDigest, Timestamp, TrustStore, Verified, Verifier,
 };
 
-/// What a caller presents to guarded functions, and what is needed to judge it: a trust store, a token or none, the name
-/// that this verifier answers to, and a clock.
+/// What a caller presents to guarded functions: a session with a [`Verifier`], with a token or none.
 ///
-/// The signature is checked at the first call that needs it and, where it holds, not again; the times and the capability
-/// are checked at every call. A refusal is never remembered.
+/// Signatures and the proof of possession are checked at the first call that needs them and, where they hold, not again;
+/// what can change (times, revocations, roots, policy) and the capability are checked at every call. A refusal is never
+/// remembered. Clones are the same session.
 ///
 /// ```
 /// use std::sync::Arc;
-/// use cnv::attestation::{CapabilityAttestation, DenialReason, Evidence, PrivateKey, SystemClock, TrustStore};
+/// use cnv::attestation::{
+///     CapabilityAttestation, DenialReason, Evidence, PrivateKey, SystemClock, TrustStore, Verifier,
+/// };
 /// use cnv::capability::CapabilityContract;
 ///
 /// let (key, public) = PrivateKey::generate();
@@ -26,7 +28,11 @@ use super::{
 /// store.add("ops-2026", public)?;
 /// let token = CapabilityAttestation::new(CapabilityContract::read_write(), "agent-42", 60, &key).to_string();
 ///
-/// let evidence = Evidence::new(Arc::new(store), Arc::new(SystemClock)).with_token(token);
+/// let verifier = Verifier::builder(store, Arc::new(SystemClock))
+///     .accept_bearer()
+///     .without_revocation()
+///     .build();
+/// let evidence = Evidence::new(&verifier).with_token(token);
 /// let permit = evidence.authorise(&CapabilityContract::read_only())?;
 /// assert_eq!(permit.subject(), "agent-42");
 ///
@@ -34,101 +40,162 @@ use super::{
 /// assert!(matches!(denied.reason(), DenialReason::Insufficient { .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// With a key the token is worth nothing without it. The verifier gives out a nonce, and the holder signs it:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use cnv::attestation::{CapabilityAttestation, Evidence, PrivateKey, SystemClock, TrustStore, Verifier};
+/// # use cnv::attestation::{Possession, RequestDigest, Timestamp};
+/// # use cnv::capability::CapabilityContract;
+/// # let (key, public) = PrivateKey::generate();
+/// # let mut store = TrustStore::new();
+/// # store.add("ops-2026", public)?;
+/// let (agent_key, agent) = PrivateKey::generate();
+/// let token = CapabilityAttestation::builder(CapabilityContract::network(), "agent-42")
+///     .held_by(&agent)
+///     .sign(&key)?
+///     .to_string();
+/// let verifier = Verifier::builder(store, Arc::new(SystemClock))
+///     .audience("fetcher")
+///     .without_revocation()
+///     .build();
+///
+/// // The verifier's side begins a session, the holder's side answers.
+/// let nonce = verifier.challenge()?;
+/// let request = RequestDigest::of(b"fetch https://example.com");
+/// let signed_at = Timestamp::now();
+/// let proof = Possession { token: &token, audience: Some("fetcher"), nonce, request, signed_at }.sign(&agent_key);
+///
+/// let evidence = Evidence::new(&verifier).with_token(token).with_proof(proof, request);
+/// assert_eq!(evidence.authorise(&CapabilityContract::network())?.subject(), "agent-42");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Evidence {
-    store: Arc<TrustStore>,
-    clock: Arc<dyn Clock>,
+    session: Arc<Session>,
+}
+
+struct Session {
+    verifier: Verifier,
     token: Option<String>,
-    audience: Option<String>,
+    proof: Option<(ProofOfPossession, RequestDigest)>,
     is_development: bool,
-    /// What `token` was found to be. Empty until it passed.
+    /// What the token was found to be. Empty until it passed.
     verified: OnceLock<Verified>,
+    /// Held while the first call is decided, so that a nonce is not used up by one thread while another waits to use it.
+    opening: Mutex<()>,
 }
 
 impl Evidence {
-    /// Evidence that presents nothing yet, to a verifier without a name.
+    /// Evidence that presents nothing yet.
     #[must_use]
-    pub fn new(store: Arc<TrustStore>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            store,
-            clock,
+    pub fn new(verifier: &Verifier) -> Self {
+        Self::open(Session {
+            verifier: verifier.clone(),
             token: None,
-            audience: None,
+            proof: None,
             is_development: false,
             verified: OnceLock::new(),
+            opening: Mutex::new(()),
+        })
+    }
+
+    fn open(session: Session) -> Self {
+        Self {
+            session: Arc::new(session),
         }
     }
 
-    /// The same evidence with this token instead of what was presented before. The text is not looked at yet.
+    /// A new session that presents this token, and no proof. The text is not looked at yet.
     #[must_use]
-    pub fn with_token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
-        self.verified = OnceLock::new();
-        self
+    pub fn with_token(self, token: impl Into<String>) -> Self {
+        Self::open(Session {
+            verifier: self.session.verifier.clone(),
+            token: Some(token.into()),
+            proof: None,
+            is_development: self.session.is_development,
+            verified: OnceLock::new(),
+            opening: Mutex::new(()),
+        })
     }
 
-    /// The same evidence for a verifier that answers to this name. Attestations for another audience are refused, and
-    /// without a name all that have an audience are.
+    /// A new session with the same token and this proof that its presenter possesses the key that the token names, made
+    /// for the request with this digest as this side sees it. The proof is not looked at yet; a bearer token needs none.
     #[must_use]
-    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
-        self.verified = OnceLock::new();
-        self
+    pub fn with_proof(self, proof: ProofOfPossession, request: RequestDigest) -> Self {
+        Self::open(Session {
+            verifier: self.session.verifier.clone(),
+            token: self.session.token.clone(),
+            proof: Some((proof, request)),
+            is_development: self.session.is_development,
+            verified: OnceLock::new(),
+            opening: Mutex::new(()),
+        })
     }
 
     /// Decides whether what is presented allows `required`, now.
     ///
-    /// The first call that succeeds costs one signature check (some tens of microseconds), every later one a look at the
-    /// clock and a few comparisons.
+    /// The first call that succeeds costs a signature check for every link that the verifier has not seen (some tens of
+    /// microseconds each), every later one a look at the clock and a few comparisons.
     ///
     /// # Errors
     ///
     /// [`Denied`]. A retry helps only after another token was presented, or when the reason is
-    /// [`NotYetValid`](DenialReason::NotYetValid).
+    /// [`NotYetValid`](DenialReason::NotYetValid) or a stale or missing revocation list.
     pub fn authorise(&self, required: &CapabilityContract) -> Result<Permit<'_>, Denied> {
-        let now = self.clock.now();
-        if let Some(verified) = self.verified.get() {
-            verified.check(required, now)?;
-            return Ok(Permit { verified });
-        }
-        let token = self.token.as_deref().ok_or(DenialReason::Missing)?;
-        let fresh = self
-            .store
-            .verify_token(token, required, self.audience.as_deref(), now)?;
-        // Another thread may have been faster. It verified the same token, so its result is as good.
+        let session = &*self.session;
+        let verified = match session.verified.get() {
+            Some(verified) => {
+                session.verifier.recheck(verified, required)?;
+                verified
+            }
+            None => session.first_call(required)?,
+        };
         Ok(Permit {
-            verified: self.verified.get_or_init(|| fresh),
+            verifier: &session.verifier,
+            verified,
+            required: *required,
         })
     }
 
     /// Whether a token is presented, valid or not.
     #[must_use]
     pub fn is_presented(&self) -> bool {
-        self.token.is_some()
+        self.session.token.is_some()
     }
 
     /// Whether a [`development_authority`] made it, so that its attestation says nothing about who is calling.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        self.is_development
+        self.session.is_development
     }
 
-    /// The name that this verifier answers to.
+    /// Who decides.
     #[must_use]
-    pub fn audience(&self) -> Option<&str> {
-        self.audience.as_deref()
-    }
-
-    /// The keys that are believed.
-    #[must_use]
-    pub fn trust_store(&self) -> &TrustStore {
-        &self.store
+    pub fn verifier(&self) -> &Verifier {
+        &self.session.verifier
     }
 
     /// What the token was found to be, once a call of [`authorise`](Self::authorise) has succeeded.
     #[must_use]
     pub fn verified(&self) -> Option<&Verified> {
-        self.verified.get()
+        self.session.verified.get()
+    }
+}
+
+impl Session {
+    #[cold]
+    fn first_call(&self, required: &CapabilityContract) -> Result<&Verified, Denied> {
+        let token = self.token.as_deref().ok_or(DenialReason::Missing)?;
+        // It guards no value that a panic could have left half changed.
+        let _first = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verified) = self.verified.get() {
+            self.verifier.recheck(verified, required)?;
+            return Ok(verified);
+        }
+        let fresh = self.verifier.verify(token, self.proof.as_ref(), required)?;
+        Ok(self.verified.get_or_init(|| fresh))
     }
 }
 
@@ -136,12 +203,11 @@ impl Evidence {
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Evidence")
-            .field("trusted_keys", &self.store.len())
-            .field("clock", &self.clock)
+            .field("verifier", &self.session.verifier)
             .field("is_presented", &self.is_presented())
-            .field("audience", &self.audience)
-            .field("is_development", &self.is_development)
-            .field("verified", &self.verified.get())
+            .field("proof", &self.session.proof)
+            .field("is_development", &self.session.is_development)
+            .field("verified", &self.verified())
             .finish()
     }
 }
@@ -160,10 +226,22 @@ impl fmt::Debug for Evidence {
 /// ```
 #[derive(Debug)]
 pub struct Permit<'evidence> {
+    verifier: &'evidence Verifier,
     verified: &'evidence Verified,
+    required: CapabilityContract,
 }
 
 impl<'evidence> Permit<'evidence> {
+    /// Decides again whether the call may go on: it was not revoked meanwhile, has not expired, and its root is still
+    /// trusted. For handlers that run long, before each step that has an effect. Costs as much as a warm call.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`]. What was done already stays done; the handler should stop.
+    pub fn recheck(&self) -> Result<(), Denied> {
+        self.verifier.recheck(self.verified, &self.required)
+    }
+
     /// Who is calling.
     #[must_use]
     pub fn subject(&self) -> &'evidence str {
@@ -176,22 +254,27 @@ impl<'evidence> Permit<'evidence> {
         self.verified.contract()
     }
 
-    /// The issuer's name in the trust store.
+    /// The root's name in the trust store.
     #[must_use]
     pub fn issuer_name(&self) -> &'evidence str {
         self.verified.issuer_name()
     }
 
-    /// The id of the issuer's key.
+    /// The id of the root's key.
     #[must_use]
     pub fn issuer(&self) -> KeyId {
         self.verified.issuer()
     }
 
-    /// The id of the attestation.
+    /// The id of the chain's last link.
     #[must_use]
     pub fn attestation_id(&self) -> AttestationId {
         self.verified.id()
+    }
+
+    /// The ids of all links, the root's first: whose word the call rests on.
+    pub fn link_ids(&self) -> impl Iterator<Item = AttestationId> + use<'evidence> {
+        self.verified.chain().links().iter().map(|link| link.id())
     }
 
     /// The first moment at which the attestation is expired.
@@ -280,10 +363,18 @@ pub fn development_authority(
     let attestation = CapabilityAttestation::builder(contract, NAME)
         .issued_at(clock.now())
         .ttl(DEVELOPMENT_TTL_SECONDS)
+        .bearer()
         .sign_or_keep(&key);
-    let evidence = Evidence::new(Arc::new(store), clock).with_token(attestation.to_string());
-    Ok(Evidence {
+    let verifier = Verifier::builder(store, clock)
+        .accept_bearer()
+        .without_revocation()
+        .build();
+    Ok(Evidence::open(Session {
+        verifier,
+        token: Some(attestation.to_string()),
+        proof: None,
         is_development: true,
-        ..evidence
-    })
+        verified: OnceLock::new(),
+        opening: Mutex::new(()),
+    }))
 }

@@ -204,7 +204,7 @@ impl KeyId {
     /// Tells this digest from every other that is made of a key's bytes.
     const TAG: &'static [u8] = b"cnv key id 1\0";
 
-    fn of(key: &[u8; PublicKey::LEN_BYTES]) -> Self {
+    pub(super) fn of(key: &[u8; PublicKey::LEN_BYTES]) -> Self {
         let digest: [u8; 32] = Sha256::new()
             .chain_update(Self::TAG)
             .chain_update(key)

@@ -1,29 +1,35 @@
 //! The signed bytes of an attestation and their transport.
 //!
 //! ```text
-//! token   = version(1) = 1 | links(1) = 1 | link
-//! link    = claims_len(2) | claims(claims_len) | signature(64)
-//! claims  = form(1) = 1 | issuer(16) | class(1) | band(1) | stability(1) | safety(1)
-//!         | issued_at(8) | not_before(8) | expires_at(8)
-//!         | subject_len(2) | subject | audience_len(2) | audience            (length 0: any audience)
-//!         | entries(1) | { key_len(1) | key | value_len(2) | value }         (keys strictly ascending by their bytes)
-//! signed  = "cnv attestation link 1\0" | parent(32) | claims                 (parent of a first link: zeros)
+//! token   = version(1) = 1 | links(1) = 1 to 8 | link | ..                   (the root's link first)
+//! link    = body | signature(64)
+//! body    = form(1) | issuer(16)                                             (issuer: in the first link only)
+//!         | class(1) | band(1) | stability(1) | safety(1)
+//!         | issued_at | not_before | expires_at                              (moments)
+//!         | subject | audience                                               (texts; an empty audience: any)
+//!         | entries(1) | { key_len(1) | key | value }                        (keys strictly ascending by their bytes)
+//!         | holder_key(32) | depth(1) = 1 to 8                               (in form 2 only)
+//! moment  = len(1) = 0 to 8 | seconds since 1970(len)                        (the first byte is not zero)
+//! text    = len(2) | UTF-8(len)
+//! signed  = "cnv attestation link 1\0" | parent(32) | body                   (parent of a first link: zeros)
 //! id      = SHA-256(signed)
 //! ```
 //!
-//! Numbers are big-endian. The parent's id is signed but not transmitted: whoever reads a token computes it from the
-//! link before, so a link cannot be moved to another parent and costs no bytes for it. Form 1 is a link that its bearer
-//! uses and cannot pass on; a longer chain is further links, with forms of their own.
+//! Numbers are big-endian. Form 1 is a link that its bearer uses and cannot pass on, so it is a last one; form 2 is one
+//! whose holder proves possession of a key, and can delegate. What the reader knows already is signed but not
+//! transmitted: the parent is the id of the link before, so a link cannot be moved to another parent, and the issuer of a
+//! later link is the key that the link before it names, so another issuer cannot even be said.
 
 use std::collections::BTreeMap;
 
 use crate::capability::{CapabilityClass, CapabilityContract, ResourceBand, Safety, Stability};
 
 use super::claims::{
-    Claims, ClaimsError, MAX_METADATA_ENTRIES, MAX_METADATA_KEY_BYTES, MAX_METADATA_VALUE_BYTES,
-    MAX_PARTY_BYTES,
+    Claims, ClaimsError, Holder, MAX_DEPTH, MAX_METADATA_ENTRIES, MAX_METADATA_KEY_BYTES,
+    MAX_METADATA_VALUE_BYTES, MAX_PARTY_BYTES,
 };
-use super::{KeyId, Signature, Timestamp};
+use super::link::Link;
+use super::{AttestationId, KeyId, Signature, Timestamp};
 
 /// What the text form starts with.
 pub(super) const PREFIX: &str = "cnv1.";
@@ -33,39 +39,41 @@ pub(super) const MAX_TEXT_LEN: usize = 4096;
 pub(super) const MAX_LEN_BYTES: usize = (MAX_TEXT_LEN - PREFIX.len()) * 6 / 8;
 
 const VERSION: u8 = 1;
-const LINKS: u8 = 1;
+const MAX_LINKS: u8 = MAX_DEPTH;
 const FORM_BEARER: u8 = 1;
+const FORM_KEY: u8 = 2;
+
+/// Version and number of links.
+const HEADER_LEN_BYTES: usize = 2;
 
 /// Tells a link's signature from every other signature that the same key makes.
 const LINK_TAG: &[u8] = b"cnv attestation link 1\0";
 /// The parent's id of a link that has none.
-const NO_PARENT: [u8; 32] = [0; 32];
-/// Where the claims start in the signed bytes.
-const CLAIMS_START: usize = LINK_TAG.len() + NO_PARENT.len();
+const NO_PARENT: AttestationId = AttestationId::ZERO;
+/// Where the body starts in the signed bytes.
+const BODY_START: usize = LINK_TAG.len() + AttestationId::LEN_BYTES;
 
 // Claims that passed their check fit their length prefixes, so the casts below lose nothing.
 const _: () = {
-    let entry_bytes = 1 + MAX_METADATA_KEY_BYTES + 2 + MAX_METADATA_VALUE_BYTES;
-    let claims_bytes = 64 + 2 * MAX_PARTY_BYTES + MAX_METADATA_ENTRIES * entry_bytes;
-    assert!(claims_bytes <= u16::MAX as usize);
+    assert!(MAX_PARTY_BYTES <= u16::MAX as usize);
+    assert!(MAX_METADATA_VALUE_BYTES <= u16::MAX as usize);
     assert!(MAX_METADATA_ENTRIES <= u8::MAX as usize);
     assert!(MAX_METADATA_KEY_BYTES <= u8::MAX as usize);
 };
 
-/// A link as it was transmitted: well-formed, its signature not yet checked.
-pub(super) struct Link {
-    pub(super) claims: Claims,
-    pub(super) signed: Vec<u8>,
-    pub(super) signature: Signature,
-}
-
-/// The bytes to sign for `claims`, which have passed their check: every length has room in its prefix.
-pub(super) fn signed_bytes(claims: &Claims) -> Vec<u8> {
-    let mut out = Vec::with_capacity(CLAIMS_START + 128);
+/// The bytes to sign for `claims` below `parent`. The claims have passed their check: every length has room in its
+/// prefix.
+pub(super) fn signed_bytes(claims: &Claims, parent: Option<&AttestationId>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(BODY_START + 128);
     out.extend_from_slice(LINK_TAG);
-    out.extend_from_slice(&NO_PARENT);
-    out.push(FORM_BEARER);
-    out.extend_from_slice(claims.issuer.as_bytes());
+    out.extend_from_slice(parent.unwrap_or(&NO_PARENT).as_bytes());
+    out.push(match claims.holder {
+        Holder::Bearer => FORM_BEARER,
+        Holder::Key { .. } => FORM_KEY,
+    });
+    if parent.is_none() {
+        out.extend_from_slice(claims.issuer.as_bytes());
+    }
     let contract = &claims.contract;
     out.extend_from_slice(&[
         contract.class().code(),
@@ -74,7 +82,7 @@ pub(super) fn signed_bytes(claims: &Claims) -> Vec<u8> {
         contract.safety().code(),
     ]);
     for moment in [claims.issued_at, claims.not_before, claims.expires_at] {
-        out.extend_from_slice(&moment.as_unix_seconds().to_be_bytes());
+        put_moment(&mut out, moment);
     }
     put_text(&mut out, &claims.subject);
     put_text(&mut out, claims.audience.as_deref().unwrap_or_default());
@@ -84,7 +92,18 @@ pub(super) fn signed_bytes(claims: &Claims) -> Vec<u8> {
         out.extend_from_slice(key.as_bytes());
         put_text(&mut out, value);
     }
+    if let Holder::Key { key, depth, .. } = &claims.holder {
+        out.extend_from_slice(key);
+        out.push(*depth);
+    }
     out
+}
+
+fn put_moment(out: &mut Vec<u8>, moment: Timestamp) {
+    let bytes = moment.as_unix_seconds().to_be_bytes();
+    let zeros = moment.as_unix_seconds().leading_zeros() as usize / 8;
+    out.push((bytes.len() - zeros) as u8);
+    out.extend_from_slice(&bytes[zeros..]);
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {
@@ -92,24 +111,30 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// The length of the token that holds these signed bytes.
-pub(super) fn len_bytes(signed: &[u8]) -> usize {
-    2 + 2 + signed.len() - CLAIMS_START + Signature::LEN_BYTES
+/// The length of the token of the links with these signed bytes, in bytes.
+pub(super) fn len_bytes<'a>(signed: impl IntoIterator<Item = &'a [u8]>) -> usize {
+    HEADER_LEN_BYTES + links_len_bytes(signed)
 }
 
-/// The token of a link, from its signed bytes and their signature.
-pub(super) fn encode(signed: &[u8], signature: &Signature) -> Vec<u8> {
-    let claims = &signed[CLAIMS_START..];
-    let mut out = Vec::with_capacity(len_bytes(signed));
-    out.extend_from_slice(&[VERSION, LINKS]);
-    out.extend_from_slice(&(claims.len() as u16).to_be_bytes());
-    out.extend_from_slice(claims);
-    out.extend_from_slice(signature.as_bytes());
+/// What the links with these signed bytes take of a token, in bytes.
+pub(super) fn links_len_bytes<'a>(signed: impl IntoIterator<Item = &'a [u8]>) -> usize {
+    let link_len = |signed: &[u8]| signed.len() - BODY_START + Signature::LEN_BYTES;
+    signed.into_iter().map(link_len).sum()
+}
+
+/// The token of these links, of which there are 1 to 8.
+pub(super) fn encode(links: &[Link]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(len_bytes(links.iter().map(Link::signed)));
+    out.extend_from_slice(&[VERSION, links.len() as u8]);
+    for link in links {
+        out.extend_from_slice(&link.signed()[BODY_START..]);
+        out.extend_from_slice(link.signature().as_bytes());
+    }
     out
 }
 
-/// Reads a token. Allocates no more than its length and the constant start of the signed bytes.
-pub(super) fn decode(bytes: &[u8]) -> Result<Link, TokenError> {
+/// Reads a token. Memory is bounded by the token's length, not by what it says.
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Link>, TokenError> {
     if bytes.len() > MAX_LEN_BYTES {
         return Err(TokenError::Oversized {
             len: bytes.len(),
@@ -121,48 +146,79 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Link, TokenError> {
         VERSION => {}
         version => return Err(TokenError::UnknownVersion { version }),
     }
-    match reader.u8()? {
-        LINKS => {}
-        links => return Err(TokenError::LinkCount { links }),
+    let count = reader.u8()?;
+    if !(1..=MAX_LINKS).contains(&count) {
+        return Err(TokenError::LinkCount { links: count });
     }
-    let claims_len = reader.u16()?;
-    let claims_bytes = reader.take(claims_len.into())?;
-    let signature = Signature::from_bytes(reader.array()?);
+    let mut links: Vec<Link> = Vec::with_capacity(count.into());
+    for number in 1..=count {
+        let link = decode_link(&mut reader, links.last()).map_err(|error| {
+            if count == 1 {
+                return error;
+            }
+            TokenError::Link {
+                link: number,
+                links: count,
+                error: Box::new(error),
+            }
+        })?;
+        links.push(link);
+    }
     reader.finish()?;
-
-    let claims = decode_claims(claims_bytes)?;
-    let mut signed = Vec::with_capacity(CLAIMS_START + claims_bytes.len());
-    signed.extend_from_slice(LINK_TAG);
-    signed.extend_from_slice(&NO_PARENT);
-    signed.extend_from_slice(claims_bytes);
-    Ok(Link {
-        claims,
-        signed,
-        signature,
-    })
+    Ok(links)
 }
 
-fn decode_claims(bytes: &[u8]) -> Result<Claims, TokenError> {
-    let mut reader = Reader { rest: bytes };
-    match reader.u8()? {
-        FORM_BEARER => {}
-        form => return Err(TokenError::UnknownForm { form }),
+fn decode_link(reader: &mut Reader<'_>, parent: Option<&Link>) -> Result<Link, TokenError> {
+    let start = reader.rest;
+    let claims = decode_claims(reader, parent)?;
+    let body = &start[..start.len() - reader.rest.len()];
+    let signature = Signature::from_bytes(reader.array()?);
+
+    let parent = parent.map_or(NO_PARENT, Link::id);
+    let mut signed = Vec::with_capacity(BODY_START + body.len());
+    signed.extend_from_slice(LINK_TAG);
+    signed.extend_from_slice(parent.as_bytes());
+    signed.extend_from_slice(body);
+    Ok(Link::new(claims, signed, signature))
+}
+
+fn decode_claims(reader: &mut Reader<'_>, parent: Option<&Link>) -> Result<Claims, TokenError> {
+    let form = reader.u8()?;
+    if form != FORM_BEARER && form != FORM_KEY {
+        return Err(TokenError::UnknownForm { form });
     }
+    let issuer = match parent.map(Link::holder_key) {
+        None => KeyId::from_bytes(reader.array()?),
+        Some(Some(key)) => key,
+        Some(None) => return Err(TokenError::AfterBearer),
+    };
     let claims = Claims {
-        issuer: KeyId::from_bytes(reader.array()?),
-        contract: decode_contract(&mut reader)?,
-        issued_at: reader.moment()?,
-        not_before: reader.moment()?,
-        expires_at: reader.moment()?,
+        issuer,
+        contract: decode_contract(reader)?,
+        issued_at: reader.moment("moment of issue")?,
+        not_before: reader.moment("first moment of validity")?,
+        expires_at: reader.moment("moment of expiry")?,
         subject: reader.text("subject")?.to_owned(),
         audience: Some(reader.text("audience")?)
             .filter(|audience| !audience.is_empty())
             .map(str::to_owned),
-        metadata: decode_metadata(&mut reader)?,
+        metadata: decode_metadata(reader)?,
+        holder: match form {
+            FORM_BEARER => Holder::Bearer,
+            _ => decode_key(reader)?,
+        },
     };
-    reader.finish()?;
     claims.check()?;
     Ok(claims)
+}
+
+fn decode_key(reader: &mut Reader<'_>) -> Result<Holder, TokenError> {
+    let key = reader.array()?;
+    Ok(Holder::Key {
+        key,
+        id: KeyId::of(&key),
+        depth: reader.u8()?,
+    })
 }
 
 fn decode_contract(reader: &mut Reader<'_>) -> Result<CapabilityContract, TokenError> {
@@ -234,10 +290,18 @@ impl<'a> Reader<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    fn moment(&mut self) -> Result<Timestamp, TokenError> {
-        self.array()
-            .map(u64::from_be_bytes)
-            .map(Timestamp::from_unix_seconds)
+    fn moment(&mut self, field: &'static str) -> Result<Timestamp, TokenError> {
+        let len = usize::from(self.u8()?);
+        let mut bytes = [0; 8];
+        let Some(start) = bytes.len().checked_sub(len) else {
+            return Err(TokenError::Moment { field });
+        };
+        bytes[start..].copy_from_slice(self.take(len)?);
+        // One value has one form: the shortest.
+        if bytes.get(start) == Some(&0) {
+            return Err(TokenError::Moment { field });
+        }
+        Ok(Timestamp::from_unix_seconds(u64::from_be_bytes(bytes)))
     }
 
     fn text(&mut self, field: &'static str) -> Result<&'a str, TokenError> {
@@ -253,7 +317,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Why a text or bytes are no attestation. Whether its signature holds is another question.
+/// Why a text or bytes are no attestation. Whether its signatures hold is another question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -289,17 +353,36 @@ pub enum TokenError {
         /// The version it gives.
         version: u8,
     },
-    /// It is a chain of more than one link, or of none.
-    #[error("it has {links} links, this release reads attestations of one")]
+    /// It has no link or too many, or several where one is asked for.
+    #[error("it has {links} links; a chain has 1 to {MAX_LINKS}, a single attestation has 1")]
     LinkCount {
         /// How many links it gives.
         links: u8,
     },
-    /// Its link has a form that this release does not know.
-    #[error("its link has form {form}, this release reads form {FORM_BEARER}")]
+    /// One link of several is wrong.
+    #[error("link {link} of {links}: {error}")]
+    Link {
+        /// Which link, from 1 for the root's.
+        link: u8,
+        /// How many links the token gives.
+        links: u8,
+        /// What is wrong with it.
+        error: Box<TokenError>,
+    },
+    /// A link has a form that this release does not know.
+    #[error("it has form {form}, this release reads forms {FORM_BEARER} and {FORM_KEY}")]
     UnknownForm {
         /// The form it gives.
         form: u8,
+    },
+    /// A link follows one that a bearer uses, from which nothing can be delegated.
+    #[error("it follows a bearer link, and nothing can be delegated from one")]
+    AfterBearer,
+    /// A moment has more than 8 bytes, or leading zeros.
+    #[error("its {field} is not in its shortest form")]
+    Moment {
+        /// Which moment.
+        field: &'static str,
     },
     /// A dimension of its contract has a code that this release does not know.
     #[error("its {field} has the unknown code {code}")]

@@ -4,16 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use core::fmt;
 
 use crate::capability::CapabilityContract;
 
+use super::chain::Forgetful;
 use super::field::{self, TextFault};
 use super::{
-    AttestationId, CapabilityAttestation, DenialReason, Denied, KeyId, PublicKey, PublicKeyError,
-    Timestamp,
+    AttestationChain, CapabilityAttestation, DenialReason, Denied, KeyId, PublicKey,
+    PublicKeyError, Timestamp, Verified,
 };
 
 /// The public keys whose attestations are accepted, each with a name for people.
@@ -208,9 +206,11 @@ impl TrustStore {
         self.roots.values()
     }
 
-    /// Decides whether a token allows what is required, at `now`, by a verifier that answers to `audience`.
+    /// Decides whether a token says what is required, at `now`, to a verifier that answers to `audience`.
     ///
-    /// The cheap checks come first, and the signature last: size, form, issuer, time, audience, capability, signature.
+    /// The cheap checks come first, and the signatures last: size, form, root, attenuation, time, audience, capability,
+    /// signatures. Who presents the token and what was revoked is not looked at, so this is for looking at tokens; a
+    /// [`Verifier`](super::Verifier) decides whether a caller may act.
     ///
     /// # Errors
     ///
@@ -222,8 +222,8 @@ impl TrustStore {
         audience: Option<&str>,
         now: Timestamp,
     ) -> Result<Verified, Denied> {
-        let attestation = token.parse().map_err(DenialReason::Malformed)?;
-        self.verify_owned(attestation, required, audience, now)
+        let chain = token.parse().map_err(DenialReason::Malformed)?;
+        self.verify_owned(chain, required, audience, now)
     }
 
     /// Decides whether an attestation allows what is required, like [`verify_token`](Self::verify_token).
@@ -238,113 +238,34 @@ impl TrustStore {
         audience: Option<&str>,
         now: Timestamp,
     ) -> Result<Verified, Denied> {
-        self.verify_owned(attestation.clone(), required, audience, now)
+        let chain = attestation
+            .clone()
+            .try_into()
+            .map_err(DenialReason::NotSigned)?;
+        self.verify_owned(chain, required, audience, now)
     }
 
     fn verify_owned(
         &self,
-        attestation: CapabilityAttestation,
+        chain: AttestationChain,
         required: &CapabilityContract,
         audience: Option<&str>,
         now: Timestamp,
     ) -> Result<Verified, Denied> {
-        if let Some(fault) = attestation.fault() {
-            return Err(DenialReason::NotSigned(fault.clone()).into());
-        }
-        let issuer = attestation.issuer();
-        let root = self
-            .find(&issuer)
-            .ok_or(DenialReason::UnknownIssuer { issuer })?;
-        attestation.check_time(now)?;
-        attestation.check_audience(audience)?;
-        attestation.check_contract(required)?;
-        attestation.check_signature(&root.key)?;
-        let issuer_name = root.name.clone();
-        Ok(Verified {
-            inner: Arc::new(VerifiedInner {
-                attestation,
-                issuer_name,
-            }),
-        })
-    }
-}
-
-/// An attestation whose signature a [`TrustStore`] accepted.
-///
-/// Only a store makes one. It is cheap to clone. What does not change (form, issuer, audience, signature) is settled;
-/// what depends on the moment and on the command is checked again with [`check`](Self::check).
-#[derive(Clone)]
-pub struct Verified {
-    inner: Arc<VerifiedInner>,
-}
-
-struct VerifiedInner {
-    attestation: CapabilityAttestation,
-    issuer_name: String,
-}
-
-impl Verified {
-    /// Whether it is valid at `now` and covers `required`. A few comparisons; no cryptography, no allocation unless it
-    /// is refused.
-    ///
-    /// # Errors
-    ///
-    /// [`Denied`] for an expired, a not yet valid or an insufficient attestation.
-    pub fn check(&self, required: &CapabilityContract, now: Timestamp) -> Result<(), Denied> {
-        self.inner.attestation.check_time(now)?;
-        self.inner.attestation.check_contract(required)?;
-        Ok(())
+        let root = self.find_root(&chain)?;
+        chain.check_attenuation()?;
+        chain.check_links(|link| link.check_time(now))?;
+        chain.check_links(|link| link.check_audience(audience))?;
+        chain.check_contract(required)?;
+        let holder = chain.check_signatures(&root.key, &Forgetful)?;
+        Ok(Verified::new(chain, root, holder))
     }
 
-    /// The attestation that was accepted.
-    #[must_use]
-    pub fn attestation(&self) -> &CapabilityAttestation {
-        &self.inner.attestation
-    }
-
-    /// Who holds it.
-    #[must_use]
-    pub fn subject(&self) -> &str {
-        self.inner.attestation.subject()
-    }
-
-    /// What it grants.
-    #[must_use]
-    pub fn contract(&self) -> &CapabilityContract {
-        self.inner.attestation.contract()
-    }
-
-    /// The issuer's name in the trust store.
-    #[must_use]
-    pub fn issuer_name(&self) -> &str {
-        &self.inner.issuer_name
-    }
-
-    /// The id of the issuer's key.
-    #[must_use]
-    pub fn issuer(&self) -> KeyId {
-        self.inner.attestation.issuer()
-    }
-
-    /// The first moment at which it is expired.
-    #[must_use]
-    pub fn expires_at(&self) -> Timestamp {
-        self.inner.attestation.expires_at()
-    }
-
-    /// The attestation's id.
-    #[must_use]
-    pub fn id(&self) -> AttestationId {
-        self.inner.attestation.id()
-    }
-}
-
-impl fmt::Debug for Verified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified")
-            .field("attestation", &self.inner.attestation)
-            .field("issuer_name", &self.inner.issuer_name)
-            .finish()
+    /// The root that a chain says it starts from.
+    pub(super) fn find_root(&self, chain: &AttestationChain) -> Result<&TrustedRoot, Denied> {
+        let issuer = chain.root().issuer();
+        self.find(&issuer)
+            .ok_or_else(|| chain.denied(0, DenialReason::UnknownIssuer { issuer }))
     }
 }
 

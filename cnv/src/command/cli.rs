@@ -19,7 +19,7 @@ use super::output::Output;
 use super::pipeline::{Collector, Reply, Visit, call_id, explain};
 use super::verb::Registration;
 use crate::attestation::{
-    Evidence, SystemClock, TrustStore, TrustStoreError, development_authority,
+    Evidence, SystemClock, TrustStore, TrustStoreError, Verifier, development_authority,
 };
 use crate::capability::CapabilityContract;
 
@@ -378,8 +378,13 @@ fn evidence(
             "no trust store is configured to check an attestation against; name one with --trust or CNV_TRUST",
         ));
     }
-    let evidence =
-        Evidence::new(Arc::new(store.unwrap_or_default()), clock).with_audience(app.name);
+    // A token on the command line or in the environment is a bearer's, and no list is configured here.
+    let verifier = Verifier::builder(store.unwrap_or_default(), clock)
+        .audience(app.name)
+        .accept_bearer()
+        .without_revocation()
+        .build();
+    let evidence = Evidence::new(&verifier);
     Ok(match &options.token {
         Some(token) => evidence.with_token(token),
         None => evidence,
