@@ -1,0 +1,23 @@
+//! A log of every decision that nobody can change unseen.
+
+mod damage;
+mod entry;
+mod log;
+mod note;
+mod proof;
+mod reader;
+mod record;
+mod tree;
+mod writer;
+
+pub use damage::{Damage, Fault, LogFile, ReadError};
+pub use entry::{AuditEntry, Decision, Digest, EntryError, Outcome, Reason, Used};
+pub use log::{
+    AppendError, AuditLog, AuditOptions, Durability, GROUP_ENTRIES, GROUP_MS, WhenFull,
+    WhenUnavailable,
+};
+pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
+pub use proof::{AuditProof, ConsistencyProof, ProofError};
+pub use reader::{AuditReader, Entries, VerifiedLog};
+pub use tree::TreeHash;
+pub use writer::{OpenError, Recovered};
