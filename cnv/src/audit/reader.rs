@@ -32,18 +32,18 @@ pub(super) struct Replay {
 
 /// Reads every entry and every checkpoint, and holds the tree against each checkpoint's root.
 ///
-/// `check_entry` and `check_checkpoint` see each of them in turn.
+/// `check` sees each checkpoint in turn.
 pub(super) fn replay(
     folder: &Path,
-    mut check_entry: impl FnMut(&[u8]) -> Result<(), Fault>,
-    mut check_checkpoint: impl FnMut(&SignedCheckpoint) -> Result<(), NoteError>,
+    mut check: impl FnMut(&SignedCheckpoint) -> Result<(), NoteError>,
 ) -> Result<Replay, ReadError> {
     // The checkpoints first: a writer at work puts an entry down before the checkpoint that covers it.
     let mut checkpoints = open_checkpoints(folder)?;
     let mut entries = open_entries(folder)?;
     let mut frontier = Frontier::new();
-    let mut push = |frontier: &mut Frontier, number, offset, body: &[u8]| {
-        check_entry(body).map_err(|fault| damage(LogFile::Entries, number, offset, fault))?;
+    let push = |frontier: &mut Frontier, number, offset, body: &[u8]| {
+        AuditEntry::decode(body)
+            .map_err(|error| damage(LogFile::Entries, number, offset, Fault::Entry(error)))?;
         frontier.push(TreeHash::leaf(body));
         Ok::<_, ReadError>(())
     };
@@ -57,7 +57,7 @@ pub(super) fn replay(
     {
         let fault = |fault| damage(LogFile::Checkpoints, number, offset, fault);
         let signed = parse_checkpoint(body).map_err(|error| fault(Fault::Checkpoint(error)))?;
-        check_checkpoint(&signed).map_err(|error| fault(Fault::Checkpoint(error)))?;
+        check(&signed).map_err(|error| fault(Fault::Checkpoint(error)))?;
         let (size, before) = (signed.checkpoint().size(), frontier.size());
         if size < before {
             return Err(fault(Fault::Shrinks { size, before }));
@@ -251,11 +251,7 @@ impl AuditReader {
     ///
     /// [`ReadError::Damaged`] with the first place that is not as it was written.
     pub fn verify(&self, log: &VerifierKey) -> Result<VerifiedLog, ReadError> {
-        let replay = replay(
-            &self.folder,
-            |body| AuditEntry::decode(body).map(drop).map_err(Fault::Entry),
-            |signed| signed.verify(log).map(drop),
-        )?;
+        let replay = replay(&self.folder, |signed| signed.verify(log).map(drop))?;
         Ok(VerifiedLog {
             entries: replay.frontier.size(),
             unsigned: replay.frontier.size() - replay.last.checkpoint().size(),

@@ -177,7 +177,7 @@ pub(super) fn open(
         return Ok((writer, Recovered::default()));
     }
 
-    let found = replay(folder, |_| Ok(()), |_| Ok(()))?;
+    let found = replay(folder, |_| Ok(()))?;
     found.last.verify(log).map_err(|error| match error {
         NoteError::OtherOrigin { found } => OpenError::OtherLog { found },
         NoteError::NotSigned => OpenError::OtherKey,
