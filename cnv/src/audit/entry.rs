@@ -4,7 +4,7 @@ use core::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::attestation::{AttestationId, Timestamp};
+use crate::attestation::{AttestationId, DenialReason, Timestamp};
 use crate::quota::{Limits, Usage};
 
 /// A SHA-256 digest of something that an entry refers to. `Display` prints 64 hexadecimal digits.
@@ -26,20 +26,36 @@ impl Digest {
     /// `tag` says what is digested, so that a list of arguments never has the digest of a result.
     #[must_use]
     pub fn of<'a>(tag: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut hash = Sha256::new();
-        let mut put = |part: &[u8]| {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        };
-        put(tag.as_bytes());
-        parts.into_iter().for_each(put);
-        Self(hash.finalize().into())
+        let mut digest = PartsDigest::new(tag);
+        parts.into_iter().for_each(|part| digest.put(part));
+        digest.finish()
     }
 
     /// The digest's bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LEN_BYTES] {
         &self.0
+    }
+}
+
+/// A [`Digest::of`] whose parts come one after another.
+#[derive(Clone)]
+pub(crate) struct PartsDigest(Sha256);
+
+impl PartsDigest {
+    pub(crate) fn new(tag: &str) -> Self {
+        let mut digest = Self(Sha256::new());
+        digest.put(tag.as_bytes());
+        digest
+    }
+
+    pub(crate) fn put(&mut self, part: &[u8]) {
+        self.0.update((part.len() as u64).to_be_bytes());
+        self.0.update(part);
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
     }
 }
 
@@ -95,6 +111,24 @@ impl Reason {
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+}
+
+impl From<&DenialReason> for Reason {
+    /// The name of the check that failed, and all that is known about it.
+    fn from(reason: &DenialReason) -> Self {
+        let code = match reason {
+            DenialReason::Missing => "missing",
+            DenialReason::Malformed(_) => "malformed",
+            DenialReason::NotSigned(_) => "not_signed",
+            DenialReason::UnknownIssuer { .. } => "unknown_issuer",
+            DenialReason::Expired { .. } => "expired",
+            DenialReason::NotYetValid { .. } => "not_yet_valid",
+            DenialReason::WrongAudience { .. } => "wrong_audience",
+            DenialReason::Insufficient { .. } => "insufficient",
+            DenialReason::BadSignature { .. } => "bad_signature",
+        };
+        Self::new(code, reason.to_string())
     }
 }
 

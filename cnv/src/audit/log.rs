@@ -467,7 +467,7 @@ impl AppendError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::mpsc;
 
     use super::*;
@@ -535,6 +535,14 @@ mod tests {
             steps: told,
             gate,
         }
+    }
+
+    /// A log that cannot write anything.
+    pub(crate) fn on_a_broken_disk(when: WhenUnavailable) -> AuditLog {
+        let options = options()
+            .durability(Durability::Durable)
+            .when_unavailable(when);
+        rig(options, Some(Write(Entries)), false).log
     }
 
     fn entry() -> AuditEntry {

@@ -11,7 +11,11 @@ mod tree;
 mod writer;
 
 pub use damage::{Damage, Fault, LogFile, ReadError};
+#[cfg(feature = "command")]
+pub(crate) use entry::PartsDigest;
 pub use entry::{AuditEntry, Decision, Digest, EntryError, Outcome, Reason, Used};
+#[cfg(all(test, feature = "command"))]
+pub(crate) use log::tests::on_a_broken_disk;
 pub use log::{
     AppendError, AuditLog, AuditOptions, Durability, GROUP_ENTRIES, GROUP_MS, WhenFull,
     WhenUnavailable,
