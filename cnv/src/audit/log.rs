@@ -123,6 +123,8 @@ pub struct AuditLog {
 
 struct Shared {
     state: Mutex<State>,
+    /// How many entries do not wait for more: a group, or a full queue.
+    group: usize,
     /// Wakes the thread.
     work: Condvar,
     /// Wakes who waits for room or for the disk.
@@ -191,6 +193,7 @@ impl AuditLog {
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
+            group: options.capacity.min(GROUP_ENTRIES),
             work: Condvar::new(),
             progress: Condvar::new(),
         });
@@ -236,12 +239,12 @@ impl AuditLog {
             state.waiting_since = Some(Instant::now());
         }
         state.queue.push_back(body);
-        let is_durable = self.options.durability == Durability::Durable;
-        // Between the first entry and a whole group there is nothing to wake the thread for.
-        if state.queue.len() == 1 || state.queue.len() >= GROUP_ENTRIES || is_durable {
+        // The thread sleeps while there is nothing, and while there is less than a group; waking it at every entry would
+        // cost a system call each time.
+        if state.queue.len() == 1 || state.queue.len() == self.shared.group {
             self.shared.work.notify_one();
         }
-        if is_durable {
+        if self.options.durability == Durability::Durable {
             drop(self.until_committed(state, number + 1)?);
         }
         Ok(number)
@@ -412,7 +415,7 @@ fn next_group(shared: &Shared, is_durable: bool, group: &mut Vec<Vec<u8>>) -> bo
                 woken.unwrap_or_else(PoisonError::into_inner)
             }
             Some(waited)
-                if is_urgent || state.queue.len() >= GROUP_ENTRIES || waited >= PATIENCE =>
+                if is_urgent || state.queue.len() >= shared.group || waited >= PATIENCE =>
             {
                 break;
             }
