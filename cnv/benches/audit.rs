@@ -1,7 +1,7 @@
 //! Entries a second into an audit log, and what the Merkle tree and the groups save.
 //!
 //! The candidates of a group take turns, so that a busy machine slows all of them alike; what is printed is the median
-//! over the rounds. `cargo bench -p cnv --bench audit`, and a word behind `--` keeps the groups with that word in their
+//! over the rounds, by the clock and by the processor time of all threads, which other processes do not slow. `cargo bench -p cnv --bench audit`, and a word behind `--` keeps the groups with that word in their
 //! name. The log is written in the folder that `CNV_BENCH_FOLDER` names, or the working folder: name one on the disk that
 //! you want to know about.
 
@@ -32,19 +32,39 @@ fn group(name: &str, candidates: &mut [Candidate<'_>]) {
         return;
     }
     let mut rates = vec![Vec::with_capacity(ROUNDS); candidates.len()];
+    let mut cpu_rates = rates.clone();
     for round in 0..ROUNDS {
         for index in 0..candidates.len() {
             let index = (index + round) % candidates.len();
-            let start = Instant::now();
-            let entries = candidates[index].1();
-            rates[index].push(entries as f64 / start.elapsed().as_secs_f64());
+            let (start, cpu_start) = (Instant::now(), cpu_seconds());
+            let entries = candidates[index].1() as f64;
+            rates[index].push(entries / start.elapsed().as_secs_f64());
+            cpu_rates[index].push(entries / (cpu_seconds() - cpu_start));
         }
     }
-    let medians: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
-    for ((label, _), median) in candidates.iter().zip(&medians) {
-        let times = median / medians[0];
-        println!("{name:<10} {label:<44} {median:>9.0} entries/s  x{times:.1}");
+    let medians = |rates: &mut Vec<Vec<f64>>| -> Vec<f64> {
+        rates.iter_mut().map(|rates| median(rates)).collect()
+    };
+    let (by_clock, by_cpu) = (medians(&mut rates), medians(&mut cpu_rates));
+    for (index, (label, _)) in candidates.iter().enumerate() {
+        let (clock, cpu) = (by_clock[index], by_cpu[index]);
+        let (times, cpu_times) = (clock / by_clock[0], cpu / by_cpu[0]);
+        println!(
+            "{name:<8} {label:<42} {clock:>8.0}/s x{times:<6.1} {cpu:>8.0}/cpu s x{cpu_times:.1}"
+        );
     }
+}
+
+/// What all threads of this process have used.
+#[cfg(unix)]
+fn cpu_seconds() -> f64 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
+}
+
+#[cfg(not(unix))]
+fn cpu_seconds() -> f64 {
+    f64::NAN
 }
 
 fn median(rates: &mut [f64]) -> f64 {

@@ -604,6 +604,22 @@ fn an_edited_moved_exchanged_or_added_entry_is_found_in_its_group() {
 }
 
 #[test]
+fn no_proof_is_made_from_a_log_that_was_edited() {
+    let folder = log_of(&[4]);
+    let mut entries = bodies(LogFile::Entries, &read(&folder, LogFile::Entries));
+    entries[2] = entry(99).encode().unwrap();
+    rewrite(&folder, LogFile::Entries, &entries);
+    let reader = AuditReader::new(folder.path());
+    for number in 0..4 {
+        assert!(matches!(reader.prove(number), Err(ReadError::Damaged(_))));
+    }
+    assert!(matches!(
+        reader.prove_consistency(1),
+        Err(ReadError::Damaged(_))
+    ));
+}
+
+#[test]
 fn records_that_change_places_as_they_are_are_found_at_once() {
     let folder = log_of(&[4]);
     let bytes = read(&folder, LogFile::Entries);
