@@ -541,6 +541,7 @@ pub(crate) mod tests {
     }
 
     /// A log that cannot write anything.
+    #[cfg(feature = "command")]
     pub(crate) fn on_a_broken_disk(when: WhenUnavailable) -> AuditLog {
         let options = options()
             .durability(Durability::Durable)
