@@ -1,9 +1,11 @@
-//! `cnv`: makes keys, issues, checks and revokes attestations, and shows frames. It is itself a cnv application.
+//! `cnv`: makes keys, issues, checks and revokes attestations, verifies audit logs, and shows frames. It is
+//! itself a cnv application.
 //!
 //! Its verbs ask for no attestation: they make the first one there is, and what they can do is what
 //! the files of their user allow.
 
 mod attestation;
+mod audit;
 mod frames;
 mod key;
 mod publish;
@@ -20,7 +22,7 @@ static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
 
 fn app() -> App {
     App::new("cnv")
-        .about("Keys, attestations and frames")
+        .about("Keys, attestations, audit logs and frames")
         .version(env!("CARGO_PKG_VERSION"))
         .verbs(verbs![
             key::new,
@@ -33,6 +35,10 @@ fn app() -> App {
             revocation::sign,
             revocation::show,
             revocation::merge,
+            audit::verify,
+            audit::tail,
+            audit::prove,
+            audit::checkpoint,
             frames::show,
             frames::layout,
         ])

@@ -17,6 +17,8 @@ pub mod quota;
 
 #[cfg(feature = "attestation")]
 pub mod attestation;
+#[cfg(feature = "audit")]
+pub mod audit;
 #[cfg(feature = "command")]
 pub mod command;
 

@@ -748,6 +748,7 @@ impl Authority {
         let attestation =
             CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
                 .issued_at(Timestamp::from_unix_seconds(1_500_000_000))
+                .bearer()
                 .sign(&self.key);
         attestation.unwrap().to_string()
     }
@@ -756,6 +757,7 @@ impl Authority {
         let attestation =
             CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
                 .audience(audience)
+                .bearer()
                 .sign(&self.key);
         attestation.unwrap().to_string()
     }

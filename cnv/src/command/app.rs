@@ -1,9 +1,11 @@
 //! The application: its verbs, its rules, and the faults that start-up would find.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::verb::Registration;
 use crate::attestation::TrustStore;
+use crate::audit::AuditLog;
 use crate::quota::{Limits, Resource};
 
 /// A set of verbs under one name, served through one pipeline.
@@ -31,6 +33,7 @@ pub struct App {
     pub(super) limits: Option<Limits>,
     pub(super) trust: Option<TrustStore>,
     pub(super) production: bool,
+    pub(super) audit: Option<Arc<AuditLog>>,
 }
 
 impl App {
@@ -46,6 +49,7 @@ impl App {
             limits: None,
             trust: None,
             production: false,
+            audit: None,
         }
     }
 
@@ -90,6 +94,20 @@ impl App {
     #[must_use]
     pub fn production(mut self) -> Self {
         self.production = true;
+        self
+    }
+
+    /// Records every call in this log: before it runs, whether it may and why not, and when it has ended, what came of
+    /// it. A call that cannot be recorded does not run, unless the log was opened with
+    /// [`WhenUnavailable::Allow`](crate::audit::WhenUnavailable::Allow).
+    ///
+    /// Arguments and results are recorded as digests: [`Digest::of`](crate::audit::Digest::of) with the tag
+    /// `cnv arguments 1` over, for each parameter, its name, how many values it has in 8 bytes, big-endian, and these as
+    /// they were written or defaulted; and with `cnv result 1` over each streamed item and then the returned value, as
+    /// JSON. What is not understood as a command is no call, and a dry run is none either.
+    #[must_use]
+    pub fn audit(mut self, log: Arc<AuditLog>) -> Self {
+        self.audit = Some(log);
         self
     }
 

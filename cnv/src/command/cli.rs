@@ -137,7 +137,7 @@ async fn attend(
     });
     match prepared {
         Ok(visit) => app.serve(entry, visit).await,
-        Err(failure) => Reply::refused(failure),
+        Err(failure) => app.refuse(&entry.spec, failure).await,
     }
 }
 

@@ -50,6 +50,7 @@
 
 mod app;
 pub(crate) mod argument;
+mod audit;
 mod cli;
 mod context;
 mod display;

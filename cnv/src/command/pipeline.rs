@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use super::app::App;
+use super::audit::Recorder;
 use super::context::{Call, CallId, Cancellation, Context, Sink};
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
@@ -84,9 +85,15 @@ impl App {
     }
 
     /// Carries one call through every stage after `resolve`.
-    pub(super) async fn serve(&self, entry: &Registration, visit: Visit) -> Reply {
+    pub(super) async fn serve(&self, entry: &Registration, mut visit: Visit) -> Reply {
         let spec = entry.spec;
         let call_id = visit.call_id;
+        let mut recorder = self.audit.as_ref().map(|log| {
+            let mut recorder = Recorder::new(log, &spec, call_id);
+            recorder.arguments(&(entry.arguments)(), &visit.matches);
+            visit.sink = recorder.listen(Arc::clone(&visit.sink));
+            recorder
+        });
         let admitted = authorise(&spec, &visit.evidence)
             .map_err(Failure::from)
             .and_then(|attestation| {
@@ -97,6 +104,20 @@ impl App {
             Ok(attestation) => (attestation, None),
             Err(failure) => (None, Some(failure)),
         };
+        let refusal = match (&mut recorder, refusal) {
+            (None, refusal) => refusal,
+            (Some(recorder), None) => {
+                let recorded = recorder
+                    .allowed(attestation.as_ref(), &visit.evidence)
+                    .await;
+                recorded.err()
+            }
+            (Some(recorder), Some(failure)) => {
+                recorder.denied(&failure).await;
+                Some(failure)
+            }
+        };
+        let is_run = refusal.is_none();
         let limits = spec.limits.unwrap_or_else(Limits::unlimited);
         let (result, usage) = metered(spec.name, limits, async {
             match refusal {
@@ -105,6 +126,10 @@ impl App {
             }
         })
         .await;
+        let result = match &mut recorder {
+            Some(recorder) if is_run => recorder.ended(&result, &usage).await.and(result),
+            _ => result,
+        };
         Reply {
             receipt: Some(Receipt {
                 call_id,
@@ -116,6 +141,16 @@ impl App {
             result,
             items: Vec::new(),
         }
+    }
+
+    /// Refuses a call before there is anything to judge it by.
+    pub(super) async fn refuse(&self, spec: &VerbSpec, failure: Failure) -> Reply {
+        if let Some(log) = &self.audit {
+            // Without randomness for a number, it is the call of number zero.
+            let call_id = call_id().unwrap_or(CallId([0; 16]));
+            Recorder::new(log, spec, call_id).denied(&failure).await;
+        }
+        Reply::refused(failure)
     }
 
     /// Whether the application has room for what the verb declares.

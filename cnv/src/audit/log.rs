@@ -1,0 +1,673 @@
+//! The log that is written: a bounded queue, and one thread that takes group after group from it.
+
+use core::fmt;
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::entry::{AuditEntry, EntryError};
+use super::note::{SignedCheckpoint, VerifierKey};
+use super::writer::{self, OpenError, Recovered, Storage, Writer};
+use crate::attestation::PrivateKey;
+
+/// The most entries of a group, which one checkpoint covers.
+pub const GROUP_ENTRIES: usize = 256;
+
+/// The longest that an entry waits for its group, in milliseconds.
+pub const GROUP_MS: u64 = 100;
+
+/// When an entry is where it cannot be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The operating system writes it to disk when it likes. A loss of power may cost some seconds of entries, and then
+    /// the log does not open: it was signed as longer than it is.
+    Written,
+    /// A group is on disk before it is signed; [`AuditLog::append`] does not wait for it. A process that is killed loses
+    /// what [`GROUP_MS`] brought.
+    #[default]
+    Grouped,
+    /// [`AuditLog::append`] returns when the entry is on disk and signed for. Calls that wait together share one group.
+    Durable,
+}
+
+/// What [`AuditLog::append`] does while the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// Waits for room.
+    #[default]
+    Wait,
+    /// Returns [`AppendError::Full`].
+    Refuse,
+}
+
+/// What becomes of a call whose entry the log does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WhenUnavailable {
+    /// It does not run.
+    #[default]
+    Deny,
+    /// It runs, unrecorded. [`AuditLog::failure`] says that this happens.
+    Allow,
+}
+
+/// How a log is written.
+///
+/// ```
+/// use cnv::audit::{AuditOptions, Durability, WhenFull};
+///
+/// let options = AuditOptions::new("example.com/audit/ops")
+///     .durability(Durability::Durable)
+///     .queue(1024, WhenFull::Refuse);
+/// ```
+#[derive(Clone, Debug)]
+pub struct AuditOptions {
+    origin: String,
+    durability: Durability,
+    capacity: usize,
+    when_full: WhenFull,
+    when_unavailable: WhenUnavailable,
+}
+
+impl AuditOptions {
+    /// The queue's capacity unless another is set, in entries.
+    pub const DEFAULT_CAPACITY: usize = 4096;
+
+    /// The defaults, for the log of this name: see [`VerifierKey::new`].
+    #[must_use]
+    pub fn new(origin: impl Into<String>) -> Self {
+        Self {
+            origin: origin.into(),
+            durability: Durability::default(),
+            capacity: Self::DEFAULT_CAPACITY,
+            when_full: WhenFull::default(),
+            when_unavailable: WhenUnavailable::default(),
+        }
+    }
+
+    /// When an entry is where it cannot be lost; [`Durability::Grouped`] unless this is called.
+    #[must_use]
+    pub const fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How many entries wait at most, at least one, and what happens to the next.
+    #[must_use]
+    pub const fn queue(mut self, capacity: usize, when_full: WhenFull) -> Self {
+        self.capacity = if capacity == 0 { 1 } else { capacity };
+        self.when_full = when_full;
+        self
+    }
+
+    /// What becomes of a call whose entry the log does not take; [`WhenUnavailable::Deny`] unless this is called.
+    #[must_use]
+    pub const fn when_unavailable(mut self, when_unavailable: WhenUnavailable) -> Self {
+        self.when_unavailable = when_unavailable;
+        self
+    }
+}
+
+/// A log that is open for writing, by this handle alone. Share it in an [`Arc`].
+///
+/// Dropping it writes and signs what waits, and so does [`close`](Self::close), which also says whether that went well.
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    log: VerifierKey,
+    options: AuditOptions,
+    recovered: Recovered,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// How many entries do not wait for more: a group, or a full queue.
+    group: usize,
+    /// Wakes the thread.
+    work: Condvar,
+    /// Wakes who waits for room or for the disk.
+    progress: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Vec<u8>>,
+    /// When the first entry of the queue came.
+    waiting_since: Option<Instant>,
+    /// How many entries were taken, and how many of these are written and signed for.
+    appended: u64,
+    committed: u64,
+    checkpoint: Option<SignedCheckpoint>,
+    /// Somebody waits for everything that was appended.
+    flush: bool,
+    stop: bool,
+    failure: Option<Arc<io::Error>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No invariant spans a panic: every change to the state is made by one statement that cannot panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AuditLog {
+    /// Opens the log in `folder`, or begins one there, and locks it.
+    ///
+    /// The key is the log's own: what it signs are checkpoints, and nothing else should be. All entries are read and held
+    /// against the checkpoints. What a crash left unfinished at the end is cut off, and [`recovered`](Self::recovered)
+    /// says so; everything else that is wrong is an error, and is never repaired.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]. A retry makes sense for [`Locked`](OpenError::Locked) only.
+    pub fn open(
+        folder: impl AsRef<Path>,
+        key: PrivateKey,
+        options: AuditOptions,
+    ) -> Result<Self, OpenError> {
+        let log = VerifierKey::new(options.origin.as_str(), key.public_key())
+            .map_err(OpenError::Origin)?;
+        let syncs = options.durability != Durability::Written;
+        let folder = folder.as_ref();
+        let (writer, recovered) = writer::open(folder, &log, key, syncs)?;
+        Self::start(writer, log, options, recovered).map_err(|source| OpenError::Io {
+            path: folder.into(),
+            source,
+        })
+    }
+
+    pub(super) fn start<S: Storage + 'static>(
+        writer: Writer<S>,
+        log: VerifierKey,
+        options: AuditOptions,
+        recovered: Recovered,
+    ) -> io::Result<Self> {
+        let state = State {
+            appended: writer.size(),
+            committed: writer.size(),
+            checkpoint: writer.last().cloned(),
+            ..State::default()
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            group: options.capacity.min(GROUP_ENTRIES),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+        });
+        let is_durable = options.durability == Durability::Durable;
+        let thread = std::thread::Builder::new().name("cnv-audit".to_owned());
+        let thread = thread.spawn({
+            let shared = Arc::clone(&shared);
+            move || run(&shared, writer, is_durable)
+        })?;
+        Ok(Self {
+            shared,
+            log,
+            options,
+            recovered,
+            thread: Some(thread),
+        })
+    }
+
+    /// Takes an entry and returns its number in the log. Where the log is [`Durable`](Durability::Durable), waits until
+    /// the entry is on disk; otherwise costs an encoding and a lock, whatever the log's length.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::ReadOnly`] once something could not be written, for good: an entry for which it is returned may or
+    /// may not be found in the log. [`AppendError::Full`] where that was asked for, worth a retry. [`AppendError::Entry`]
+    /// for an entry that is none.
+    pub fn append(&self, entry: &AuditEntry) -> Result<u64, AppendError> {
+        let body = entry.encode()?;
+        let mut state = self.shared.lock();
+        while state.failure.is_none() && state.queue.len() >= self.options.capacity {
+            if self.options.when_full == WhenFull::Refuse {
+                let capacity = self.options.capacity;
+                return Err(AppendError::Full { capacity });
+            }
+            state = self.wait(state);
+        }
+        if let Some(failure) = &state.failure {
+            return Err(AppendError::read_only(failure));
+        }
+        let number = state.appended;
+        state.appended += 1;
+        if state.queue.is_empty() {
+            state.waiting_since = Some(Instant::now());
+        }
+        state.queue.push_back(body);
+        // The thread sleeps while there is nothing, and while there is less than a group; waking it at every entry would
+        // cost a system call each time.
+        if state.queue.len() == 1 || state.queue.len() == self.shared.group {
+            self.shared.work.notify_one();
+        }
+        if self.options.durability == Durability::Durable {
+            drop(self.until_committed(state, number + 1)?);
+        }
+        Ok(number)
+    }
+
+    /// Records a call's entry, and says whether the call may go on: as [`append`](Self::append), but under
+    /// [`WhenUnavailable::Allow`] a log that cannot be written is no error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Self::append).
+    pub fn record(&self, entry: &AuditEntry) -> Result<(), AppendError> {
+        match (self.append(entry), self.options.when_unavailable) {
+            (Err(error), WhenUnavailable::Deny) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until everything that was appended is written and signed for, and returns the last checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::ReadOnly`].
+    pub fn flush(&self) -> Result<SignedCheckpoint, AppendError> {
+        let mut state = self.shared.lock();
+        let appended = state.appended;
+        state.flush = true;
+        self.shared.work.notify_one();
+        let state = self.until_committed(state, appended)?;
+        // There is one from the log's beginning.
+        state
+            .checkpoint
+            .clone()
+            .ok_or_else(|| AppendError::read_only(&Arc::new(io::ErrorKind::NotFound.into())))
+    }
+
+    /// Writes and signs what waits, and ends the log's thread.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::ReadOnly`] where something of it could not be written.
+    pub fn close(mut self) -> Result<SignedCheckpoint, AppendError> {
+        let checkpoint = self.flush();
+        self.stop();
+        match &self.shared.lock().failure {
+            Some(failure) => Err(AppendError::read_only(failure)),
+            None => checkpoint,
+        }
+    }
+
+    /// Why the log takes no more entries; `None` while it does.
+    #[must_use]
+    pub fn failure(&self) -> Option<AppendError> {
+        let state = self.shared.lock();
+        state.failure.as_ref().map(AppendError::read_only)
+    }
+
+    /// What opening the log cut off.
+    #[must_use]
+    pub const fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
+    /// The log's name and public key, for those who verify.
+    #[must_use]
+    pub const fn verifier_key(&self) -> &VerifierKey {
+        &self.log
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let progress = &self.shared.progress;
+        progress.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn until_committed<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        count: u64,
+    ) -> Result<MutexGuard<'a, State>, AppendError> {
+        while state.committed < count {
+            if let Some(failure) = &state.failure {
+                return Err(AppendError::read_only(failure));
+            }
+            state = self.wait(state);
+        }
+        Ok(state)
+    }
+
+    fn stop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.work.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, it has said so in the state.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog")
+            .field("log", &self.log)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Commits group after group until the log is dropped or something cannot be written.
+fn run<S: Storage>(shared: &Shared, mut writer: Writer<S>, is_durable: bool) {
+    let _ending = Ending(shared);
+    let mut group = Vec::with_capacity(GROUP_ENTRIES);
+    loop {
+        let committed = if next_group(shared, is_durable, &mut group) {
+            writer.commit(group.iter().map(Vec::as_slice))
+        } else {
+            writer.finish()
+        };
+        let is_last = group.is_empty();
+        let mut state = shared.lock();
+        match committed {
+            Ok(()) => {
+                state.committed = writer.size();
+                state.checkpoint = writer.last().cloned();
+            }
+            Err(error) => state.failure = Some(Arc::new(error)),
+        }
+        let is_over = is_last || state.failure.is_some();
+        drop(state);
+        shared.progress.notify_all();
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// Leaves nobody waiting for a thread that panicked.
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let gone = io::Error::other("the thread that writes the log panicked");
+            self.0.lock().failure = Some(Arc::new(gone));
+            self.0.progress.notify_all();
+        }
+    }
+}
+
+/// Waits for a group and takes it. Returns whether there is one: the log ends when it is dropped and nothing waits.
+fn next_group(shared: &Shared, is_durable: bool, group: &mut Vec<Vec<u8>>) -> bool {
+    const PATIENCE: Duration = Duration::from_millis(GROUP_MS);
+    group.clear();
+    let mut state = shared.lock();
+    loop {
+        let waited = state.waiting_since.map(|since| since.elapsed());
+        let is_urgent = state.stop || state.flush || is_durable;
+        state = match waited {
+            None if state.stop => return false,
+            None => {
+                state.flush = false;
+                let woken = shared.work.wait(state);
+                woken.unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(waited)
+                if is_urgent || state.queue.len() >= shared.group || waited >= PATIENCE =>
+            {
+                break;
+            }
+            Some(waited) => {
+                let woken = shared.work.wait_timeout(state, PATIENCE - waited);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+    }
+    let count = state.queue.len().min(GROUP_ENTRIES);
+    group.extend(state.queue.drain(..count));
+    // What stays behind has waited as long, or nearly.
+    if state.queue.is_empty() {
+        state.waiting_since = None;
+        state.flush = false;
+    }
+    drop(state);
+    shared.progress.notify_all();
+    true
+}
+
+/// Why an entry was not taken.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The entry breaks a rule.
+    #[error("the audit entry is refused: {0}")]
+    Entry(#[from] EntryError),
+    /// The queue is full, and waiting was not asked for.
+    #[error("{capacity} audit entries wait for the disk, and no more are taken")]
+    Full {
+        /// The queue's capacity.
+        capacity: usize,
+    },
+    /// Something could not be written, and from then on nothing is. What is on disk is not known before the log is opened
+    /// again.
+    #[error(
+        "the audit log is read-only since it could not be written: {source}; find the cause and open it again"
+    )]
+    ReadOnly {
+        /// What the operating system said.
+        source: Arc<io::Error>,
+    },
+}
+
+impl AppendError {
+    fn read_only(failure: &Arc<io::Error>) -> Self {
+        Self::ReadOnly {
+            source: Arc::clone(failure),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::attestation::Timestamp;
+    use crate::audit::Decision;
+    use crate::audit::damage::LogFile;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Step {
+        Write(LogFile),
+        Sync(LogFile),
+    }
+
+    /// A disk in memory that fails at one step, and reports every step; where there is a gate, each waits for a word.
+    struct Disk {
+        steps: mpsc::Sender<Step>,
+        gate: Option<mpsc::Receiver<()>>,
+        fails_at: Option<Step>,
+    }
+
+    impl Disk {
+        fn step(&mut self, step: Step) -> io::Result<()> {
+            if let Some(gate) = &self.gate {
+                gate.recv().map_err(io::Error::other)?;
+            }
+            self.steps.send(step).map_err(io::Error::other)?;
+            if self.fails_at == Some(step) {
+                return Err(io::Error::other("the disk is on fire"));
+            }
+            Ok(())
+        }
+    }
+
+    impl Storage for Disk {
+        fn write(&mut self, file: LogFile, _bytes: &[u8]) -> io::Result<()> {
+            self.step(Step::Write(file))
+        }
+
+        fn sync(&mut self, file: LogFile) -> io::Result<()> {
+            self.step(Step::Sync(file))
+        }
+    }
+
+    struct Rig {
+        log: AuditLog,
+        steps: mpsc::Receiver<Step>,
+        gate: mpsc::Sender<()>,
+    }
+
+    fn rig(options: AuditOptions, fails_at: Option<Step>, is_gated: bool) -> Rig {
+        let (steps, told) = mpsc::channel();
+        let (gate, opened) = mpsc::channel();
+        let disk = Disk {
+            steps,
+            gate: is_gated.then_some(opened),
+            fails_at,
+        };
+        let key = PrivateKey::from_seed(&[7; 32]);
+        let verifier = VerifierKey::new("example.com/test", key.public_key()).unwrap();
+        let syncs = options.durability != Durability::Written;
+        let writer = Writer::new(disk, key, verifier.clone(), syncs);
+        let log = AuditLog::start(writer, verifier, options, Recovered::default()).unwrap();
+        Rig {
+            log,
+            steps: told,
+            gate,
+        }
+    }
+
+    /// A log that cannot write anything.
+    #[cfg(feature = "command")]
+    pub(crate) fn on_a_broken_disk(when: WhenUnavailable) -> AuditLog {
+        let options = options()
+            .durability(Durability::Durable)
+            .when_unavailable(when);
+        rig(options, Some(Write(Entries)), false).log
+    }
+
+    fn entry() -> AuditEntry {
+        let time = Timestamp::from_unix_seconds(1_800_000_000);
+        AuditEntry::new(time, [1; 16], "tree scan", Decision::Allowed)
+    }
+
+    fn options() -> AuditOptions {
+        AuditOptions::new("example.com/test")
+    }
+
+    use LogFile::{Checkpoints, Entries};
+    use Step::{Sync, Write};
+
+    #[test]
+    fn a_durable_append_returns_when_its_group_is_on_disk_and_signed() {
+        let rig = rig(options().durability(Durability::Durable), None, false);
+        assert_eq!(rig.log.append(&entry()).unwrap(), 0);
+        let steps: Vec<Step> = rig.steps.try_iter().collect();
+        assert_eq!(steps, [Write(Entries), Sync(Entries), Write(Checkpoints)]);
+        assert_eq!(rig.log.append(&entry()).unwrap(), 1);
+        let checkpoint = rig.log.close().unwrap();
+        assert_eq!(checkpoint.checkpoint().size(), 2);
+        assert_eq!(rig.steps.try_iter().last(), Some(Sync(Checkpoints)));
+    }
+
+    #[test]
+    fn a_failed_sync_or_write_leaves_the_log_read_only_for_good() {
+        for step in [Write(Entries), Sync(Entries), Write(Checkpoints)] {
+            let durable = options().durability(Durability::Durable);
+            let rig = rig(durable, Some(step), false);
+            for _ in 0..3 {
+                let error = rig.log.append(&entry()).unwrap_err();
+                assert!(error.to_string().contains("the disk is on fire"), "{error}");
+                assert!(rig.log.record(&entry()).is_err());
+            }
+            assert!(rig.log.failure().is_some());
+            assert!(rig.log.flush().is_err());
+            assert!(rig.log.close().is_err());
+            // The step was made once, and nothing after it.
+            let steps: Vec<Step> = rig.steps.try_iter().collect();
+            assert_eq!(steps.iter().filter(|&&made| made == step).count(), 1);
+            assert_eq!(steps.last(), Some(&step));
+        }
+    }
+
+    #[test]
+    fn a_grouped_append_says_so_after_the_failure() {
+        let rig = rig(options(), Some(Sync(Entries)), false);
+        assert!(rig.log.append(&entry()).is_ok());
+        assert!(rig.log.flush().is_err());
+        assert!(matches!(
+            rig.log.append(&entry()),
+            Err(AppendError::ReadOnly { .. })
+        ));
+    }
+
+    #[test]
+    fn calls_go_on_unrecorded_only_where_that_was_asked_for() {
+        let allow = options()
+            .durability(Durability::Durable)
+            .when_unavailable(WhenUnavailable::Allow);
+        let rig = rig(allow, Some(Sync(Entries)), false);
+        assert!(rig.log.record(&entry()).is_ok());
+        assert!(rig.log.append(&entry()).is_err());
+        assert!(rig.log.failure().is_some());
+    }
+
+    #[test]
+    fn a_full_queue_refuses_or_waits_and_drops_nothing() {
+        let refusing = rig(options().queue(GROUP_ENTRIES, WhenFull::Refuse), None, true);
+        // The thread takes the first group, and stands at the gate with it.
+        for _ in 0..GROUP_ENTRIES {
+            refusing.log.append(&entry()).unwrap();
+        }
+        let mut taken = GROUP_ENTRIES as u64;
+        let full = loop {
+            match refusing.log.append(&entry()) {
+                Ok(number) => taken = number + 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(
+            full,
+            AppendError::Full {
+                capacity: GROUP_ENTRIES
+            }
+        ));
+        assert!(taken <= 2 * GROUP_ENTRIES as u64);
+        drop(refusing.gate);
+        assert!(refusing.log.close().is_err(), "the gate is closed for good");
+
+        let waiting = rig(options().queue(1, WhenFull::Wait), None, true);
+        std::thread::scope(|scope| {
+            let appends = scope.spawn(|| {
+                for _ in 0..100 {
+                    waiting.log.append(&entry()).unwrap();
+                }
+            });
+            while !appends.is_finished() {
+                let _ = waiting.gate.send(());
+                std::thread::yield_now();
+            }
+        });
+        for _ in 0..4 * 100 {
+            let _ = waiting.gate.send(());
+        }
+        assert_eq!(waiting.log.close().unwrap().checkpoint().size(), 100);
+    }
+
+    #[test]
+    fn a_group_is_at_most_256_entries() {
+        let rig = rig(options().durability(Durability::Written), None, false);
+        for _ in 0..4 * GROUP_ENTRIES {
+            rig.log.append(&entry()).unwrap();
+        }
+        let checkpoint = rig.log.close().unwrap();
+        assert_eq!(checkpoint.checkpoint().size(), 4 * GROUP_ENTRIES as u64);
+        let steps: Vec<Step> = rig.steps.try_iter().collect();
+        let written = steps.iter().filter(|&&step| step == Write(Checkpoints));
+        assert!(written.count() >= 4);
+        assert!(!steps.contains(&Sync(Entries)));
+    }
+}

@@ -1,0 +1,137 @@
+//! The audit log: what was decided about every call and what came of it, so that nobody can change it unseen.
+//!
+//! A log that a program writes can be rewritten by whoever has the program's rights, and an agent often has. Here the
+//! entries are the leaves of a Merkle tree, and the log's key signs the root of the tree as it grows: a *checkpoint*. Whoever
+//! has seen a checkpoint can tell whether an entry was edited, moved, exchanged or cut off since, and a third party believes
+//! one entry from a proof of a few hundred bytes. Signing each entry was rejected: it is more than ten times as slow, and
+//! does not show that an entry is missing.
+//!
+//! # Where to start
+//!
+//! - To record an application's calls: [`AuditLog::open`], and [`App::audit`](crate::command::App::audit).
+//! - To record something else: [`AuditEntry::new`] and [`AuditLog::append`].
+//! - To read and to verify: [`AuditReader`], or `cnv audit verify` and `cnv audit tail`.
+//! - To convince somebody else: [`AuditReader::prove`] and [`AuditProof::verify`], or `cnv audit prove`.
+//!
+//! ```
+//! use cnv::attestation::{PrivateKey, Timestamp};
+//! use cnv::audit::{AuditEntry, AuditLog, AuditOptions, AuditProof, AuditReader, Decision, Outcome, VerifierKey};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join("audit");
+//! // The program that is called. The key is the log's own.
+//! let (key, public) = PrivateKey::generate();
+//! let log = AuditLog::open(&folder, key, AuditOptions::new("example.com/audit/ops"))?;
+//! let mut entry = AuditEntry::new(Timestamp::now(), [1; 16], "log scan", Decision::Allowed);
+//! entry.subject = Some("agent-42".to_owned());
+//! log.append(&entry)?;
+//! entry.outcome = Some(Outcome::Succeeded);
+//! let receipt = log.append(&entry)?;
+//! log.close()?;
+//!
+//! // Whoever has the folder.
+//! let text = AuditReader::new(&folder).prove(receipt)?.to_string();
+//!
+//! // Somebody who has that text, and knows the log's name and public key.
+//! let proof: AuditProof = text.parse()?;
+//! let proved = proof.verify(&VerifierKey::new("example.com/audit/ops", public)?)?;
+//! assert_eq!(proved.subject.as_deref(), Some("agent-42"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Design
+//!
+//! - **One entry before, one after.** A call is recorded before it runs, so that one which cannot be recorded does not run
+//!   ([`WhenUnavailable`] can say otherwise), and again when it has ended. The second entry repeats the first: with its
+//!   proof it is the call's receipt. It names the links of the attestation by their digests, so whoever has the token can
+//!   show that the agent held it when the command ran.
+//! - **Groups.** One thread writes what came within 100 ms, at most 256 entries, waits for the disk once, and signs once.
+//!   A group is on disk before it is signed, so no checkpoint is of more than a start after a loss of power finds. Under
+//!   [`Durability::Durable`] an append waits for that; otherwise it costs the same however long the log is, and a process
+//!   that is killed loses what the last 100 ms brought.
+//! - **Nothing is dropped.** The queue is bounded; what finds it full waits or is refused. After a write or an `fdatasync`
+//!   that failed, the log is read-only until it is opened again: a second `fdatasync` would succeed without the pages that
+//!   the first one lost.
+//! - **A torn write is not a flipped bit.** Each record has a checksum of its header and one of its content. Opening cuts off
+//!   a record that is not all there behind the last checkpoint, because a crash leaves that. Everything else is
+//!   [`Damage`], which names the entry and its byte, and is never repaired. Checksums find accidents; the tree finds intent.
+//! - **A key of its own.** The log's key signs notes that begin with the log's name, which has no NUL, and the signed bytes
+//!   of attestations begin with a tag that has one: neither passes for the other. Yet a key that does one thing is easier
+//!   to keep, so do not issue attestations with it. A log keeps its name and its key; begin another log for a new one.
+//!
+//! # What it does not show
+//!
+//! The owner of the key can write another history and sign it, and whoever can write the folder can cut off entries and
+//! checkpoints together. Both are found with a checkpoint that was kept elsewhere: `cnv audit checkpoint --out`, and later
+//! `cnv audit verify --earlier`, or [`AuditReader::prove_consistency`]. Entries behind the last checkpoint are not signed
+//! for yet. Digests of arguments hide only what cannot be guessed.
+//!
+//! # Files
+//!
+//! `entries` starts with the 16 bytes `cnv audit log 1\n`; `checkpoints` has no such start; `lock` is empty. Records follow:
+//!
+//! | bytes | |
+//! |---|---|
+//! | 4 | length of the body, big-endian |
+//! | 4 | CRC32C of the body |
+//! | 4 | CRC32C of the record's number, 8 bytes big-endian, and of the 8 bytes before |
+//! | .. | the body: an encoded entry, or a signed note |
+//! | 1 | a line feed |
+//!
+//! # Costs
+//!
+//! An entry costs 3 us of processor time on an x86-64 without SHA instructions, four fifths of which are SHA-256: 330,000
+//! entries a second of processor time, where signing each makes 36,000. By the clock, with the log's thread beside the
+//! caller's, that is 18 to 25 times what signing each reaches. On disk, groups take 50 to 170 times the entries that one
+//! `fdatasync` each takes. An append puts an encoding of some 250 bytes into the queue. `cargo bench -p cnv --bench audit`
+//! measures them on your machine.
+//!
+//! Opening, verifying and proving read the whole log, in memory for one entry. A proof has at most 64 hashes.
+//!
+//! # Limits and defaults
+//!
+//! | | |
+//! |---|---|
+//! | entry | at most [`AuditEntry::MAX_LEN_BYTES`] (4096) bytes, some 250 usually, and 13 around it on disk |
+//! | group | at most [`GROUP_ENTRIES`] (256) entries, [`GROUP_MS`] (100) ms |
+//! | queue | [`AuditOptions::DEFAULT_CAPACITY`] (4096) entries; waits when full |
+//! | durability | [`Durability::Grouped`] |
+//! | log | grows without end; begin another and keep the last checkpoint of the old one |
+//! | time | whole seconds, by the clock of whoever decided; the order of entries is the log's |
+//!
+//! The lock is advisory on Unix: it keeps writers that open the log out, and nobody else.
+//!
+//! # Sources
+//!
+//! RFC 6962 section 2.1 (the tree and its proofs), RFC 9162 section 2.1 (how proofs are verified);
+//! [C2SP signed-note](https://c2sp.org/signed-note), [tlog-checkpoint](https://c2sp.org/tlog-checkpoint),
+//! [tlog-proof](https://c2sp.org/tlog-proof) and [tlog-witness](https://c2sp.org/tlog-witness) (the texts); "Can Applications
+//! Recover from fsync Failures?" (USENIX ATC 2020) for what a failed `fsync` leaves.
+//!
+//! Needs the feature `audit`, which `command` implies.
+
+mod damage;
+mod entry;
+mod log;
+mod note;
+mod proof;
+mod reader;
+mod record;
+mod tree;
+mod writer;
+
+pub use damage::{Damage, Fault, LogFile, ReadError};
+#[cfg(feature = "command")]
+pub(crate) use entry::PartsDigest;
+pub use entry::{AuditEntry, Decision, Digest, EntryError, Outcome, Reason, Used};
+#[cfg(all(test, feature = "command"))]
+pub(crate) use log::tests::on_a_broken_disk;
+pub use log::{
+    AppendError, AuditLog, AuditOptions, Durability, GROUP_ENTRIES, GROUP_MS, WhenFull,
+    WhenUnavailable,
+};
+pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
+pub use proof::{AuditProof, ConsistencyProof, ProofError};
+pub use reader::{AuditReader, Entries, VerifiedLog};
+pub use tree::TreeHash;
+pub use writer::{OpenError, Recovered};
