@@ -160,6 +160,7 @@ fn a_failure_is_recorded_with_its_reason() {
 fn an_attested_call_names_its_subject_and_link() {
     let attestation = CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
         .audience("calls")
+        .bearer()
         .sign(&issuer())
         .unwrap();
     let token = attestation.to_string();
@@ -177,6 +178,7 @@ fn a_denied_call_is_recorded_with_the_reason_and_without_what_it_claims() {
     let expired = CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
         .issued_at(cnv::attestation::Timestamp::from_unix_seconds(1_000_000))
         .ttl(60)
+        .bearer()
         .sign(&issuer())
         .unwrap()
         .to_string();
