@@ -6,7 +6,6 @@ use super::error::FrameError;
 use super::frames::FramesView;
 use super::header::{FrameHeader, PayloadPlace};
 use super::owned::Frame;
-use super::serializer::{FrameSerializer, frame};
 
 /// A frame and its payload where it stands in the bytes: what [`Frame::parse`] returns.
 ///
@@ -56,7 +55,7 @@ impl<'a> FrameRef<'a> {
     /// [`FrameError::PayloadTooShort`], [`FrameError::LogLevel`] and [`FrameError::Utf8`] where the payload
     /// is not what its kind wants.
     pub fn to_frame(&self) -> Result<Frame, FrameError> {
-        frame(&self.header(), self.payload.to_vec())
+        Frame::of(&self.header(), self.payload.to_vec())
     }
 }
 
@@ -82,31 +81,3 @@ impl PartialEq for FrameRef<'_> {
 }
 
 impl Eq for FrameRef<'_> {}
-
-impl Frame {
-    /// The frame that `bytes` are, all of them, at any address: its line, and what follows it of a payload
-    /// that does not fit in the line. Nothing is allocated, and the payload is not copied. It is at most
-    /// [`FrameSerializer::DEFAULT_MAX_PAYLOAD_BYTES`] long; for another limit there is
-    /// [`FrameSerializer::parse`].
-    ///
-    /// ```
-    /// use cnv::frame::{AlignedBuffer, Frame, FramePayload, FrameSerializer};
-    ///
-    /// let frame = Frame::new([7; 16], 0, 1, 0, FramePayload::Data(b"hello".to_vec()));
-    /// let mut buffer = AlignedBuffer::new();
-    /// FrameSerializer::new().serialize(&frame, &mut buffer)?;
-    ///
-    /// let parsed = Frame::parse(buffer.as_slice())?;
-    /// assert_eq!(parsed.header().sequence(), 1);
-    /// assert_eq!(parsed.payload(), b"hello");
-    /// # Ok::<(), cnv::frame::FrameError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`FrameSerializer::parse`].
-    #[inline]
-    pub fn parse(bytes: &[u8]) -> Result<FrameRef<'_>, FrameError> {
-        const { &FrameSerializer::new() }.parse(bytes)
-    }
-}

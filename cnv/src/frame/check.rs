@@ -5,78 +5,10 @@
     reason = "checked bytes are viewed as a value for the author's check"
 )]
 
-use core::fmt;
-use core::mem::ManuallyDrop;
-
 use super::crc32c;
-use super::error::LayoutError;
 use super::field::is_one_of;
 use super::layout::{FieldKind, FieldLayout, FieldPath, FieldRole, FrameLayout};
-use super::simd_frame::SimdFrame;
-
-/// What a check of the author's own says: nothing, or why it refuses the frame.
-pub type CheckResult = Result<(), Option<&'static str>>;
-
-/// What a function for `#[frame(check = ..)]` returns.
-#[diagnostic::on_unimplemented(
-    message = "a check returns `bool` or `Result<(), &'static str>`, not `{Self}`",
-    label = "this function returns something else",
-    note = "an error type `E` is fine, too, where `&'static str` implements `From<E>`"
-)]
-pub trait CheckOutcome {
-    /// `Ok`, or the reason where there is one.
-    fn into_result(self) -> CheckResult;
-}
-
-impl CheckOutcome for bool {
-    fn into_result(self) -> CheckResult {
-        if self { Ok(()) } else { Err(None) }
-    }
-}
-
-impl<E: Into<&'static str>> CheckOutcome for Result<(), E> {
-    fn into_result(self) -> CheckResult {
-        self.map_err(|error| Some(error.into()))
-    }
-}
-
-/// The author's own check of a frame type.
-#[derive(Clone, Copy)]
-pub struct CrossCheck {
-    pub(super) name: &'static str,
-    /// # Safety
-    ///
-    /// The bytes are those of a valid value of the frame type.
-    run: unsafe fn(&[u8]) -> CheckResult,
-}
-
-impl CrossCheck {
-    /// The check of `F`.
-    #[must_use]
-    pub const fn of<F: SimdFrame>(name: &'static str) -> Self {
-        Self {
-            name,
-            run: run::<F>,
-        }
-    }
-}
-
-impl fmt::Debug for CrossCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-/// # Safety
-///
-/// `bytes` are those of a valid value of `F`.
-unsafe fn run<F: SimdFrame>(bytes: &[u8]) -> CheckResult {
-    assert!(bytes.len() == size_of::<F>(), "the bytes of one frame");
-    // SAFETY: `bytes` are as many as `F` has (asserted above), and a valid value of it (the caller's
-    // promise), which may be made from bytes (`FrameField`). It is a copy, and so is not dropped.
-    let value = unsafe { bytes.as_ptr().cast::<ManuallyDrop<F>>().read_unaligned() };
-    value.cross_check()
-}
+use super::layout_error::LayoutError;
 
 /// Whether checksums are looked at. A frame that is being written gets its own afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,8 +176,7 @@ pub(super) unsafe fn cross(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::frame::{Be, Le};
+    use crate::frame::{Be, Le, SimdFrame};
 
     #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::FrameEnum)]
     #[frame(crate = "crate")]

@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use super::error::FrameError;
 use super::header::FrameHeader;
 use super::owned::Frame;
-use super::serializer::{FrameSerializer, frame};
+use super::serializer::FrameSerializer;
 use super::simd_frame::SimdFrame;
 
 const LINE_BYTES: usize = size_of::<FrameHeader>();
@@ -168,7 +168,7 @@ impl SharedFrame {
     ///
     /// As for [`FrameRef::to_frame`](super::FrameRef::to_frame).
     pub fn to_frame(&self) -> Result<Frame, FrameError> {
-        frame(&self.header, self.payload.to_vec())
+        Frame::of(&self.header, self.payload.to_vec())
     }
 }
 

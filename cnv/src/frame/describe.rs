@@ -3,7 +3,7 @@
 
 use core::ops::Bound;
 
-use super::check::CrossCheck;
+use super::cross_check::CrossCheck;
 use super::field::{ChecksumField, FrameField, RangedField, ReservedBytes};
 use super::layout::{FieldKind, FieldLayout, FieldRole, FrameLayout};
 use super::range::ValueRange;

@@ -8,7 +8,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
-use super::field::{FrameElement, FrameField, RangedField};
+use super::field::{ChecksumField, FrameElement, FrameField, RangedField};
 use super::layout::FieldKind;
 
 /// A number that [`Be`] and [`Le`] hold.
@@ -257,6 +257,12 @@ macro_rules! ranged {
 }
 
 ranged!(u16 u32 u64 i16 i32 i64);
+
+// SAFETY: an unsigned integer of 4 bytes.
+unsafe impl ChecksumField for Be<u32> {}
+
+// SAFETY: as above.
+unsafe impl ChecksumField for Le<u32> {}
 
 #[cfg(test)]
 mod tests {

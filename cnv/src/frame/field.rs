@@ -4,7 +4,6 @@
     reason = "the trait vouches for bytes, and its impls are where that is done"
 )]
 
-use super::endian::{Be, Le};
 use super::layout::{FieldKind, FrameLayout};
 
 /// A type that can be a field of a frame: an integer, a float, either in [`Be`](super::Be) or
@@ -144,12 +143,6 @@ pub unsafe trait ChecksumField: FrameField {}
 #[cfg(target_endian = "little")]
 unsafe impl ChecksumField for u32 {}
 
-// SAFETY: as above.
-unsafe impl ChecksumField for Be<u32> {}
-
-// SAFETY: as above.
-unsafe impl ChecksumField for Le<u32> {}
-
 /// An enum whose variants are values of a `u8`, `u16` or `u32`. `#[derive(FrameEnum)]` implements it.
 ///
 /// # Safety
@@ -250,6 +243,7 @@ pub const REFUSED: &FrameLayout = &FrameLayout::REFUSED;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{Be, Le};
 
     #[test]
     fn numbers_are_aligned_to_their_size_on_every_target() {

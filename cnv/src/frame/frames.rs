@@ -5,7 +5,7 @@ use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
 use super::buffer::AlignedBuffer;
-use super::error::LayoutError;
+use super::layout_error::LayoutError;
 use super::simd::view;
 pub use super::simd::view::FramesView;
 use super::simd_frame::SimdFrame;

@@ -3,28 +3,15 @@
 use core::ops::Range;
 
 use super::endian::Le;
-use super::payload::INLINE_PAYLOAD_BYTES;
+use super::kind::FrameKind;
 use super::simd_frame::SimdFrame as _;
 use cnv_macros::{FrameEnum, SimdFrame};
 
+/// Bytes of a payload that fit in the header line; a longer one follows it.
+pub const INLINE_PAYLOAD_BYTES: usize = 24;
+
 /// Who is speaking: 16 bytes that the two ends of a connection agree on, such as a UUID.
 pub type SessionId = [u8; 16];
-
-/// What a frame carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FrameEnum)]
-#[frame(crate = "crate")]
-#[repr(u8)]
-#[non_exhaustive]
-pub enum FrameKind {
-    /// Bytes of the stream.
-    Data = 0,
-    /// A failure: a code and a message.
-    Error = 1,
-    /// A line for the log: a level and a message.
-    Log = 2,
-    /// The stream is over, with its receipt.
-    End = 3,
-}
 
 /// Version of the wire format. A reader refuses a line of any other version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FrameEnum)]

@@ -53,13 +53,16 @@ mod codec;
 mod columns;
 mod compatible;
 mod crc32c;
+mod cross_check;
 mod describe;
 mod endian;
 mod error;
 mod field;
 mod frames;
 mod header;
+mod kind;
 mod layout;
+mod layout_error;
 mod order;
 mod owned;
 mod payload;
@@ -76,7 +79,6 @@ mod table;
 pub use batch::BatchProcessor;
 pub use borrowed::FrameRef;
 pub use buffer::AlignedBuffer;
-pub use check::CheckOutcome;
 #[cfg(feature = "bytes")]
 pub use codec::{Decoded, FrameDecoder, FrameEncoder, SharedFrame};
 pub use columns::{
@@ -85,14 +87,17 @@ pub use columns::{
 };
 pub use compatible::{Compatibility, Difference, Incompatible};
 pub use crc32c::{crc32c, first_corrupt_line, seal_line};
+pub use cross_check::CheckOutcome;
 pub use endian::{Be, Le, Number};
-pub use error::{FrameError, LayoutError};
+pub use error::FrameError;
 pub use field::{FrameElement, FrameEnum, FrameField};
 pub use frames::{BadFrame, Blocks, Frames, FramesError, FramesView, Views};
-pub use header::{FrameHeader, FrameKind, FrameVersion, SessionId};
+pub use header::{FrameHeader, FrameVersion, INLINE_PAYLOAD_BYTES, SessionId};
+pub use kind::FrameKind;
 pub use layout::{FieldKind, FieldLayout, FieldPath, FieldRole, FrameLayout, Window};
+pub use layout_error::LayoutError;
 pub use owned::Frame;
-pub use payload::{FramePayload, INLINE_PAYLOAD_BYTES, LogLevel};
+pub use payload::{FramePayload, LogLevel};
 pub use range::ValueRange;
 pub use serializer::FrameSerializer;
 pub use simd_frame::SimdFrame;
@@ -272,7 +277,7 @@ pub use cnv_macros::FrameEnum;
 pub(crate) mod expansion {
     //! Re-exported for expansions by `crate::__private::frame`.
 
-    pub use super::check::{CheckOutcome, CheckResult, CrossCheck};
+    pub use super::cross_check::{CheckOutcome, CheckResult, CrossCheck};
     pub use super::describe::{
         check_align, check_big_endian, check_end, check_enumeration, check_field, check_range,
         checksum, field, layout, ranged, reserved, sorted, version,

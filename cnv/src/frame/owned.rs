@@ -1,6 +1,9 @@
 //! A frame that owns what it carries.
 
-use super::header::SessionId;
+use alloc::vec::Vec;
+
+use super::error::FrameError;
+use super::header::{FrameHeader, SessionId};
 use super::payload::FramePayload;
 
 /// One message of a stream: who speaks, in which place, when, and what.
@@ -38,6 +41,17 @@ impl Frame {
             timestamp_ns,
             payload,
         }
+    }
+
+    /// The frame of a checked line and its payload, wherever that stood.
+    pub(super) fn of(header: &FrameHeader, payload: Vec<u8>) -> Result<Self, FrameError> {
+        Ok(Self {
+            session_id: header.session_id(),
+            stream_id: header.stream_id(),
+            sequence: header.sequence(),
+            timestamp_ns: header.timestamp_ns(),
+            payload: FramePayload::decode(header.kind(), payload)?,
+        })
     }
 
     /// The session the frame belongs to.

@@ -5,11 +5,8 @@ use alloc::vec::Vec;
 
 use super::error::FrameError;
 use super::field::FrameEnum as _;
-use super::header::FrameKind;
+use super::kind::FrameKind;
 use cnv_macros::FrameEnum;
-
-/// Bytes of a payload that fit in the header line; a longer one follows it.
-pub const INLINE_PAYLOAD_BYTES: usize = 24;
 
 /// How grave a log line is, in the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, FrameEnum)]

@@ -1,14 +1,11 @@
 //! Frames to bytes and back.
 
-use alloc::vec::Vec;
-
 use super::borrowed::{FrameRef, first};
 use super::buffer::AlignedBuffer;
 use super::error::FrameError;
 use super::frames::FramesView;
 use super::header::{FrameHeader, PayloadPlace};
 use super::owned::Frame;
-use super::payload::FramePayload;
 use super::simd_frame::SimdFrame;
 
 /// Writes a [`Frame`] as its header line and what of the payload does not fit in it, and reads it
@@ -201,13 +198,30 @@ fn unused_byte(header: &FrameHeader) -> FrameError {
     FrameError::UnusedByte { offset, value }
 }
 
-/// The frame of a checked line and its payload, wherever that stood.
-pub(super) fn frame(header: &FrameHeader, payload: Vec<u8>) -> Result<Frame, FrameError> {
-    Ok(Frame::new(
-        header.session_id(),
-        header.stream_id(),
-        header.sequence(),
-        header.timestamp_ns(),
-        FramePayload::decode(header.kind(), payload)?,
-    ))
+impl Frame {
+    /// The frame that `bytes` are, all of them, at any address: its line, and what follows it of a payload
+    /// that does not fit in the line. Nothing is allocated, and the payload is not copied. It is at most
+    /// [`FrameSerializer::DEFAULT_MAX_PAYLOAD_BYTES`] long; for another limit there is
+    /// [`FrameSerializer::parse`].
+    ///
+    /// ```
+    /// use cnv::frame::{AlignedBuffer, Frame, FramePayload, FrameSerializer};
+    ///
+    /// let frame = Frame::new([7; 16], 0, 1, 0, FramePayload::Data(b"hello".to_vec()));
+    /// let mut buffer = AlignedBuffer::new();
+    /// FrameSerializer::new().serialize(&frame, &mut buffer)?;
+    ///
+    /// let parsed = Frame::parse(buffer.as_slice())?;
+    /// assert_eq!(parsed.header().sequence(), 1);
+    /// assert_eq!(parsed.payload(), b"hello");
+    /// # Ok::<(), cnv::frame::FrameError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameSerializer::parse`].
+    #[inline]
+    pub fn parse(bytes: &[u8]) -> Result<FrameRef<'_>, FrameError> {
+        const { &FrameSerializer::new() }.parse(bytes)
+    }
 }

@@ -4,10 +4,13 @@
     reason = "a checked struct is viewed as bytes, and checked bytes as a struct"
 )]
 
-use super::check::{self, CheckResult, Checksums};
-use super::error::LayoutError;
+use core::mem::ManuallyDrop;
+
+use super::check::{self, Checksums};
+use super::cross_check::{CheckResult, CrossCheck};
 use super::field::FrameField;
 use super::layout::{FieldPath, FrameLayout, Window};
+use super::layout_error::LayoutError;
 use super::simd::bits;
 
 /// A struct whose bytes in memory are its encoding. `#[derive(SimdFrame)]` implements it, nobody else.
@@ -224,6 +227,25 @@ unsafe fn beyond_byte_ranges<F: SimdFrame>(
         unsafe { check::cross(F::LAYOUT, FieldPath::new(F::LAYOUT, 0), bytes) }?;
     }
     Ok(())
+}
+
+impl CrossCheck {
+    /// The check of `F`.
+    #[must_use]
+    pub const fn of<F: SimdFrame>(name: &'static str) -> Self {
+        Self::new(name, cross_check::<F>)
+    }
+}
+
+/// # Safety
+///
+/// `bytes` are those of a valid value of `F`.
+unsafe fn cross_check<F: SimdFrame>(bytes: &[u8]) -> CheckResult {
+    assert!(bytes.len() == size_of::<F>(), "the bytes of one frame");
+    // SAFETY: `bytes` are as many as `F` has (asserted above), and a valid value of it (the caller's
+    // promise), which may be made from bytes (`FrameField`). It is a copy, and so is not dropped.
+    let value = unsafe { bytes.as_ptr().cast::<ManuallyDrop<F>>().read_unaligned() };
+    value.cross_check()
 }
 
 /// The first byte of `bytes` that its range refuses, as an error that says what its field is.

@@ -18,7 +18,7 @@ use super::error::FrameError;
 use super::frames::{Frames, FramesError};
 use super::header::FrameHeader;
 use super::owned::Frame;
-use super::serializer::{FrameSerializer, frame};
+use super::serializer::FrameSerializer;
 
 const LINE_BYTES: usize = size_of::<FrameHeader>();
 
@@ -193,7 +193,7 @@ impl<'a> SplitBatch<'a> {
     /// not affected.
     pub fn frames(&self) -> impl ExactSizeIterator<Item = Result<Frame, FrameError>> + use<'a> {
         self.iter()
-            .map(|(header, payload)| frame(header, payload.to_vec()))
+            .map(|(header, payload)| Frame::of(header, payload.to_vec()))
     }
 }
 

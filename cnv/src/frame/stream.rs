@@ -6,7 +6,7 @@ use super::buffer::AlignedBuffer;
 use super::error::FrameError;
 use super::header::FrameHeader;
 use super::owned::Frame;
-use super::serializer::{FrameSerializer, frame};
+use super::serializer::FrameSerializer;
 
 const LINE_BYTES: usize = size_of::<FrameHeader>();
 
@@ -76,7 +76,7 @@ impl<R: Read> FrameReader<R> {
             Some(inline) => inline.to_vec(),
             None => core::mem::take(&mut self.following),
         };
-        frame(&header, payload).map(Some)
+        Frame::of(&header, payload).map(Some)
     }
 
     /// Completes the line; `false` where the stream ended before its first byte.

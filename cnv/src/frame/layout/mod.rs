@@ -10,7 +10,7 @@ mod window;
 use core::fmt;
 
 use self::hash::{Fnv, hash};
-use super::check::CrossCheck;
+use super::cross_check::CrossCheck;
 
 pub(super) use field::contiguous;
 pub use field::{FieldKind, FieldLayout, FieldRole};
