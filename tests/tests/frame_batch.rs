@@ -782,3 +782,43 @@ mod sealed_columns {
         assert!(buffer.as_slice().is_empty());
     }
 }
+
+/// A check that depends on something else than the frame, against what its documentation asks.
+mod fickle {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use cnv::frame::{Frames, FramesError, LayoutError, SimdFrame};
+
+    static REFUSES: AtomicBool = AtomicBool::new(false);
+
+    #[derive(Debug, SimdFrame)]
+    #[frame(check = Self::refuses_once)]
+    #[repr(C)]
+    struct Fickle {
+        value: u8,
+    }
+
+    impl Fickle {
+        fn refuses_once(&self) -> bool {
+            !(self.value == 7 && REFUSES.swap(false, Ordering::Relaxed))
+        }
+    }
+
+    #[test]
+    fn is_an_error_and_no_panic() {
+        REFUSES.store(true, Ordering::Relaxed);
+        let error = Frames::<Fickle>::validate_all(&[7]).unwrap_err();
+        let FramesError::BadFrame(bad) = error else {
+            panic!("{error}")
+        };
+        assert!(matches!(
+            bad.reason,
+            LayoutError::Check {
+                check: "Self::refuses_once",
+                reason: Some(_),
+                ..
+            }
+        ));
+        assert!(Frames::<Fickle>::validate_all(&[7]).is_ok());
+    }
+}

@@ -4,13 +4,13 @@ use super::buffer::AlignedBuffer;
 use super::error::FrameError;
 use super::owned::Frame;
 use super::serializer::FrameSerializer;
+use super::simd::view;
 use super::split_batch::{SplitBatch, SplitBatchError, SplitBatchLimits, SplitBatchWriter};
 
 /// Writes and reads many [`Frame`]s as one [`SplitBatch`].
 ///
-/// It takes any number of frames. From [`MIN_FRAMES`](Self::MIN_FRAMES) on a kernel validates them
-/// faster than one after the other; for fewer a [`FrameSerializer`] is the better choice. It keeps its
-/// memory from one batch to the next.
+/// It takes any number of frames. From [`MIN_FRAMES`](Self::MIN_FRAMES) on a kernel validates their lines;
+/// for fewer a [`FrameSerializer`] does the same work. It keeps its memory from one batch to the next.
 ///
 /// ```
 /// use cnv::frame::{AlignedBuffer, BatchProcessor, Frame, FramePayload};
@@ -33,8 +33,8 @@ pub struct BatchProcessor {
 }
 
 impl BatchProcessor {
-    /// Frames from which on a batch is faster than its frames one by one.
-    pub const MIN_FRAMES: usize = 4;
+    /// Frames from which on a kernel validates the lines of a batch.
+    pub const MIN_FRAMES: usize = view::INLINE_FRAMES + 1;
 
     /// A processor with [`SplitBatchLimits::default`].
     #[must_use]

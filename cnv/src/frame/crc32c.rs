@@ -14,6 +14,9 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 
 /// Writes the checksum of the first 60 bytes of a line into its last four, little-endian.
 ///
+/// It is for lines of your own, such as frames of 64 bytes that end in a field with `#[frame(crc32c)]`. The line of a
+/// [`Frame`](super::Frame) has its payload in these bytes, and no checksum.
+///
 /// ```
 /// use cnv::frame::{first_corrupt_line, seal_line};
 ///

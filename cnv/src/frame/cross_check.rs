@@ -5,7 +5,8 @@ use core::fmt;
 /// What a check of the author's own says: nothing, or why it refuses the frame.
 pub type CheckResult = Result<(), Option<&'static str>>;
 
-/// What a function for `#[frame(check = ..)]` returns.
+/// What a function for `#[frame(check = ..)]` returns. Of one frame it says the same each time: where many are
+/// checked, it is asked again to find the one that it refused.
 #[diagnostic::on_unimplemented(
     message = "a check returns `bool` or `Result<(), &'static str>`, not `{Self}`",
     label = "this function returns something else",

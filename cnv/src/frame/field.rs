@@ -229,7 +229,7 @@ const fn values(kind: &FieldKind) -> &'static [u32] {
 pub(super) fn is_one_of(value: u32, values: &[u32]) -> bool {
     match values {
         // The usual enum leaves no gap, and its values are known when this is compiled.
-        [first, .., last] if (last - first) as usize + 1 == values.len() => {
+        [first, .., last] if (last - first) as usize == values.len() - 1 => {
             (*first..=*last).contains(&value)
         }
         values if values.len() <= 8 => values.contains(&value),

@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 
 use super::buffer::AlignedBuffer;
 use super::layout_error::LayoutError;
+use super::simd::swap::is_swapped;
 use super::simd::view;
 pub use super::simd::view::FramesView;
 use super::simd_frame::SimdFrame;
@@ -145,6 +146,9 @@ impl<T: SimdFrame> Frames<T> {
     /// byte is big-endian, and everything stands where it stands in `T`. They are swapped into
     /// `buffer`, whose content they replace, and validated in the same pass.
     ///
+    /// A frame with a checksum and numbers to be swapped does not compile here: the checksum would be that of other bytes than were sent. A type with
+    /// `#[frame(endian = "big")]` and numbers in [`Be`](super::Be) is in network order as it is.
+    ///
     /// # Errors
     ///
     /// [`FramesError::PartialFrame`], [`FramesError::BadFrame`] and [`FramesError::OutOfMemory`]. The
@@ -176,6 +180,10 @@ impl<T: SimdFrame> Frames<T> {
             assert!(
                 align_of::<T>() <= AlignedBuffer::ALIGN,
                 "a frame of this alignment cannot be borrowed from an AlignedBuffer"
+            );
+            assert!(
+                !(T::LAYOUT.has_checksum() && is_swapped(T::LAYOUT)),
+                "a checksum is that of the bytes that were sent, and these would be swapped: give the frame `endian = \"big\"` and numbers in `Be`"
             );
         }
         check_shape::<T>(bytes, false)?;
@@ -219,24 +227,33 @@ fn check_shape<T: SimdFrame>(bytes: &[u8], is_borrowed: bool) -> Result<(), Fram
     Ok(())
 }
 
-/// What is wrong with `bytes`, whose first frame has the number `start` and of which one is refused.
-///
-/// # Panics
-///
-/// If none is, which a kernel has found to be false.
+/// What is wrong with `bytes`, whose first frame has the number `start` and of which one was refused.
 #[cold]
 fn first_bad<T: SimdFrame>(bytes: &[u8], start: usize) -> FramesError {
     let reasons = bytes
         .chunks_exact(T::SIZE)
         .map(|frame| T::validate(frame).err());
-    let (at, reason) = reasons
+    let bad = reasons
         .enumerate()
-        .find_map(|(at, reason)| Some((at, reason?)))
-        .expect("a frame that is refused");
+        .find_map(|(at, reason)| Some((at, reason?)));
+    // Byte ranges say the same twice. Only a check of the author's own can say something else now.
+    let (at, reason) = bad.unwrap_or((0, changed_its_mind::<T>()));
     FramesError::BadFrame(BadFrame {
         index: start + at,
         reason,
     })
+}
+
+/// What is said of a frame whose check refused it and now does not.
+fn changed_its_mind<T: SimdFrame>() -> LayoutError {
+    LayoutError::Check {
+        frame: T::LAYOUT.name(),
+        offset: 0,
+        check: T::LAYOUT
+            .cross_check()
+            .map_or("a nested frame's check", |check| check.name),
+        reason: Some("it refused a frame, and the same frame no more when it was asked which"),
+    }
 }
 
 /// What a walk over a slice has left to do.

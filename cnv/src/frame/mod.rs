@@ -171,7 +171,7 @@ pub use stream::{FrameReader, FrameWriter};
 /// | `align = N` | the struct is aligned to N bytes, or an error says which `#[repr(C, align(N))]` to write |
 /// | `endian = "big"` | every number is in network order: one that is not in [`Be`] is an error. `"little"` is the default |
 /// | `check = path` | a function of `&Self` that returns `bool` or `Result<(), &'static str>`: see [`CheckOutcome`] |
-/// | `reorder` | the fields stand in the order that is checked fastest, or an error names that order |
+/// | `reorder` | up to 32 fields stand in an order that is checked fastest of those that are tried, or an error names a better one |
 /// | `crate = "path"` | where this crate is, if not at `::cnv` |
 ///
 /// # Keys of a field

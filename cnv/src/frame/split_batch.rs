@@ -19,6 +19,7 @@ use super::frames::{Frames, FramesError};
 use super::header::FrameHeader;
 use super::owned::Frame;
 use super::serializer::FrameSerializer;
+use super::simd_frame::SimdFrame;
 
 const LINE_BYTES: usize = size_of::<FrameHeader>();
 
@@ -236,7 +237,6 @@ pub struct SplitBatchWriter {
     serializer: FrameSerializer,
     lines: AlignedBuffer,
     heap: AlignedBuffer,
-    scratch: AlignedBuffer,
 }
 
 impl SplitBatchWriter {
@@ -253,7 +253,6 @@ impl SplitBatchWriter {
             serializer,
             lines: AlignedBuffer::new(),
             heap: AlignedBuffer::new(),
-            scratch: AlignedBuffer::new(),
         }
     }
 
@@ -263,12 +262,18 @@ impl SplitBatchWriter {
     ///
     /// [`FrameError::PayloadTooLarge`] and [`FrameError::OutOfMemory`]. The batch is unchanged then.
     pub fn push(&mut self, frame: &Frame) -> Result<(), FrameError> {
-        self.serializer.serialize(frame, &mut self.scratch)?;
-        let (line, following) = self.scratch.as_slice().split_at(LINE_BYTES);
+        let line = self.serializer.line(frame)?;
+        let following = line.following_bytes();
         // Memory for both first, so that a line is never without its payload.
         self.lines.reserve(LINE_BYTES)?;
-        self.heap.extend_from_slice(following)?;
-        self.lines.extend_from_slice(line)
+        self.heap.reserve(following)?;
+        if following > 0 {
+            let heap = &mut self.heap;
+            frame
+                .payload()
+                .encode(|piece| heap.extend_from_slice(piece))?;
+        }
+        self.lines.extend_from_slice(line.as_bytes())
     }
 
     /// Frames so far.

@@ -224,7 +224,7 @@ pub(in crate::frame) const fn contiguous(values: &[u32]) -> Option<ValueRange> {
             _ => None,
         };
     };
-    if (*last - *first) as usize + 1 == values.len() {
+    if (*last - *first) as usize == values.len() - 1 {
         Some(ValueRange::new(*first as i128, *last as i128))
     } else {
         None

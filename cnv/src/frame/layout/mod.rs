@@ -130,6 +130,21 @@ impl FrameLayout {
         self.needs_check
     }
 
+    /// Whether a checksum is among it, here or in a nested frame.
+    pub(super) const fn has_checksum(&self) -> bool {
+        let mut index = 0;
+        while index < self.fields.len() {
+            let field = &self.fields[index];
+            if field.is_checksum()
+                || matches!(field.kind(), FieldKind::Frame(inner) if inner.has_checksum())
+            {
+                return true;
+            }
+            index += 1;
+        }
+        false
+    }
+
     /// Whether a check of the author's own is among it, here or in a nested frame.
     pub(super) const fn needs_cross_check(&self) -> bool {
         let mut needs = self.cross_check.is_some();

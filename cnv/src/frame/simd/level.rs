@@ -26,7 +26,7 @@ macro_rules! has {
 pub(super) use has;
 
 /// A set of CPU features that kernels are written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// Plain code, for any target.
     Scalar,
@@ -36,7 +36,7 @@ pub enum Level {
     Sse42,
     /// AVX2, and all of [`Sse42`](Self::Sse42).
     Avx2,
-    /// AVX-512 F, BW, DQ and VL, and all of [`Avx2`](Self::Avx2).
+    /// AVX-512 F and BW, and all of [`Avx2`](Self::Avx2).
     Avx512,
     /// NEON on `aarch64`; its CRC32C is a feature of its own, tested where it is used.
     Neon,
@@ -44,8 +44,8 @@ pub enum Level {
 
 impl Level {
     /// The level in use: the best that the CPU has, or the one that the environment variable
-    /// `CNV_SIMD` names (`scalar`, `avx2`, `avx512`, `neon`) if that is lower. Read once, and only with
-    /// the feature `std`.
+    /// `CNV_SIMD` names: `scalar`, `avx2`, `avx512` or `neon`. Any other name means nothing, and neither does
+    /// a level that this CPU lacks. Read once, and only with the feature `std`.
     #[must_use]
     pub fn current() -> Self {
         #[cfg(feature = "std")]
@@ -55,7 +55,7 @@ impl Level {
                 let forced = std::env::var_os("CNV_SIMD");
                 let forced = forced.as_ref().and_then(|name| Self::named(name.to_str()?));
                 let best = Self::best();
-                forced.map_or(best, |level| level.or_lower(best))
+                forced.map_or(best, |level| level.or_best(best))
             })
         };
         #[cfg(not(feature = "std"))]
@@ -87,13 +87,11 @@ impl Level {
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Baseline => true,
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-            Self::Sse42 => has!("sse4.2", "ssse3"),
+            Self::Sse42 => has!("sse4.2", "sse4.1", "ssse3"),
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Avx2 => Self::Sse42.is_available() && has!("avx2"),
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-            Self::Avx512 => {
-                Self::Avx2.is_available() && has!("avx512f", "avx512bw", "avx512dq", "avx512vl")
-            }
+            Self::Avx512 => Self::Avx2.is_available() && has!("avx512f", "avx512bw"),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => has!("neon"),
             #[allow(
@@ -118,7 +116,7 @@ impl Level {
 
     /// `self`, or where the CPU lacks it, the best that it has.
     #[cfg(any(feature = "std", test))]
-    fn or_lower(self, best: Self) -> Self {
+    fn or_best(self, best: Self) -> Self {
         if self.is_available() { self } else { best }
     }
 }
@@ -149,7 +147,7 @@ mod tests {
     #[test]
     fn a_level_the_cpu_lacks_falls_back_to_one_it_has() {
         for level in [Level::Scalar, Level::Avx2, Level::Avx512, Level::Neon] {
-            let used = level.or_lower(Level::best());
+            let used = level.or_best(Level::best());
             assert!(used.is_available());
             assert!(used == level || !level.is_available());
         }

@@ -87,6 +87,21 @@ const fn swapped_in(layout: &FrameLayout, start: usize, mut shuffle: [u8; LINE])
     shuffle
 }
 
+/// Whether a number of the layout is in another order than that of the network.
+pub const fn is_swapped(layout: &FrameLayout) -> bool {
+    let mut index = 0;
+    while index < layout.fields().len() {
+        let field = &layout.fields()[index];
+        let is_swapped_within =
+            matches!(field.kind(), FieldKind::Frame(inner) if is_swapped(inner));
+        if is_swapped_within || element_bytes(field.kind(), field.size()) > 1 {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
 /// Bytes of a number in the field, 1 where none is longer.
 const fn element_bytes(kind: FieldKind, size: usize) -> usize {
     match kind {

@@ -17,7 +17,7 @@ impl<T: SimdFrame> Ranges<T> {
 }
 
 /// Up to this many frames, plain code that is compiled for the type is faster than a call.
-const INLINE_FRAMES: usize = 4;
+pub const INLINE_FRAMES: usize = 4;
 
 /// Whether `bytes` are a whole number of frames of type `T`, every byte within its range, that pass every
 /// check of the type.
@@ -140,12 +140,19 @@ pub fn swapped<'a, T: SimdFrame>(from: &[u8], to: &'a mut [u8]) -> Result<&'a [T
 }
 
 /// Frames that are validated where they stand, at any address, and copied out one by one.
-#[derive(Clone, Copy)]
 pub struct FramesView<'a, T> {
     /// A whole number of frames of type `T` (`are_frames`).
     bytes: &'a [u8],
-    frame: PhantomData<T>,
+    frame: PhantomData<fn() -> T>,
 }
+
+impl<T> Clone for FramesView<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for FramesView<'_, T> {}
 
 impl<'a, T: SimdFrame> FramesView<'a, T> {
     #[inline]
@@ -191,10 +198,7 @@ impl<'a, T: SimdFrame> FramesView<'a, T> {
     /// Copies of all frames, in their order.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + use<'a, T> {
-        let view = Self {
-            bytes: self.bytes,
-            frame: PhantomData,
-        };
+        let view = *self;
         (0..self.len()).map(move |index| view.get(index).expect("an index below the length"))
     }
 }
