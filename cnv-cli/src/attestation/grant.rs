@@ -103,7 +103,7 @@ fn load(key: &Path) -> Result<PrivateKey, Failure> {
 /// command takes it from there with `--attestation @FILE`.
 ///
 /// Examples:
-///   cnv attestation issue --key root.pem --subject team-a --held-by @team.pub --class network --ttl 7d --out team.token
+///   cnv attestation issue --key root.pem --subject team-a --held-by @team.pub --class read_write --ttl 7d --out team.token
 ///   cnv attestation issue --key root.pem --subject agent-42 --bearer --class read_only/small --audience ops --ttl 15min
 #[verb(noun = "attestation", effect = "write", public)]
 #[budget(memory = "1MB", cpu = "50ms", io = 20)]

@@ -150,8 +150,9 @@ impl App {
     /// they were written or defaulted; and with `cnv result 1` over each streamed item and then the returned value, as
     /// JSON. What is not understood as a command is no call, and a dry run is none either.
     ///
-    /// Without this, the folder that `CNV_AUDIT` names is the log, signed with the private key in the file that
-    /// `CNV_AUDIT_KEY` names. A log has one writer, so a folder is for one process at a time.
+    /// Without this and with `CNV_AUDIT`, the log is the folder of the application's name in the folder that this variable
+    /// names, signed with the private key in the file that `CNV_AUDIT_KEY` names. A log has one writer: while one process
+    /// has it open, the calls of another are refused.
     #[must_use]
     pub fn audit(mut self, log: Arc<AuditLog>) -> Self {
         self.audit = Some(log);

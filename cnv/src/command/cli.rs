@@ -15,7 +15,7 @@ use super::app::App;
 use super::audit::digest_of_arguments;
 use super::context::{Cancellation, Sink};
 use super::display::{Display, Format};
-use super::evidence::{ENVIRONMENT_HELP, Presented, audit_log, evidence, read_token};
+use super::evidence::{ENVIRONMENT_HELP, Presented, audit_log, evidence};
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
 use super::pipeline::{Collector, Reply, Visit, call_id, explain};
@@ -32,10 +32,7 @@ async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
         Ok(matches) => matches,
         Err(error) => return usage(&error, &early),
     };
-    let options = match Options::from_matches(&matches) {
-        Ok(options) => options,
-        Err(failure) => return early.failure(&failure),
-    };
+    let options = Options::from_matches(&matches);
     let display = Arc::new(Display::new(options.format));
     let reply = attend(
         app,
@@ -78,10 +75,7 @@ impl App {
             Ok(matches) => matches,
             Err(error) => return Reply::refused(usage_failure(&error)),
         };
-        let options = match Options::from_matches(&matches) {
-            Ok(options) => options,
-            Err(failure) => return Reply::refused(failure),
-        };
+        let options = Options::from_matches(&matches);
         let collector = Arc::new(Collector::default());
         let sink = Arc::clone(&collector) as Arc<dyn Sink>;
         let mut reply = attend(self, matches, &options, sink, false).await;
@@ -260,13 +254,13 @@ struct Options {
     format: Format,
     dry_run: bool,
     timeout: Option<Duration>,
-    token: Option<String>,
+    token: Option<OsString>,
     trust: Option<PathBuf>,
     quiet: bool,
 }
 
 impl Options {
-    fn from_matches(matches: &ArgMatches) -> Result<Self, Failure> {
+    fn from_matches(matches: &ArgMatches) -> Self {
         // Global options stand at the innermost command, wherever they were written.
         let mut innermost = matches;
         while let Some((_, inner)) = innermost.subcommand() {
@@ -280,15 +274,14 @@ impl Options {
             let format = innermost.get_one::<Format>("cnv-output").copied();
             format.unwrap_or(Format::Table)
         };
-        let token = innermost.get_one::<OsString>("cnv-attestation");
-        Ok(Self {
+        Self {
             format,
             dry_run: innermost.get_flag("cnv-dry-run"),
             timeout: innermost.get_one::<Duration>("cnv-timeout").copied(),
-            token: token.map(|token| read_token(token)).transpose()?,
+            token: innermost.get_one::<OsString>("cnv-attestation").cloned(),
             trust: innermost.get_one::<PathBuf>("cnv-trust").cloned(),
             quiet: innermost.get_flag("cnv-quiet"),
-        })
+        }
     }
 
     fn deadline(&self) -> Result<Option<Instant>, Failure> {

@@ -25,7 +25,7 @@ const TOKEN_FILE_MAX_BYTES: u64 = 8 * 1024;
 const KEY: &str = "CNV_KEY";
 /// Names the file of the revocation list.
 const REVOCATIONS: &str = "CNV_REVOCATIONS";
-/// Names the folder of the audit log.
+/// Names the folder of the audit logs: each application has one of its name there.
 const AUDIT: &str = "CNV_AUDIT";
 /// Names the file of the private key that signs the audit log.
 const AUDIT_KEY: &str = "CNV_AUDIT_KEY";
@@ -35,12 +35,13 @@ pub(super) const ENVIRONMENT_HELP: &str = "\
 Environment, besides the options that name a variable:
   CNV_KEY          The private key's file of whoever holds the attestation
   CNV_REVOCATIONS  The revocation list's file, signed by a key in the trust store
-  CNV_AUDIT        The folder of the audit log, and with it
-  CNV_AUDIT_KEY    the private key's file that signs it";
+  CNV_AUDIT        A folder for audit logs, one of each application's name, and with it
+  CNV_AUDIT_KEY    the private key's file that signs them";
 
 /// What a call presents, and what it asks for.
 pub(super) struct Presented<'a> {
-    pub(super) token: Option<&'a str>,
+    /// The token, or `@` and the file with it.
+    pub(super) token: Option<&'a OsStr>,
     pub(super) trust: Option<&'a Path>,
     /// The digest of the call's arguments.
     pub(super) arguments: Digest,
@@ -48,26 +49,48 @@ pub(super) struct Presented<'a> {
 
 /// The evidence of a call: the given token against the configured roots, or a development authority where none are
 /// configured and that is allowed. What the caller has to be told goes to `notice`.
+///
+/// A command that asks for no attestation runs without one, too: there a fault is told, and nothing is presented to what
+/// it may call.
 pub(super) fn evidence(
     app: &App,
     spec: &VerbSpec,
     presented: &Presented<'_>,
     notice: impl Fn(&str),
 ) -> Result<Evidence, Failure> {
+    match decidable(app, spec, presented, &notice) {
+        Err(failure) if spec.contract.is_none() => {
+            notice(&format!("no attestation is presented: {failure}"));
+            Ok(nothing())
+        }
+        decidable => decidable,
+    }
+}
+
+/// What lets nobody do anything.
+fn nothing() -> Evidence {
+    Evidence::new(&Verifier::builder(TrustStore::new(), Arc::new(SystemClock)).build())
+}
+
+fn decidable(
+    app: &App,
+    spec: &VerbSpec,
+    presented: &Presented<'_>,
+    notice: impl Fn(&str),
+) -> Result<Evidence, Failure> {
     let clock = Arc::new(SystemClock);
+    let is_configured = presented.trust.is_some() || app.trust.is_some();
+    if spec.contract.is_none() && !(is_configured && presented.token.is_some()) {
+        return Ok(nothing());
+    }
+    let token = presented.token.map(read_token).transpose()?;
     let store = match (presented.trust, &app.trust) {
         (Some(path), _) => Some(TrustStore::load(path).map_err(refused)?),
         (None, Some(store)) => Some(store.clone()),
         (None, None) => None,
     };
-    if spec.contract.is_none() {
-        // Nobody asks it anything.
-        return Ok(Evidence::new(
-            &Verifier::builder(store.unwrap_or_default(), clock).build(),
-        ));
-    }
     let Some(store) = store else {
-        if presented.token.is_none() && !app.production {
+        if token.is_none() && !app.production {
             notice(
                 "no trust store is configured, so an authority made for this process vouches for the call; name one with --trust or CNV_TRUST",
             );
@@ -88,15 +111,8 @@ pub(super) fn evidence(
     }
     let verifier = verifier.build();
     let evidence = Evidence::new(&verifier);
-    match presented.token {
-        Some(token) => prove(
-            app,
-            spec,
-            token,
-            presented.arguments,
-            evidence.with_token(token),
-            notice,
-        ),
+    match token {
+        Some(token) => prove(app, spec, &token, presented.arguments, evidence, notice),
         None => Ok(evidence),
     }
 }
@@ -141,7 +157,7 @@ fn load_list(path: &Path, store: &TrustStore) -> Result<RevocationSet, Failure> 
         .map_err(|error| about(&format!("cannot be used: {error}")))
 }
 
-/// Proves possession of the key that a token names, for this call, where the environment says where the key is.
+/// Presents a token, and proves possession of the key that it names, for this call, where the environment says where the key is.
 fn prove(
     app: &App,
     spec: &VerbSpec,
@@ -150,6 +166,7 @@ fn prove(
     evidence: Evidence,
     notice: impl Fn(&str),
 ) -> Result<Evidence, Failure> {
+    let evidence = evidence.with_token(token);
     // What is no token is refused by the guard, and a bearer's needs no proof.
     let chain = token.parse::<AttestationChain>();
     let Some(needed) = chain.ok().and_then(|chain| chain.leaf().holder_key()) else {
@@ -202,13 +219,14 @@ pub(super) fn audit_log(app: &App) -> Result<Option<Arc<AuditLog>>, Failure> {
         )));
     };
     let key = key_file::load(key).map_err(|error| not_run(with_causes(&error)))?;
+    let folder = Path::new(&folder).join(app.name);
     let log = AuditLog::open(folder, key, AuditOptions::new(app.name))
         .map_err(|error| not_run(with_causes(&error)))?;
     Ok(Some(Arc::new(log)))
 }
 
 /// The token, or what stands in the file after `@`.
-pub(super) fn read_token(text: &OsStr) -> Result<String, Failure> {
+fn read_token(text: &OsStr) -> Result<String, Failure> {
     let refused = |message: String| Failure::new(FailureCode::Attestation, message);
     let Some(path) = text.as_encoded_bytes().strip_prefix(b"@") else {
         let token = text.to_str().map(str::to_owned);

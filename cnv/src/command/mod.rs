@@ -35,7 +35,7 @@
 //! interrupted.
 //!
 //! `CNV_KEY` names the private key's file of whoever holds the attestation, `CNV_REVOCATIONS` the file of a revocation
-//! list, `CNV_AUDIT` and `CNV_AUDIT_KEY` the folder of an audit log and the key's file that signs it. Secrets are never
+//! list, `CNV_AUDIT` and `CNV_AUDIT_KEY` a folder for audit logs and the key's file that signs them. Secrets are never
 //! read from the command line, apart from a bearer token that somebody writes there in place of `@FILE`.
 //!
 //! Whoever types the command is taken for its operator: a refusal says there which check failed and what
