@@ -262,7 +262,8 @@ fn trusting(contract: CapabilityContract) -> (App, String) {
     let mut store = TrustStore::new();
     store.add("root", public).unwrap();
     let token = CapabilityAttestation::new(contract, "agent-42", 60, &key).to_string();
-    (app().trust(store), token)
+    let app = app().trust(store).accept_bearer().without_revocation();
+    (app, token)
 }
 
 #[test]
