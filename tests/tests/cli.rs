@@ -4,7 +4,7 @@ mod programs;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -13,7 +13,7 @@ use cnv::capability::CapabilityContract;
 use cnv::frame::{Frame, FramePayload, FrameWriter, LogLevel};
 use serde_json::{Value, json};
 
-use programs::{Ended, Folder, cnv, expect, expect_of, line, ops};
+use programs::{Folder, cnv, expect, expect_of, line, ops};
 
 // Files to work on.
 
@@ -387,7 +387,7 @@ fn paths_need_not_be_unicode() {
     let log = folder.file(name, LOG);
     let scan = expect(0, &mut ops(line!["log", "scan", &log, "--json"]));
     assert_eq!(scan.json(), log_report());
-    let tree = tree_digest(folder.0.path());
+    let tree = tree_digest(&folder.path(""));
     assert_eq!(tree["largest"][0]["path"], "caf\u{fffd}.log");
 
     let missing = OsStr::from_bytes(b"th\xe9.log");
@@ -527,7 +527,14 @@ fn a_key_is_private_and_never_overwritten() {
     refused.says("exists already");
     assert_eq!(fs::read_to_string(&pem).unwrap(), content);
 
-    let issue = ["attestation", "issue", "--bearer", "--subject", "a", "--out"];
+    let issue = [
+        "attestation",
+        "issue",
+        "--bearer",
+        "--subject",
+        "a",
+        "--out",
+    ];
     let over = expect(1, cnv(issue).args(line![&pem, "--key", &pem]));
     over.says("cannot write the token");
     assert_eq!(fs::read_to_string(&pem).unwrap(), content);

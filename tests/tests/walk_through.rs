@@ -28,7 +28,9 @@ fn shell(folder: &Folder) -> Command {
     let ours = [&programs().ops, &programs().cnv].map(|path| path.parent().unwrap().to_owned());
     let theirs = std::env::var_os("PATH").unwrap();
     let path = std::env::join_paths(ours.into_iter().chain(std::env::split_paths(&theirs)));
-    shell.env("PATH", path.unwrap()).current_dir(folder.path("."));
+    shell
+        .env("PATH", path.unwrap())
+        .current_dir(folder.path("."));
     shell
 }
 
@@ -48,11 +50,12 @@ fn run(folder: &Folder, commands: &[&str]) -> Vec<Option<String>> {
 
 /// What differs from run to run, by what stands in its place.
 fn in_general(line: &str) -> String {
-    let line = match line.split_once("used") {
-        // Amounts.
-        Some((before, _)) => format!("{before}used"),
-        None => line.to_owned(),
-    };
+    // Amounts, and how many entries a checkpoint got to sign.
+    let amounts = ["used", "checkpoints"];
+    let start = amounts
+        .iter()
+        .find_map(|word| Some(line.find(word)? + word.len()));
+    let line = &line[..start.unwrap_or(line.len())];
     let words = line.split_whitespace().map(|word| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let is_time = bare.len() == 20 && bare.ends_with('Z') && bare.contains('T');

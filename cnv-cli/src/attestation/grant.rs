@@ -139,7 +139,7 @@ pub fn issue(
     #[arg(long)]
     audience: Option<String>,
     /// How many links the chain may have, this one counted: 1 to 8, where 1 allows no delegation [default: 4]
-    #[arg(long, value_name = "LINKS", requires = "held_by")]
+    #[arg(long, value_name = "LINKS", conflicts_with = "bearer")]
     depth: Option<u8>,
     /// Something for people and logs to read; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
@@ -213,7 +213,7 @@ pub fn delegate(
     #[arg(long)]
     audience: Option<String>,
     /// How many links may still come, this one counted [default: one less than the token's last link has]
-    #[arg(long, value_name = "LINKS", requires = "held_by")]
+    #[arg(long, value_name = "LINKS", conflicts_with = "bearer")]
     depth: Option<u8>,
     /// Something for people and logs to read; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]

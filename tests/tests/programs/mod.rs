@@ -1,6 +1,11 @@
 //! The programs `ops` and `cnv`, to be run as a user runs them.
 
-#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "each test uses some of it"
+)]
 
 use std::ffi::OsStr;
 use std::fs;
