@@ -1,5 +1,6 @@
 //! `cnv key`: makes, imports and shows keys, and rotates the set of those that are believed.
 
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,9 +12,10 @@ use cnv::prelude::*;
 use cnv::quota::{File, charge_io};
 use serde::Serialize;
 
-use crate::publish;
+use crate::{public_key, publish};
 
 const KEY_SET: &str = "key set";
+const PUBLIC_KEY: &str = "public key";
 /// What a file with a private key starts with.
 const PRIVATE_PEM: &[u8] = b"-----BEGIN PRIVATE KEY-----";
 const PUBLIC_PEM: &str = "-----BEGIN PUBLIC KEY-----";
@@ -29,6 +31,8 @@ pub struct NewKey {
     #[serde(skip_serializing_if = "Option::is_none")]
     trust_store_line: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    public_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
@@ -37,34 +41,58 @@ pub struct NewKey {
 /// The file is PKCS#8 in PEM and has mode 0600. An existing file is never overwritten. Give the public
 /// key to whoever is to believe what the private key signs: as a line of a trust store it is the key and
 /// a name, which `--name` prints ready to be copied.
+///
+/// Examples:
+///   cnv key new root.pem --name root --public-out roots.txt
+///   cnv key new agent.pem --public-out agent.pub
 #[verb(noun = "key", effect = "write", public)]
-#[budget(memory = "1MB", cpu = "50ms", io = 3)]
+#[budget(memory = "1MB", cpu = "50ms", io = 10)]
 pub fn new(
     /// The file to make
     file: PathBuf,
     /// Also print the line for a trust store, with this name
     #[arg(long)]
     name: Option<String>,
+    /// Also write the public key to this new file; with --name it is a trust store with this key
+    #[arg(long, value_name = "FILE")]
+    public_out: Option<PathBuf>,
 ) -> Result<NewKey, Failure> {
     let (key, _) = PrivateKey::try_generate()?;
-    keep(&key, &file, name)
+    keep(&key, &file, name, public_out)
 }
 
-/// Writes a key to a new file.
-fn keep(key: &PrivateKey, file: &Path, name: Option<String>) -> Result<NewKey, Failure> {
+/// Writes a key to a new file, and its public half to another.
+fn keep(
+    key: &PrivateKey,
+    file: &Path,
+    name: Option<String>,
+    public_out: Option<PathBuf>,
+) -> Result<NewKey, Failure> {
     let public = key.public_key();
     if let Some(name) = &name {
         // Refuses a name that a trust store would refuse, before there is a file.
         TrustStore::new().add(name, public)?;
     }
+    if let Some(path) = &public_out {
+        let name = name.as_deref().map(|name| format!("  {name}"));
+        let line = format!("{public}{}", name.unwrap_or_default());
+        publish::create(path, PUBLIC_KEY, &line)?;
+    }
     // Opening, writing and waiting for the disk.
     charge_io(3)?;
-    key_file::create(file, key)?;
+    if let Err(error) = key_file::create(file, key) {
+        if let Some(path) = &public_out {
+            // The first error is the one to report.
+            let _ = fs::remove_file(path);
+        }
+        return Err(error.into());
+    }
     Ok(NewKey {
         file: file.display().to_string(),
         key_id: public.id().to_string(),
         public_key: public.to_string(),
         trust_store_line: name.map(|name| format!("{public}  {name}")),
+        public_file: public_out.map(|path| path.display().to_string()),
         note: None,
     })
 }
@@ -88,7 +116,7 @@ pub fn import(
     // Looking at the file, opening it and reading it.
     charge_io(3)?;
     let (key, mode) = key_file::import(&pem)?;
-    let mut made = keep(&key, &out, name)?;
+    let mut made = keep(&key, &out, name, None)?;
     made.note = mode.map(|mode| {
         format!(
             "`{}` has mode {mode:04o}: if others could read it, they have this key; make a new one",
@@ -151,7 +179,7 @@ pub fn show(
         .to_str()
         .filter(|text| text.starts_with(PublicKey::PREFIX))
     {
-        return Ok(one("public key", text.parse()?));
+        return Ok(one(PUBLIC_KEY, text.parse()?));
     }
     if starts_with(&key, PRIVATE_PEM)? {
         charge_io(3)?;
@@ -162,11 +190,8 @@ pub fn show(
     if text.starts_with(KeySet::PREFIX) {
         return Ok(shown_set(&text.parse()?));
     }
-    if text.starts_with(PUBLIC_PEM) {
-        return Ok(one("public key", PublicKey::from_spki_pem(text)?));
-    }
-    if text.starts_with(PublicKey::PREFIX) {
-        return Ok(one("public key", text.parse()?));
+    if text.starts_with(PUBLIC_PEM) || text.starts_with(PublicKey::PREFIX) {
+        return Ok(one(PUBLIC_KEY, public_key::in_text(text)?));
     }
     Err(NoKey { path: key }.into())
 }

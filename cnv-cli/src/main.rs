@@ -1,13 +1,15 @@
-//! `cnv`: makes keys, issues, checks and revokes attestations, verifies audit logs, and shows frames. It is
+//! `cnv`: makes keys; issues, delegates, checks and revokes attestations, verifies audit logs; shows frames. It is
 //! itself a cnv application.
 //!
 //! Its verbs ask for no attestation: they make the first one there is, and what they can do is what
 //! the files of their user allow.
 
+mod arguments;
 mod attestation;
 mod audit;
 mod frames;
 mod key;
+mod public_key;
 mod publish;
 mod revocation;
 mod stdin;
@@ -30,8 +32,10 @@ fn app() -> App {
             key::show,
             key::rotate,
             attestation::issue,
+            attestation::delegate,
             attestation::inspect,
             attestation::verify,
+            attestation::revoke,
             revocation::sign,
             revocation::show,
             revocation::merge,

@@ -1,4 +1,4 @@
-//! Text files that others read while they are replaced: revocation lists and key sets.
+//! Text files that others read: revocation lists and key sets, which are replaced while they do, and public keys.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -68,6 +68,23 @@ pub(crate) fn replace(
         let _ = fs::remove_file(&beside);
     }
     written.map_err(write_error)
+}
+
+/// Writes `text` and the end of a line to a new file; one that cannot be written whole is removed again.
+pub(crate) fn create(path: &Path, what: &'static str, text: &str) -> Result<(), FileError> {
+    let mut is_there = false;
+    let written = write_new(path, text).inspect_err(|error| {
+        is_there = error.kind() == io::ErrorKind::AlreadyExists;
+    });
+    if written.is_err() && !is_there {
+        // The first error is the one to report.
+        let _ = fs::remove_file(path);
+    }
+    written.map_err(|source| FileError::Write {
+        what,
+        path: path.into(),
+        source,
+    })
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {

@@ -21,6 +21,9 @@ pub mod attestation;
 pub mod audit;
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "command")]
+#[doc = include_str!("../docs/attestation.md")]
+pub mod walk_through {}
 
 #[doc(hidden)]
 #[path = "private.rs"]

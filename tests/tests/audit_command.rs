@@ -62,6 +62,8 @@ fn app(log: AuditLog) -> App {
     App::new("calls")
         .verbs(verbs![add, count, read, delegate])
         .trust(trust)
+        .accept_bearer()
+        .without_revocation()
         .audit(Arc::new(log))
 }
 

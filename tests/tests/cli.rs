@@ -1,176 +1,19 @@
 //! The programs `ops` and `cnv`, run as a user runs them.
 
+mod programs;
+
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::Stdio;
 
 use cnv::attestation::{CapabilityAttestation, PrivateKey, Timestamp};
 use cnv::capability::CapabilityContract;
 use cnv::frame::{Frame, FramePayload, FrameWriter, LogLevel};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-// The programs.
-
-struct Programs {
-    ops: PathBuf,
-    cnv: PathBuf,
-}
-
-/// Builds both programs as this test was built, and says where they are.
-fn programs() -> &'static Programs {
-    static PROGRAMS: OnceLock<Programs> = OnceLock::new();
-    PROGRAMS.get_or_init(|| {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-        let mut build = Command::new(cargo);
-        build
-            .current_dir(workspace)
-            .args([
-                "build",
-                "--quiet",
-                "--message-format=json-render-diagnostics",
-            ])
-            .args(["--package=cnv-cli", "--package=cnv-examples", "--bins"])
-            .stderr(Stdio::inherit());
-        let this = std::env::current_exe().unwrap();
-        if let Some(target) = this
-            .ancestors()
-            .find(|folder| folder.join("CACHEDIR.TAG").exists())
-        {
-            build.arg("--target-dir").arg(target);
-        }
-        // `target/release/deps/cli-0123456789abcdef`; the folder of the `dev` profile is `debug`.
-        match this
-            .ancestors()
-            .nth(2)
-            .and_then(Path::file_name)
-            .and_then(OsStr::to_str)
-        {
-            None | Some("debug") => {}
-            Some(profile) => {
-                build.args(["--profile", profile]);
-            }
-        }
-        let output = build.output().unwrap();
-        assert!(output.status.success(), "the programs do not build");
-        let program = |name: &str| {
-            output
-                .stdout
-                .lines()
-                .filter_map(|line| serde_json::from_str::<Value>(&line.ok()?).ok())
-                .filter(|message| message["target"]["name"] == name)
-                .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
-                .unwrap_or_else(|| panic!("cargo built no `{name}`"))
-        };
-        Programs {
-            ops: program("ops"),
-            cnv: program("cnv"),
-        }
-    })
-}
-
-fn program(path: &Path) -> Command {
-    let mut command = Command::new(path);
-    for variable in [
-        "CNV_TRUST",
-        "CNV_ATTESTATION",
-        "NO_COLOR",
-        "CLICOLOR",
-        "CLICOLOR_FORCE",
-    ] {
-        command.env_remove(variable);
-    }
-    command.stdin(Stdio::null());
-    command
-}
-
-fn ops<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = program(&programs().ops);
-    command.args(arguments);
-    command
-}
-
-fn cnv<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = program(&programs().cnv);
-    command.args(arguments);
-    command
-}
-
-/// What a program wrote, after it ended with the code that was expected.
-struct Ended {
-    stdout: Vec<u8>,
-    stderr: String,
-}
-
-#[track_caller]
-fn expect(code: i32, command: &mut Command) -> Ended {
-    expect_of(code, command.output().unwrap())
-}
-
-#[track_caller]
-fn expect_of(code: i32, output: Output) -> Ended {
-    let ended = Ended {
-        stdout: output.stdout,
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    };
-    assert_eq!(output.status.code(), Some(code), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
-    ended
-}
-
-impl Ended {
-    fn text(&self) -> &str {
-        str::from_utf8(&self.stdout).unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.stdout).unwrap()
-    }
-
-    fn json_lines(&self) -> Vec<Value> {
-        self.text()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    /// The lines of standard output, with single spaces.
-    fn rows(&self) -> Vec<String> {
-        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.text().lines().map(words).collect()
-    }
-
-    /// The error among the objects that `--json` writes to standard error, one a line.
-    #[track_caller]
-    fn error(&self) -> Value {
-        let objects = self
-            .stderr
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let mut errors = objects.filter_map(|mut object| Some(object.get_mut("error")?.take()));
-        let error = errors.next().expect("there is no error");
-        assert_eq!(errors.next(), None);
-        error
-    }
-
-    #[track_caller]
-    fn says(&self, text: &str) {
-        assert!(
-            self.stderr.contains(text),
-            "`{text}` is not in: {}",
-            self.stderr
-        );
-    }
-
-    #[track_caller]
-    fn wrote_nothing(&self) {
-        assert_eq!(String::from_utf8_lossy(&self.stdout), "");
-    }
-}
+use programs::{Folder, cnv, expect, expect_of, line, ops};
 
 // Files to work on.
 
@@ -203,32 +46,6 @@ fn log_report() -> Value {
             { "client": "fe80::1", "family": "IPv6", "requests": 1 },
         ],
     })
-}
-
-/// A folder that goes away with the test.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn file(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-}
-
-/// Puts paths beside words on a command line.
-macro_rules! line {
-    ($($argument:expr),* $(,)?) => {
-        [$(std::ffi::OsString::from($argument)),*]
-    };
 }
 
 // ops log
@@ -570,7 +387,7 @@ fn paths_need_not_be_unicode() {
     let log = folder.file(name, LOG);
     let scan = expect(0, &mut ops(line!["log", "scan", &log, "--json"]));
     assert_eq!(scan.json(), log_report());
-    let tree = tree_digest(folder.0.path());
+    let tree = tree_digest(&folder.path(""));
     assert_eq!(tree["largest"][0]["path"], "caf\u{fffd}.log");
 
     let missing = OsStr::from_bytes(b"th\xe9.log");
@@ -612,6 +429,7 @@ fn the_whole_way_from_a_key_to_an_attested_call() {
         "ticket=4711",
         "--metadata",
         "query=a=b",
+        "--bearer",
     ];
     let table = expect(0, &mut cnv(&issue));
     let token = table
@@ -672,6 +490,7 @@ fn the_whole_way_from_a_key_to_an_attested_call() {
             value,
             "--audience",
             "ops",
+            "--without-revocation",
             "--json"
         ];
         let verified = expect(0, &mut cnv(verify)).json();
@@ -708,7 +527,14 @@ fn a_key_is_private_and_never_overwritten() {
     refused.says("exists already");
     assert_eq!(fs::read_to_string(&pem).unwrap(), content);
 
-    let issue = ["attestation", "issue", "--subject", "a", "--out"];
+    let issue = [
+        "attestation",
+        "issue",
+        "--bearer",
+        "--subject",
+        "a",
+        "--out",
+    ];
     let over = expect(1, cnv(issue).args(line![&pem, "--key", &pem]));
     over.says("cannot write the token");
     assert_eq!(fs::read_to_string(&pem).unwrap(), content);
@@ -849,104 +675,6 @@ fn trust_that_cannot_be_read_is_no_trust() {
     nobody.says("is not trusted here");
     let absent = expect(8, ops(&scan[..3]).args(["--attestation", "@missing.token"]));
     absent.says("cannot read the attestation in `missing.token`");
-}
-
-#[test]
-fn verify_says_which_check_failed_and_what_to_do() {
-    let authority = Authority::new();
-    let verify = |token: &str, more: &[&str]| {
-        let mut command = cnv(line![
-            "attestation",
-            "verify",
-            token,
-            "--store",
-            &authority.store
-        ]);
-        command.args(more);
-        command
-    };
-    let ops_only = authority.for_audience("ops");
-    let cases = [
-        (authority.expired(), &[][..], "ask its issuer for a new one"),
-        (
-            authority.forged(),
-            &[],
-            "forged or was changed; do not use it",
-        ),
-        (
-            authority.token()[..60].to_owned(),
-            &[],
-            "copy all of it, from `cnv1.` to its end",
-        ),
-        (
-            authority.token(),
-            &["--class", "network"],
-            "`--class network/unlimited/stable/irreversible`",
-        ),
-        (ops_only.clone(), &[], "add `--audience ops`"),
-        (
-            ops_only.clone(),
-            &["--audience", "cnv"],
-            "ask its issuer for one with the audience `cnv`",
-        ),
-    ];
-    for (token, more, advice) in cases {
-        let refused = expect(8, &mut verify(&token, more));
-        refused.wrote_nothing();
-        refused.says("error: attestation refused: ");
-        refused.says(advice);
-    }
-    let verified = expect(
-        0,
-        &mut verify(&ops_only, &["--audience", "ops", "--class", "pure"]),
-    );
-    let rows = verified.rows();
-    for row in [
-        "verified true",
-        "subject agent-42",
-        "issued by ops-2026",
-        "audience ops",
-    ] {
-        assert!(
-            rows.iter().any(|line| line == row),
-            "`{row}` is not in {rows:#?}"
-        );
-    }
-    expect(2, &mut cnv(["attestation", "verify", &ops_only])).says("--store");
-}
-
-#[test]
-fn inspect_shows_everything_and_verifies_nothing() {
-    let authority = Authority::new();
-    let file = authority
-        .folder
-        .file("forged.token", format!("  {}\n", authority.forged()));
-    let input = fs::File::open(file).unwrap();
-    let inspected = expect(0, cnv(["attestation", "inspect", "-"]).stdin(input));
-    let rows = inspected.rows();
-    for row in [
-        "verified false",
-        "note not verified: anybody could have written this",
-        "class read_only",
-    ] {
-        assert!(
-            rows.iter().any(|line| line == row),
-            "`{row}` is not in {rows:#?}"
-        );
-    }
-    let expired = authority.expired();
-    let inspected = expect(0, &mut cnv(["attestation", "inspect", &expired, "--json"])).json();
-    assert_eq!(inspected["verified"], false);
-    assert_eq!(inspected["expired"], true);
-    assert_eq!(inspected["issued_at"], "2017-07-14T02:40:00Z");
-    assert_eq!(inspected["expires_at"], "2017-07-14T03:40:00Z");
-    assert_eq!(inspected["audience"], Value::Null);
-
-    expect(1, &mut cnv(["attestation", "inspect", "cnv1.x"])).says("this is no attestation");
-    let endless = fs::File::open("/dev/zero");
-    if let Ok(endless) = endless {
-        expect(1, cnv(["attestation", "inspect", "-"]).stdin(endless)).says("is not a token");
-    }
 }
 
 /// Every datagram is one read, so the number of reads is known.

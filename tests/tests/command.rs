@@ -262,7 +262,8 @@ fn trusting(contract: CapabilityContract) -> (App, String) {
     let mut store = TrustStore::new();
     store.add("root", public).unwrap();
     let token = CapabilityAttestation::new(contract, "agent-42", 60, &key).to_string();
-    (app().trust(store), token)
+    let app = app().trust(store).accept_bearer().without_revocation();
+    (app, token)
 }
 
 #[test]
@@ -387,4 +388,46 @@ fn conditional_attributes_are_part_of_the_verb() {
     let [entry] = verbs![conditional];
     assert!(entry.spec().contract().is_some());
     assert!(entry.spec().limits().is_none());
+}
+
+#[test]
+fn what_an_application_does_not_accept_is_refused() {
+    use cnv::attestation::revocation::{RevocationList, RevocationUpdate, Revocations};
+    use cnv::attestation::{DenialReason, Timestamp};
+    use std::sync::Arc;
+
+    let (key, public) = PrivateKey::generate();
+    let mut store = TrustStore::new();
+    store.add("ops", public).unwrap();
+    let contract = CapabilityContract::read_only();
+    let token = CapabilityAttestation::new(contract, "agent-42", 60, &key).to_string();
+    let reason = |app: App| {
+        let call = ["file", "bytes", "/dev/null", "--attestation", &token];
+        let failure = app.call_blocking(call).result.unwrap_err();
+        let error = failure.error().unwrap().downcast_ref::<Denied>();
+        error.unwrap().reason().clone()
+    };
+    let trusting = || app().trust(store.clone());
+    assert_eq!(
+        reason(trusting().without_revocation()),
+        DenialReason::BearerNotAccepted
+    );
+    assert_eq!(
+        reason(trusting().accept_bearer()),
+        DenialReason::NoRevocationList
+    );
+
+    let revocations = Arc::new(Revocations::new(public));
+    let listed = || trusting().accept_bearer().revocations(revocations.clone());
+    assert_eq!(reason(listed()), DenialReason::NoRevocationList);
+    // Fresh when it was put in force, and stale since.
+    let at = Timestamp::from_unix_seconds;
+    let list = RevocationList::sign(Default::default(), 1, at(1_000), at(2_000), &key).unwrap();
+    let update = RevocationUpdate::List(list);
+    revocations.update(update, at(1_500)).unwrap();
+    let stale = reason(listed());
+    assert!(
+        matches!(stale, DenialReason::StaleRevocationList { since, .. } if since == at(2_000)),
+        "{stale:?}"
+    );
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::verb::Registration;
 use crate::attestation::TrustStore;
+use crate::attestation::revocation::Revocations;
 use crate::audit::AuditLog;
 use crate::quota::{Limits, Resource};
 
@@ -34,6 +35,18 @@ pub struct App {
     pub(super) trust: Option<TrustStore>,
     pub(super) production: bool,
     pub(super) audit: Option<Arc<AuditLog>>,
+    pub(super) revocation: RevocationPolicy,
+    pub(super) accepts_bearer: bool,
+}
+
+/// Whether there is a list of what was taken back.
+#[derive(Debug, Clone)]
+pub(super) enum RevocationPolicy {
+    /// Nothing was said: without a list in the environment every attestation is refused.
+    Missing,
+    /// The program said that it has none.
+    Unused,
+    Live(Arc<Revocations>),
 }
 
 impl App {
@@ -50,6 +63,8 @@ impl App {
             trust: None,
             production: false,
             audit: None,
+            revocation: RevocationPolicy::Missing,
+            accepts_bearer: false,
         }
     }
 
@@ -97,6 +112,35 @@ impl App {
         self
     }
 
+    /// Asks the list that is in force in `revocations` whether an attestation was taken back. Where none is in force, or the
+    /// one that is has gone stale, every guarded call is denied; reloading it is the program's business, see
+    /// [`Revocations::reload`]. `CNV_REVOCATIONS` is then not looked at.
+    #[must_use]
+    pub fn revocations(mut self, revocations: Arc<Revocations>) -> Self {
+        self.revocation = RevocationPolicy::Live(revocations);
+        self
+    }
+
+    /// Accepts that there is no revocation list, so that what was issued is good until it expires. A list that
+    /// `CNV_REVOCATIONS` names is asked all the same: it is read at each call, has to be signed by a key of the trust store,
+    /// and denies every guarded call where it is missing, damaged or stale.
+    ///
+    /// Without this, [`revocations`](Self::revocations) and `CNV_REVOCATIONS`, every attestation is refused.
+    #[must_use]
+    pub fn without_revocation(mut self) -> Self {
+        self.revocation = RevocationPolicy::Unused;
+        self
+    }
+
+    /// Accepts bearer tokens, which anybody can use who has them. Without this a caller has to prove possession of the key
+    /// that the token names: the command-line door does so for each call, with the private key in the file that `CNV_KEY`
+    /// names.
+    #[must_use]
+    pub fn accept_bearer(mut self) -> Self {
+        self.accepts_bearer = true;
+        self
+    }
+
     /// Records every call in this log: before it runs, whether it may and why not, and when it has ended, what came of
     /// it. A call that cannot be recorded does not run, unless the log was opened with
     /// [`WhenUnavailable::Allow`](crate::audit::WhenUnavailable::Allow).
@@ -105,6 +149,10 @@ impl App {
     /// `cnv arguments 1` over, for each parameter, its name, how many values it has in 8 bytes, big-endian, and these as
     /// they were written or defaulted; and with `cnv result 1` over each streamed item and then the returned value, as
     /// JSON. What is not understood as a command is no call, and a dry run is none either.
+    ///
+    /// Without this and with `CNV_AUDIT`, the log is the folder of the application's name in the folder that this variable
+    /// names, signed with the private key in the file that `CNV_AUDIT_KEY` names. A log has one writer: while one process
+    /// has it open, the calls of another are refused.
     #[must_use]
     pub fn audit(mut self, log: Arc<AuditLog>) -> Self {
         self.audit = Some(log);

@@ -43,18 +43,7 @@ impl Recorder {
 
     /// The arguments as they were understood, defaults included.
     pub(super) fn arguments(&mut self, arguments: &[clap::Arg], matches: &ArgMatches) {
-        let mut digest = PartsDigest::new(ARGUMENTS);
-        for argument in arguments {
-            let name = argument.get_id().as_str();
-            let values = matches.try_get_raw(name).ok().flatten();
-            let values: Vec<_> = values.into_iter().flatten().collect();
-            digest.put(name.as_bytes());
-            digest.put(&(values.len() as u64).to_be_bytes());
-            values
-                .iter()
-                .for_each(|value| digest.put(value.as_encoded_bytes()));
-        }
-        self.entry.arguments = Some(digest.finish());
+        self.entry.arguments = Some(digest_of_arguments(arguments, matches));
     }
 
     /// The sink of the call, listened to.
@@ -134,6 +123,22 @@ impl Recorder {
             Err(error) => Err(refused(&error)),
         }
     }
+}
+
+/// The digest of a call's arguments, defaults included.
+pub(super) fn digest_of_arguments(arguments: &[clap::Arg], matches: &ArgMatches) -> Digest {
+    let mut digest = PartsDigest::new(ARGUMENTS);
+    for argument in arguments {
+        let name = argument.get_id().as_str();
+        let values = matches.try_get_raw(name).ok().flatten();
+        let values: Vec<_> = values.into_iter().flatten().collect();
+        digest.put(name.as_bytes());
+        digest.put(&(values.len() as u64).to_be_bytes());
+        values
+            .iter()
+            .for_each(|value| digest.put(value.as_encoded_bytes()));
+    }
+    digest.finish()
 }
 
 /// The check that failed where the call was denied, also by a function within; otherwise the failure's code.

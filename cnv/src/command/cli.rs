@@ -1,8 +1,8 @@
 //! The command-line door: parses the process's arguments with clap, hands the call to the pipeline, and
 //! shows what comes back. Data goes to standard output, everything else to standard error.
 
-use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,19 +12,14 @@ use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::app::App;
+use super::audit::digest_of_arguments;
 use super::context::{Cancellation, Sink};
 use super::display::{Display, Format};
+use super::evidence::{ENVIRONMENT_HELP, Presented, audit_log, evidence};
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
 use super::pipeline::{Collector, Reply, Visit, call_id, explain};
 use super::verb::Registration;
-use crate::attestation::{
-    Evidence, SystemClock, TrustStore, TrustStoreError, Verifier, development_authority,
-};
-use crate::capability::CapabilityContract;
-
-/// A token is at most 4 KiB of text; a file with one may end in a newline.
-const TOKEN_FILE_MAX_BYTES: u64 = 8 * 1024;
 
 /// Serves one command line and says how the process ends.
 async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -37,10 +32,7 @@ async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
         Ok(matches) => matches,
         Err(error) => return usage(&error, &early),
     };
-    let options = match Options::from_matches(&matches) {
-        Ok(options) => options,
-        Err(failure) => return early.failure(&failure),
-    };
+    let options = Options::from_matches(&matches);
     let display = Arc::new(Display::new(options.format));
     let reply = attend(
         app,
@@ -83,10 +75,7 @@ impl App {
             Ok(matches) => matches,
             Err(error) => return Reply::refused(usage_failure(&error)),
         };
-        let options = match Options::from_matches(&matches) {
-            Ok(options) => options,
-            Err(failure) => return Reply::refused(failure),
-        };
+        let options = Options::from_matches(&matches);
         let collector = Arc::new(Collector::default());
         let sink = Arc::clone(&collector) as Arc<dyn Sink>;
         let mut reply = attend(self, matches, &options, sink, false).await;
@@ -124,10 +113,25 @@ async fn attend(
     if is_process {
         catch_signals(Arc::clone(&cancellation));
     }
-    let prepared = evidence(app, entry, options, is_process).and_then(|evidence| {
+    let log = match audit_log(app) {
+        Ok(log) => log,
+        Err(failure) => return Reply::refused(failure),
+    };
+    let presented = Presented {
+        token: options.token.as_deref(),
+        trust: options.trust.as_deref(),
+        arguments: digest_of_arguments(&(entry.arguments)(), &matches),
+    };
+    let tell = |text: &str| {
+        if is_process && !options.quiet {
+            notice(options.format, text);
+        }
+    };
+    let prepared = evidence(app, &entry.spec, &presented, tell).and_then(|evidence| {
         Ok(Visit {
             matches,
             evidence,
+            audit: log.clone(),
             deadline: options.deadline()?,
             cancellation,
             sink,
@@ -137,7 +141,7 @@ async fn attend(
     });
     match prepared {
         Ok(visit) => app.serve(entry, visit).await,
-        Err(failure) => app.refuse(&entry.spec, failure).await,
+        Err(failure) => app.refuse(&entry.spec, log.as_ref(), failure).await,
     }
 }
 
@@ -152,6 +156,7 @@ pub(super) fn command(app: &App) -> Command {
     let mut root = Command::new(app.name)
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .after_help(ENVIRONMENT_HELP)
         .args(global_options());
     if let Some(about) = app.about {
         root = root.about(about);
@@ -249,13 +254,13 @@ struct Options {
     format: Format,
     dry_run: bool,
     timeout: Option<Duration>,
-    token: Option<String>,
+    token: Option<OsString>,
     trust: Option<PathBuf>,
     quiet: bool,
 }
 
 impl Options {
-    fn from_matches(matches: &ArgMatches) -> Result<Self, Failure> {
+    fn from_matches(matches: &ArgMatches) -> Self {
         // Global options stand at the innermost command, wherever they were written.
         let mut innermost = matches;
         while let Some((_, inner)) = innermost.subcommand() {
@@ -269,15 +274,14 @@ impl Options {
             let format = innermost.get_one::<Format>("cnv-output").copied();
             format.unwrap_or(Format::Table)
         };
-        let token = innermost.get_one::<OsString>("cnv-attestation");
-        Ok(Self {
+        Self {
             format,
             dry_run: innermost.get_flag("cnv-dry-run"),
             timeout: innermost.get_one::<Duration>("cnv-timeout").copied(),
-            token: token.map(|token| read_token(token)).transpose()?,
+            token: innermost.get_one::<OsString>("cnv-attestation").cloned(),
             trust: innermost.get_one::<PathBuf>("cnv-trust").cloned(),
             quiet: innermost.get_flag("cnv-quiet"),
-        })
+        }
     }
 
     fn deadline(&self) -> Result<Option<Instant>, Failure> {
@@ -292,103 +296,6 @@ impl Options {
             )),
         }
     }
-}
-
-fn read_token(text: &OsStr) -> Result<String, Failure> {
-    let refused = |message: String| Failure::new(FailureCode::Attestation, message);
-    let Some(path) = text.as_encoded_bytes().strip_prefix(b"@") else {
-        let token = text.to_str().map(str::to_owned);
-        return token.ok_or_else(|| refused("the attestation is not text".to_owned()));
-    };
-    let path = path_after_at(path, text);
-    let unreadable = |error: io::Error| {
-        refused(format!(
-            "cannot read the attestation in `{}`: {error}",
-            path.display()
-        ))
-    };
-    let mut token = String::new();
-    let file = std::fs::File::open(&path).map_err(unreadable)?;
-    io::Read::read_to_string(
-        &mut io::Read::take(file, TOKEN_FILE_MAX_BYTES + 1),
-        &mut token,
-    )
-    .map_err(unreadable)?;
-    if token.len() as u64 > TOKEN_FILE_MAX_BYTES {
-        return Err(unreadable(io::Error::other("too large to be a token")));
-    }
-    Ok(token.trim_end().to_owned())
-}
-
-/// A trust store that cannot be read trusts nobody.
-fn no_trust(error: TrustStoreError) -> Failure {
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        message = format!("{message}: {error}");
-        cause = error.source();
-    }
-    Failure::new(FailureCode::Attestation, message)
-}
-
-/// The path behind `@`. File names are bytes on Unix; elsewhere one that is not text cannot be split
-/// off safely, and is looked for under the whole argument, where there is no such file.
-fn path_after_at(path: &[u8], text: &OsStr) -> PathBuf {
-    #[cfg(unix)]
-    {
-        let _ = text;
-        PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path))
-    }
-    #[cfg(not(unix))]
-    {
-        PathBuf::from(std::str::from_utf8(path).map_or(text, OsStr::new))
-    }
-}
-
-/// The evidence of a call: the given token against the configured roots, or a development authority
-/// where none are configured and that is allowed.
-fn evidence(
-    app: &App,
-    entry: &Registration,
-    options: &Options,
-    is_process: bool,
-) -> Result<Evidence, Failure> {
-    let clock = Arc::new(SystemClock);
-    let store = match (&options.trust, &app.trust) {
-        (Some(path), _) => Some(TrustStore::load(path).map_err(no_trust)?),
-        (None, Some(store)) => Some(store.clone()),
-        (None, None) => None,
-    };
-    let needs = entry.spec.contract.is_some();
-    if store.is_none() && needs && options.token.is_none() && !app.production {
-        if is_process && !options.quiet {
-            notice(
-                options.format,
-                "no trust store is configured, so an authority made for this process vouches for the call; name one with --trust or CNV_TRUST",
-            );
-        }
-        return Ok(development_authority(
-            CapabilityContract::dangerous(),
-            clock,
-        )?);
-    }
-    if store.is_none() && needs {
-        return Err(Failure::new(
-            FailureCode::Attestation,
-            "no trust store is configured to check an attestation against; name one with --trust or CNV_TRUST",
-        ));
-    }
-    // A token on the command line or in the environment is a bearer's, and no list is configured here.
-    let verifier = Verifier::builder(store.unwrap_or_default(), clock)
-        .audience(app.name)
-        .accept_bearer()
-        .without_revocation()
-        .build();
-    let evidence = Evidence::new(&verifier);
-    Ok(match &options.token {
-        Some(token) => evidence.with_token(token),
-        None => evidence,
-    })
 }
 
 /// With `--json` every line of standard error is an object.

@@ -34,6 +34,10 @@
 //! respected. Exit codes: 0 ok, 1 failed, 2 usage, 7 deadline, 8 attestation, 9 budget, 130
 //! interrupted.
 //!
+//! `CNV_KEY` names the private key's file of whoever holds the attestation, `CNV_REVOCATIONS` the file of a revocation
+//! list, `CNV_AUDIT` and `CNV_AUDIT_KEY` a folder for audit logs and the key's file that signs them. Secrets are never
+//! read from the command line, apart from a bearer token that somebody writes there in place of `@FILE`.
+//!
 //! Whoever types the command is taken for its operator: a refusal says there which check failed and what
 //! to do. [`Denied`](crate::attestation::Denied) itself, which a handler may pass on, says nothing.
 //!
@@ -54,6 +58,7 @@ mod audit;
 mod cli;
 mod context;
 mod display;
+mod evidence;
 mod failure;
 mod output;
 mod pipeline;

@@ -15,6 +15,7 @@ use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::verb::Registration;
 use crate::attestation::{Denied, Evidence};
+use crate::audit::AuditLog;
 use crate::quota::{Limits, Resource, metered};
 
 /// How a call ended: its output or failure, and its receipt.
@@ -48,6 +49,8 @@ impl Reply {
 pub(super) struct Visit {
     pub(super) matches: ArgMatches,
     pub(super) evidence: Evidence,
+    /// Where the call is recorded.
+    pub(super) audit: Option<Arc<AuditLog>>,
     pub(super) deadline: Option<Instant>,
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
@@ -88,7 +91,8 @@ impl App {
     pub(super) async fn serve(&self, entry: &Registration, mut visit: Visit) -> Reply {
         let spec = entry.spec;
         let call_id = visit.call_id;
-        let mut recorder = self.audit.as_ref().map(|log| {
+        let log = visit.audit.take();
+        let mut recorder = log.as_ref().map(|log| {
             let mut recorder = Recorder::new(log, &spec, call_id);
             recorder.arguments(&(entry.arguments)(), &visit.matches);
             visit.sink = recorder.listen(Arc::clone(&visit.sink));
@@ -144,8 +148,13 @@ impl App {
     }
 
     /// Refuses a call before there is anything to judge it by.
-    pub(super) async fn refuse(&self, spec: &VerbSpec, failure: Failure) -> Reply {
-        if let Some(log) = &self.audit {
+    pub(super) async fn refuse(
+        &self,
+        spec: &VerbSpec,
+        log: Option<&Arc<AuditLog>>,
+        failure: Failure,
+    ) -> Reply {
+        if let Some(log) = log {
             // Without randomness for a number, it is the call of number zero.
             let call_id = call_id().unwrap_or(CallId([0; 16]));
             Recorder::new(log, spec, call_id).denied(&failure).await;

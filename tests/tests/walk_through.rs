@@ -1,0 +1,140 @@
+//! The commands that the documentation shows, and what they print.
+
+mod programs;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use programs::{Folder, program, programs};
+
+fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    fs::read_to_string(root.join(path)).unwrap()
+}
+
+/// What stands between fences of this language, block by block.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    let parts = page.split(fence.as_str()).skip(1);
+    parts
+        .map(|part| part.split("```").next().unwrap())
+        .collect()
+}
+
+/// A shell with both programs in its path, and nothing of the caller's cnv in its environment.
+fn shell(folder: &Folder) -> Command {
+    let mut shell = program(Path::new("sh"));
+    let ours = [&programs().ops, &programs().cnv].map(|path| path.parent().unwrap().to_owned());
+    let theirs = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths(ours.into_iter().chain(std::env::split_paths(&theirs)));
+    shell
+        .env("PATH", path.unwrap())
+        .current_dir(folder.path("."));
+    shell
+}
+
+/// Runs commands in one shell; `None` where a command was never reached.
+fn run(folder: &Folder, commands: &[&str]) -> Vec<Option<String>> {
+    let script: Vec<String> = commands
+        .iter()
+        .map(|command| format!("{command}\nprintf '\\036'\n"))
+        .collect();
+    let script = format!("exec 2>&1\n{}", script.concat());
+    let mut shell = shell(folder);
+    let output = shell.arg("-c").arg(script).stderr(Stdio::inherit());
+    let text = String::from_utf8(output.output().unwrap().stdout).unwrap();
+    let mut parts = text.split('\u{1e}').map(str::to_owned);
+    commands.iter().map(|_| parts.next()).collect()
+}
+
+/// What differs from run to run, by what stands in its place.
+fn in_general(line: &str) -> String {
+    // Amounts, and how many entries a checkpoint got to sign.
+    let amounts = ["used", "checkpoints"];
+    let start = amounts
+        .iter()
+        .find_map(|word| Some(line.find(word)? + word.len()));
+    let line = &line[..start.unwrap_or(line.len())];
+    let words = line.split_whitespace().map(|word| {
+        let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let is_time = bare.len() == 20 && bare.ends_with('Z') && bare.contains('T');
+        if bare.len() >= 32 && bare.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            word.replace(bare, &format!("{} digits", bare.len()))
+        } else if is_time {
+            word.replace(bare, "time")
+        } else if word.starts_with("cnvpub1.") {
+            "key".to_owned()
+        } else {
+            word.to_owned()
+        }
+    });
+    let mut general: Vec<String> = Vec::new();
+    for word in words {
+        let is_unit = ["d", "h", "min", "s"].contains(&word.as_str());
+        let is_span = general
+            .last()
+            .is_some_and(|last| last.parse::<u64>().is_ok());
+        if is_unit && is_span {
+            general.pop();
+            // `6 d 23 h` is `7 d` a second later.
+            if general.last().is_none_or(|last| last != "span") {
+                general.push("span".to_owned());
+            }
+        } else {
+            general.push(word);
+        }
+    }
+    general.join(" ")
+}
+
+#[test]
+fn every_command_of_the_walk_through_prints_what_it_shows() {
+    let page = read("docs/attestation.md");
+    let mut commands = Vec::new();
+    let mut shown: Vec<Vec<String>> = Vec::new();
+    for line in blocks(&page, "console").into_iter().flat_map(str::lines) {
+        match line.strip_prefix("$ ") {
+            Some(command) => {
+                commands.push(command);
+                shown.push(Vec::new());
+            }
+            None => shown.last_mut().unwrap().push(in_general(line)),
+        }
+    }
+    assert!(commands.len() > 15);
+    let folder = Folder::new();
+    let printed = run(&folder, &commands);
+    for ((command, printed), shown) in commands.iter().zip(printed).zip(shown) {
+        let printed = printed.unwrap_or_else(|| panic!("the shell ended before `{command}`"));
+        let lines: Vec<String> = printed.lines().map(in_general).collect();
+        assert_eq!(lines, shown, "`{command}` printed:\n{printed}");
+    }
+}
+
+#[test]
+fn the_commands_of_the_readme_on_attestations_work() {
+    let readme = read("README.md");
+    let section = readme.split("## Attestations").nth(1).unwrap();
+    let commands: Vec<&str> = blocks(section, "sh")[0].lines().collect();
+    assert!(commands.len() >= 3);
+    let folder = Folder::new();
+    fs::create_dir(folder.path("cnv")).unwrap();
+    let ended: Vec<String> = commands
+        .iter()
+        .map(|command| format!("{command} || echo FAILED"))
+        .collect();
+    let ended: Vec<&str> = ended.iter().map(String::as_str).collect();
+    for (command, printed) in commands.iter().zip(run(&folder, &ended)) {
+        let printed = printed.unwrap();
+        assert!(!printed.contains("FAILED"), "`{command}`: {printed}");
+    }
+}
+
+#[test]
+fn what_differs_from_run_to_run_is_told_from_what_must_not() {
+    let a = in_general("  key  00000000000000000000000000000000  2026-11-23T03:17:02Z  7 d");
+    let b = in_general(" key 11111111111111111111111111111111 2027-01-01T00:00:00Z 6 d 23 h");
+    assert_eq!(a, b);
+    assert_ne!(in_general("number 1"), in_general("number 2"));
+}
