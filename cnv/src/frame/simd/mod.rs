@@ -25,14 +25,14 @@
 //! | | SSSE3 | 1.4 | 1.2 | 0.9 | kept: plain code is compiled for one layout |
 //! | | AVX2 | 3.3 | 2.0 | 1.1 | kept |
 //! | | AVX-512 | 4.0 | 2.6 | 1.1 | kept |
-//! | five columns out, validated apart | AVX2, two columns at a time, unrolled | 2.2 | 1.5 | 1.3 | kept; `columns!`, which validates in the pass of the window, 1.9, 1.5, 1.1 |
+//! | five columns out, validated apart | AVX2, two columns at a time, unrolled | 2.2 | 1.5 | 1.3 | kept; `columns!`, which validates in the pass of the window, 1.9, 1.4, 1.2 |
 //! | | the same with sums of two registers for addresses | 1.4 | 1.5 | 1.1 | dropped |
 //! | | all columns of four lines at a time | 2.0 | 1.5 | 1.1 | dropped: needs a loop for each set of columns |
 //! | | AVX-512, eight lines | 2.0 | 1.4 | 1.0 | dropped |
 //! | | AVX2, with hints to prefetch the next block | 1.6 | 1.5 | 1.0 | dropped |
-//! | | its stores moved to multiples of 32 bytes | 1.9 | 1.5 | 1.2 | dropped: twice the code |
+//! | | its stores moved to multiples of 32 bytes | | | | dropped: `columns!` 1.9, 1.5, 1.1, too |
 //! | one column out, columns of fewer than 8 bytes | any | | | | plain code |
-//! | five columns in | AVX2, half a line at a time, blocks of a known length | 2.5 | 2.5 | 1.7 | kept; `encode_columns!` 1.9, 2.3, 1.6; stores past the caches lose 3 to 30 times below the size of the caches |
+//! | five columns in | AVX2, half a line at a time, blocks of a known length | | | | kept; `encode_columns!` 1.9, 2.3, 1.6 (1024 frames for L2); stores past the caches lose 3 to 30 times below the size of the caches |
 //!
 //! One hint to prefetch is left: [`view::prefetch`] asks for the start of the next block while the one before
 //! is used. A block is as long as a page, where the prefetcher of the hardware stops; it takes 15 % off

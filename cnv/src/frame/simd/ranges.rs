@@ -322,8 +322,8 @@ pub mod x86_64 {
     /// Lines of a group.
     const GROUP: usize = 16;
 
-    /// Windows of 8 bytes of lines, in groups that are long enough for loops of few turns: a loop whose end
-    /// the processor does not foresee costs as much as validating a third of a block.
+    /// Windows of 8 bytes of lines, in groups: a block is four turns then. With a turn for each four lines the
+    /// end of the loop, once a block, took a good part of the time.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn avx2_8_of_lines(lines: &[u8], table: &RangeTable, offset: usize) -> bool {
