@@ -181,7 +181,7 @@ fn columns() {
                 }),
             ),
         ];
-        for (level, kernel) in extract::kernels() {
+        for (level, kernel, _) in extract::kernels() {
             let mut out: [Vec<u64>; 5] = core::array::from_fn(|_| vec![1; frames]);
             candidates.push((
                 format!("{level:?}"),

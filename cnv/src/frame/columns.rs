@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use super::buffer::AlignedBuffer;
 use super::check::seal;
 use super::error::FrameError;
-use super::frames::{BadFrame, Frames, FramesError};
+use super::frames::{BadFrame, Frames, FramesError, try_for_each_block};
 use super::layout::FieldKind;
 use super::simd::encode::{self, LINE, Words};
 use super::simd::extract::{self, Places, Strided};
@@ -19,7 +19,8 @@ use super::simd_frame::SimdFrame;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ColumnsError {
-    /// The bytes are not frames. Columns hold the values of the blocks before the one that is refused.
+    /// The bytes are not frames. Columns hold the values of the blocks before the one that is refused; what
+    /// they hold for later ones is of no meaning.
     #[error("the frames are not valid")]
     Frames(#[from] FramesError),
     /// A column to be filled has fewer elements than there are frames, or columns to be written have
@@ -277,7 +278,7 @@ impl<'a, T: SimdFrame> ColumnMut<'a, T> {
 }
 
 /// Fills columns with fields of the frames in `bytes`, which may start at any address, and returns how
-/// many frames there are. Each block of 64 frames is validated, and read while it is in the first-level cache.
+/// many frames there are. Each block of 64 frames is validated and read while it is in the first-level cache.
 /// [`columns!`](crate::columns) is the short way to call it.
 ///
 /// Of frames of 64 bytes, two and more columns of 8 bytes each, at multiples of 8, are read together by
@@ -346,20 +347,26 @@ fn extract_blocks<T: SimdFrame>(
     let is_taken = |column: &ColumnMut<'_, T>| matches!(column.values, ValuesMut::Taken { .. });
     let (any_taken, all_taken) = (columns.iter().any(is_taken), columns.iter().all(is_taken));
     let mut start = 0;
-    for block in Frames::<T>::views(bytes) {
-        let block = block?;
-        let bytes = block.as_bytes();
-        if any_taken {
-            extract::words(bytes.as_chunks().0, places, start);
+    try_for_each_block::<T>(bytes, |block| {
+        let is_valid = if any_taken && !T::HAS_CHECK {
+            extract::valid_words(block.as_chunks().0, places, start, view::table::<T>())
+        } else {
+            view::are_frames::<T>(block)
+        };
+        if !is_valid {
+            return false;
+        }
+        if any_taken && T::HAS_CHECK {
+            extract::words(block.as_chunks().0, places, start);
         }
         if !all_taken {
             for column in &mut *columns {
-                column.extract(start, bytes);
+                column.extract(start, block);
             }
         }
-        start += block.len();
-    }
-    Ok(())
+        start += block.len() / view::size::<T>();
+        true
+    })
 }
 
 /// How new frames get to memory.

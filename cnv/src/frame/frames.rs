@@ -344,6 +344,28 @@ impl<T> fmt::Debug for Views<'_, T> {
     }
 }
 
+/// Walks over the blocks, at any address, that `is_valid` says are valid: for whoever validates a block while
+/// working on it.
+#[inline]
+pub(super) fn try_for_each_block<T: SimdFrame>(
+    bytes: &[u8],
+    mut is_valid: impl FnMut(&[u8]) -> bool,
+) -> Result<(), FramesError> {
+    check_shape::<T>(bytes, false)?;
+    let mut rest = bytes;
+    let mut start = 0;
+    while !rest.is_empty() {
+        let (block, behind) = rest.split_at(rest.len().min(Frames::<T>::BLOCK_BYTES));
+        view::prefetch(behind);
+        if !is_valid(block) {
+            return Err(first_bad::<T>(block, start));
+        }
+        start += Frames::<T>::BLOCK_FRAMES;
+        rest = behind;
+    }
+    Ok(())
+}
+
 impl Rest<'_> {
     fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)

@@ -79,84 +79,115 @@ mod x86_64 {
 
     use super::{LINE, Words, scalar};
 
-    /// Half a line: four words.
-    type Half = [u64; 4];
+    /// Lines of a block: a loop over a number that the compiler knows tests no bounds.
+    const BLOCK: usize = 64;
 
-    /// One half of all lines after the other.
+    /// The elements of a column for a block, by pairs of lines.
+    type Pairs = [[u64; 2]; BLOCK / 2];
+
+    /// A block from half a line in its first line to the same half in its last.
+    type Half = [u8; (BLOCK - 1) * LINE + LINE / 2];
+
+    /// Blocks, half a line at a time; plain code for what is no block.
     #[target_feature(enable = "avx2")]
     pub fn avx2(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]) {
-        let even = lines.len() / 2 * 2;
-        let (pairs, last) = lines.as_chunks_mut::<2>();
+        let (blocks, rest) = lines.as_chunks_mut::<BLOCK>();
+        let behind = start + blocks.len() * BLOCK;
+        for (number, block) in blocks.iter_mut().enumerate() {
+            avx2_block(words, start + number * BLOCK, block);
+        }
+        if !rest.is_empty() {
+            scalar(words, behind, rest);
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn avx2_block(words: &Words<'_>, start: usize, block: &mut [[u8; LINE]; BLOCK]) {
+        let block = block.as_flattened_mut();
         for half in 0..2 {
-            let template: Half = core::array::from_fn(|word| {
-                u64::from_le_bytes(words.template.as_chunks().0[half * 4 + word])
-            });
-            let mut columns: [&[[u64; 2]]; 4] = [&[]; 4];
+            let mut template = [0; 4];
+            let mut columns: [&Pairs; 4] = [&[[0; 2]; BLOCK / 2]; 4];
             let mut from_columns = 0;
-            for (word, (column, out)) in words.columns[half * 4..][..4]
-                .iter()
-                .zip(&mut columns)
-                .enumerate()
-            {
-                if let Some(column) = column {
-                    *out = column[start..][..even].as_chunks().0;
+            for word in 0..4 {
+                let index = half * 4 + word;
+                template[word] = i64::from_le_bytes(words.template.as_chunks().0[index]);
+                if let Some(column) = words.columns[index] {
+                    columns[word] = of_block(column, start);
                     from_columns |= 1 << word;
                 }
             }
+            let out = block[half * LINE / 2..].first_chunk_mut();
+            let out = out.expect("a block");
             macro_rules! by_pattern {
                 ($($pattern:literal)*) => {
                     match from_columns {
-                        $($pattern => avx2_half::<$pattern>(&template, &columns, pairs, half),)*
+                        $($pattern => avx2_half::<$pattern>(&template, &columns, out),)*
                         _ => unreachable!("four bits"),
                     }
                 };
             }
             by_pattern!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         }
-        scalar(words, start + even, last);
     }
 
-    /// The words at `half` of each line: those whose bit `FROM_COLUMNS` has from its column.
     #[inline]
+    fn of_block(column: &[u64], start: usize) -> &Pairs {
+        let pairs = column[start..].as_chunks().0.first_chunk();
+        pairs.expect("an element for each line")
+    }
+
+    /// Half of each line: the words whose bit `FROM_COLUMNS` has from their columns.
+    #[inline(never)]
     #[target_feature(enable = "avx2")]
     fn avx2_half<const FROM_COLUMNS: u8>(
-        template: &Half,
-        columns: &[&[[u64; 2]]; 4],
-        pairs: &mut [[[u8; LINE]; 2]],
-        half: usize,
+        template: &[i64; 4],
+        columns: &[&Pairs; 4],
+        out: &mut Half,
     ) {
-        let count = pairs.len();
-        let columns: [&[[u64; 2]]; 4] = core::array::from_fn(|word| {
-            if FROM_COLUMNS >> word & 1 == 1 {
-                &columns[word][..count]
-            } else {
-                columns[word]
-            }
-        });
-        let fixed = template.map(|word| _mm256_set1_epi64x(word.cast_signed()));
-        // One word of both lines in the lower half, and the one two further on in the upper.
-        let two = |index: usize, word: usize| {
-            let vector = if FROM_COLUMNS >> word & 1 == 1 {
-                _mm256_castsi128_si256(load2(&columns[word][index]))
-            } else {
-                fixed[word]
-            };
-            if FROM_COLUMNS >> (word + 2) & 1 == 1 {
-                _mm256_inserti128_si256::<1>(vector, load2(&columns[word + 2][index]))
-            } else {
-                _mm256_blend_epi32::<0xf0>(vector, fixed[word + 2])
-            }
-        };
-        for (index, [first, second]) in pairs.iter_mut().enumerate() {
-            let (even, odd) = (two(index, 0), two(index, 1));
+        let fixed = [
+            _mm256_set1_epi64x(template[0]),
+            _mm256_set1_epi64x(template[1]),
+            _mm256_set1_epi64x(template[2]),
+            _mm256_set1_epi64x(template[3]),
+        ];
+        for pair in 0..BLOCK / 2 {
+            let even = two::<FROM_COLUMNS, 0, 2>(&fixed, columns, pair);
+            let odd = two::<FROM_COLUMNS, 1, 3>(&fixed, columns, pair);
+            let first = pair * 2 * LINE;
+            store32(part_mut(out, first), _mm256_unpacklo_epi64(even, odd));
             store32(
-                &mut first.as_chunks_mut().0[half],
-                _mm256_unpacklo_epi64(even, odd),
-            );
-            store32(
-                &mut second.as_chunks_mut().0[half],
+                part_mut(out, first + LINE),
                 _mm256_unpackhi_epi64(even, odd),
             );
+        }
+    }
+
+    /// The `N` bytes at `at`.
+    #[inline]
+    fn part_mut<const N: usize>(bytes: &mut [u8], at: usize) -> &mut [u8; N] {
+        let bytes = bytes[at..][..N].first_chunk_mut();
+        bytes.expect("a slice of N bytes")
+    }
+
+    /// The word `LOW` of two lines in the lower half, and the word `HIGH` in the upper. Their numbers are
+    /// constants, so that what is left is small enough to be inlined.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn two<const FROM_COLUMNS: u8, const LOW: usize, const HIGH: usize>(
+        fixed: &[__m256i; 4],
+        columns: &[&Pairs; 4],
+        pair: usize,
+    ) -> __m256i {
+        let vector = if FROM_COLUMNS >> LOW & 1 == 1 {
+            _mm256_castsi128_si256(load2(&columns[LOW][pair]))
+        } else {
+            fixed[LOW]
+        };
+        if FROM_COLUMNS >> HIGH & 1 == 1 {
+            _mm256_inserti128_si256::<1>(vector, load2(&columns[HIGH][pair]))
+        } else {
+            _mm256_blend_epi32::<0xf0>(vector, fixed[HIGH])
         }
     }
 

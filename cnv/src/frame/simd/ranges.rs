@@ -46,6 +46,25 @@ impl RangeTable {
         self.layout
     }
 
+    /// The number of the word of a line that the window is, if it is one.
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+    #[inline]
+    pub(super) const fn word(&self) -> Option<usize> {
+        match self.window {
+            Window::Bytes { offset, len: 8 } if offset % 8 == 0 && self.size() == LINE => {
+                Some(offset / 8)
+            }
+            _ => None,
+        }
+    }
+
+    /// The lowest values and the spans of as many windows as 32 bytes hold.
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+    #[inline]
+    pub(super) fn half(&self) -> [&[u8; LINE / 2]; 2] {
+        [&self.lo, &self.span].map(|bytes| &bytes.as_chunks().0[0])
+    }
+
     const fn size(&self) -> usize {
         self.layout.size()
     }
@@ -127,7 +146,7 @@ pub mod x86_64 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn load32(bytes: &[u8; 32]) -> __m256i {
+    pub(in crate::frame::simd) fn load32(bytes: &[u8; 32]) -> __m256i {
         // SAFETY: 32 bytes are readable behind the reference, and the load needs no alignment.
         unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
     }
@@ -153,7 +172,7 @@ pub mod x86_64 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn excess32(bytes: __m256i, lo: __m256i, span: __m256i) -> __m256i {
+    pub(in crate::frame::simd) fn excess32(bytes: __m256i, lo: __m256i, span: __m256i) -> __m256i {
         _mm256_subs_epu8(_mm256_sub_epi8(bytes, lo), span)
     }
 
@@ -254,7 +273,7 @@ pub mod x86_64 {
     #[must_use]
     pub fn avx2(frames: &[u8], table: &RangeTable) -> bool {
         match (table.window, table.size()) {
-            (Window::Bytes { offset, len: 8 }, LINE) => avx2_8::<LINE>(frames, table, offset),
+            (Window::Bytes { offset, len: 8 }, LINE) => avx2_8_of_lines(frames, table, offset),
             (Window::Bytes { offset, len: 8 }, _) => avx2_8::<ANY_SIZE>(frames, table, offset),
             (Window::Bytes { offset, len: 16 }, LINE) => avx2_16::<LINE>(frames, table, offset),
             (Window::Bytes { offset, len: 16 }, _) => avx2_16::<ANY_SIZE>(frames, table, offset),
@@ -272,7 +291,7 @@ pub mod x86_64 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn is_zero32(bad: __m256i) -> bool {
+    pub(in crate::frame::simd) fn is_zero32(bad: __m256i) -> bool {
         _mm256_testz_si256(bad, bad) == 1
     }
 
@@ -298,6 +317,42 @@ pub mod x86_64 {
             rest = tail;
         }
         is_zero32(bad) && sse2_8::<SIZE>(rest, table, offset)
+    }
+
+    /// Lines of a group.
+    const GROUP: usize = 16;
+
+    /// Windows of 8 bytes of lines, in groups: a block is four turns then. With a turn for each four lines the
+    /// end of the loop, once a block, took a good part of the time.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn avx2_8_of_lines(lines: &[u8], table: &RangeTable, offset: usize) -> bool {
+        let (lo, span) = (load32(part(&table.lo, 0)), load32(part(&table.span, 0)));
+        let mut bad = _mm256_setzero_si256();
+        let mut rest = lines;
+        while let Some((group, tail)) = rest.split_at_checked(GROUP * LINE) {
+            let windows: &[u8; (GROUP - 1) * LINE + 8] = part(group, offset);
+            for four in 0..GROUP / 4 {
+                bad = _mm256_or_si256(bad, excess32(windows4(windows, four * 4), lo, span));
+            }
+            rest = tail;
+        }
+        is_zero32(bad) && (rest.is_empty() || avx2_8::<LINE>(rest, table, offset))
+    }
+
+    /// The windows of the line `first` and of the three behind it.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn windows4(windows: &[u8; (GROUP - 1) * LINE + 8], first: usize) -> __m256i {
+        let low = _mm_unpacklo_epi64(
+            load8(part(windows, first * LINE)),
+            load8(part(windows, (first + 1) * LINE)),
+        );
+        let high = _mm_unpacklo_epi64(
+            load8(part(windows, (first + 2) * LINE)),
+            load8(part(windows, (first + 3) * LINE)),
+        );
+        _mm256_set_m128i(high, low)
     }
 
     /// Windows of 16 bytes, two at a time.

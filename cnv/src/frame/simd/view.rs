@@ -16,6 +16,11 @@ impl<T: SimdFrame> Ranges<T> {
     const TABLE: &'static RangeTable = &RangeTable::new(T::LAYOUT);
 }
 
+/// The table of `T`.
+pub const fn table<T: SimdFrame>() -> &'static RangeTable {
+    Ranges::<T>::TABLE
+}
+
 /// Up to this many frames, plain code that is compiled for the type is faster than a call.
 pub const INLINE_FRAMES: usize = 4;
 
