@@ -1,13 +1,14 @@
-//! A stream that gives its bytes in pieces of any length: what is read is what a serializer reads of
-//! the same bytes.
+//! A stream that gives its bytes in pieces of any length: what a reader reads of it, and what a decoder
+//! takes from a buffer that they fill, is what a serializer reads of the same bytes.
 #![no_main]
 
 use std::io::{Error, ErrorKind, Read};
 
 use arbitrary::Arbitrary;
+use bytes::BytesMut;
 use cnv::frame::{
-    AlignedBuffer, Frame, FrameError, FrameHeader, FrameReader, FrameSerializer, FrameWriter,
-    SimdFrame,
+    AlignedBuffer, Decoded, Frame, FrameDecoder, FrameError, FrameHeader, FrameReader,
+    FrameSerializer, FrameWriter, SimdFrame,
 };
 use cnv_fuzz::AnyFrame;
 use libfuzzer_sys::fuzz_target;
@@ -56,6 +57,41 @@ fn by_slices(serializer: &FrameSerializer, mut bytes: &[u8]) -> (Vec<Frame>, usi
     (frames, bytes.len())
 }
 
+/// The frames that a decoder takes from a buffer as the pieces arrive in it, and the error that ends them:
+/// the bytes', or that they end within a frame.
+fn by_decoder(
+    serializer: &FrameSerializer,
+    mut pieces: Pieces<'_>,
+) -> (Vec<Frame>, Option<FrameError>) {
+    let decoder = FrameDecoder::with_serializer(serializer.clone());
+    let (mut frames, mut buffer) = (Vec::new(), BytesMut::new());
+    let mut piece = [0; 256];
+    loop {
+        match pieces.read(&mut piece) {
+            Ok(0) => return (frames, decoder.finish(&buffer).err()),
+            Ok(len) => buffer.extend_from_slice(&piece[..len]),
+            // There is nothing yet, as a socket says it.
+            Err(_) => {}
+        }
+        loop {
+            let before = buffer.len();
+            let decoded = decoder.decode(&mut buffer);
+            let decoded = decoded.and_then(|decoded| match decoded {
+                Decoded::Frame(frame) => frame.to_frame().map(Some),
+                Decoded::Missing(missing) => {
+                    assert!(missing > 0 && buffer.len() == before);
+                    Ok(None)
+                }
+            });
+            match decoded {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(error) => return (frames, Some(error)),
+            }
+        }
+    }
+}
+
 fuzz_target!(|input: Input<'_>| {
     let mut writer = FrameWriter::new(Vec::new());
     for frame in &input.frames {
@@ -80,13 +116,13 @@ fuzz_target!(|input: Input<'_>| {
         );
     }
 
-    let pieces = Pieces {
+    let pieces = || Pieces {
         bytes: &bytes,
         pieces: input.pieces.iter(),
     };
     let mut read = Vec::new();
     let mut error = None;
-    for frame in FrameReader::with_serializer(pieces, serializer.clone()) {
+    for frame in FrameReader::with_serializer(pieces(), serializer.clone()) {
         assert!(error.is_none(), "an error of the bytes ends the stream");
         match frame {
             Ok(frame) => read.push(frame),
@@ -96,6 +132,11 @@ fuzz_target!(|input: Input<'_>| {
     }
     assert_eq!(read, expected);
     assert_eq!(error.is_none(), left == 0, "{error:?}");
+
+    let (decoded, refused) = by_decoder(&serializer, pieces());
+    assert_eq!(decoded, read);
+    // An error of input and output is not `PartialEq`; what is printed tells the others apart.
+    assert_eq!(format!("{refused:?}"), format!("{error:?}"));
 
     // A frame has one encoding.
     let (mut again, mut buffer) = (Vec::new(), AlignedBuffer::new());

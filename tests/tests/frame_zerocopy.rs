@@ -32,7 +32,9 @@ macro_rules! same {
 macro_rules! same_order {
     ($($ours:ty, $theirs:ty;)*) => {$(
         impl Same<$theirs> for $ours {
-            fn is_same(&self, other: &$theirs) -> bool { self.get() == other.get() }
+            fn is_same(&self, other: &$theirs) -> bool {
+                self.get() == other.get() && *self == <$ours>::new(other.get())
+            }
         }
     )*};
 }
@@ -43,6 +45,7 @@ same_order! {
     Be<u32>, network_endian::U32;
     Be<u64>, network_endian::U64;
     Be<i16>, network_endian::I16;
+    Be<i32>, network_endian::I32;
     Be<i64>, network_endian::I64;
     Le<u32>, little_endian::U32;
     Le<i64>, little_endian::I64;
@@ -57,6 +60,12 @@ impl Same<f32> for f32 {
 impl Same<f64> for f64 {
     fn is_same(&self, other: &f64) -> bool {
         self.to_bits() == other.to_bits()
+    }
+}
+
+impl Same<network_endian::F32> for Be<f32> {
+    fn is_same(&self, other: &network_endian::F32) -> bool {
+        self.get().to_bits() == other.get().to_bits()
     }
 }
 
@@ -233,6 +242,8 @@ pairs! {
         shift: Be<i16> | network_endian::I16,
         kind: Kind | Kind,
         is_last: bool | bool,
+        change: Be<i32> | network_endian::I32,
+        scale: Be<f32> | network_endian::F32,
         #[frame(reserved)]
         _pad: [u8; 4] | [Zero; 4],
     }
