@@ -11,7 +11,7 @@
 //!   nothing but a name has to be said.
 //! - To pass on less than one holds: [`AttestationChain::delegate`].
 //! - To verify: [`TrustStore`], then one [`Verifier`] a program, and one [`Evidence`] a caller, whose
-//!   [`Evidence::authorise`] is the guard.
+//!   [`Evidence::permit`] is the guard; [`macro@crate::requires_attestation`] puts it in front of a function.
 //! - To present: [`Possession`], which proves to a verifier that its presenter has the key that a token names.
 //! - To take back: [`revocation`].
 //! - To try things out without any set-up: [`development_authority`].
@@ -131,6 +131,7 @@ mod issue;
 pub mod key_file;
 mod key_set;
 mod link;
+mod permit;
 mod possession;
 mod private_key;
 mod public_key;
@@ -149,9 +150,7 @@ pub use claims::{ClaimsError, MAX_DEPTH};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use delegate::{Delegation, DelegationError};
 pub use denial::{DenialReason, Denied, LinkPlace};
-pub use evidence::{
-    CarriesEvidence, DEVELOPMENT_TTL_SECONDS, Evidence, Permit, development_authority,
-};
+pub use evidence::{CarriesEvidence, DEVELOPMENT_TTL_SECONDS, Evidence, development_authority};
 pub use field::TextFault;
 pub use hex::IdError;
 pub use issue::{
@@ -161,6 +160,9 @@ pub use issue::{
 pub use key_file::KeyFileError;
 pub use key_set::{KeySet, KeySetDigest, KeySetError, TrustedKeys};
 pub use link::{AttestationId, Link, NOT_BEFORE_SKEW_SECONDS};
+pub use permit::{
+    Class, Covers, Dangerous, Network, Permit, Pure, ReadOnly, ReadWrite, Requirement,
+};
 pub use possession::{
     Nonce, PROOF_TTL_SECONDS, Possession, PossessionFault, ProofError, ProofOfPossession,
     RequestDigest,
