@@ -50,13 +50,16 @@ impl PermitModel {
     /// Binds it to what the guard granted, narrowed to the class that its type names.
     pub(super) fn bind(&self, granted: &Ident, krate: &Path) -> TokenStream {
         let PatType { attrs, pat, ty, .. } = &self.parameter;
-        // A class that is not covered belongs under the type that names it.
-        let lent = quote_spanned!(ty.span()=> __cnv_attestation::lend(#granted));
+        // A class that is not covered belongs under the type that names it, and so has to stand there whole: the compiler
+        // shows it under the argument.
+        let lent = Ident::new("__cnv_granted", ty.span());
+        let lend = quote_spanned!(ty.span()=> __cnv_attestation::lend(#lent));
         quote! {
             #(#attrs)*
             let #pat: #ty = {
                 use #krate::__private::attestation as __cnv_attestation;
-                #lent
+                let #lent = #granted;
+                #lend
             };
         }
     }

@@ -10,7 +10,7 @@ use crate::capability::CapabilityContract;
 
 use super::{
     CapabilityAttestation, Class, Clock, DenialReason, Denied, Permit, PrivateKey, PrivateKeyError,
-    ProofOfPossession, RequestDigest, Requirement, TrustStore, Verified, Verifier,
+    ProofOfPossession, RequestDigest, Requirement, TrustStore, Verified, Verifier, permit,
 };
 
 /// What a caller presents to guarded functions: a session with a [`Verifier`], with a token or none.
@@ -152,7 +152,7 @@ impl Evidence {
     #[inline]
     pub fn authorise(&self, required: &CapabilityContract) -> Result<Permit<'_>, Denied> {
         let verified = self.session.decide(required)?;
-        Ok(Permit::new(&self.session.verifier, verified, *required))
+        Ok(permit::grant(&self.session.verifier, verified, *required))
     }
 
     /// Decides whether what is presented meets `required`, now, and gives a permit of its class. Costs what
@@ -172,7 +172,7 @@ impl Evidence {
         {
             return Err(audience_required(audience, verified));
         }
-        Ok(Permit::new(&self.session.verifier, verified, *contract))
+        Ok(permit::grant(&self.session.verifier, verified, *contract))
     }
 
     /// Whether a token is presented, valid or not.

@@ -46,7 +46,7 @@ check! {
     an_associated_function: |session| Methods::associated(session);
     an_associated_function_of_its_own_type: |session| Methods::of_itself(&Methods(session.clone()));
     a_method: |session| Methods(session.clone()).shared();
-    a_method_that_names_its_self: |session| Methods(session.clone()).named();
+    a_method_of_a_borrowed_arc: |session| Arc::new(Methods(session.clone())).of_a_borrowed_arc();
     a_mutable_method: |session| Methods(session.clone()).exclusive();
     a_consuming_method: |session| Methods(session.clone()).consuming();
     a_method_of_an_arc: |session| Arc::new(Methods(session.clone())).of_an_arc();
@@ -188,7 +188,7 @@ impl Methods {
     }
 
     #[requires_attestation(network, via = self)]
-    fn named(self: &Self, permit: Permit<'_, Network>) -> Result<u32, Denied> {
+    fn of_a_borrowed_arc(self: &Arc<Self>, permit: Permit<'_, Network>) -> Result<u32, Denied> {
         permit.recheck()?;
         self.0.ran()
     }

@@ -40,7 +40,7 @@ pub trait Class: sealed::Sealed + Send + Sync + 'static {
 pub trait Covers<Required: Class>: Class {}
 
 macro_rules! classes {
-    ($($(#[$doc:meta])+ $class:ident covers $($narrower:ident),+;)+) => {
+    ($($(#[$doc:meta])+ $class:ident,)+) => {
         $(
             $(#[$doc])+
             #[derive(Debug)]
@@ -51,45 +51,77 @@ macro_rules! classes {
             impl Class for $class {
                 const CLASS: CapabilityClass = CapabilityClass::$class;
             }
-
-            $(
-                impl Covers<$narrower> for $class {}
-
-                const _: () = assert!(CapabilityClass::$class.covers(CapabilityClass::$narrower));
-            )+
         )+
-
-        /// Every pair that [`Covers`] relates.
-        #[cfg(test)]
-        const COVERED: &[(CapabilityClass, CapabilityClass)] =
-            &[$($((CapabilityClass::$class, CapabilityClass::$narrower)),+),+];
     };
 }
 
 classes! {
     /// Computes from its arguments alone.
-    Pure covers Pure;
+    Pure,
     /// Reads files and other local state.
-    ReadOnly covers Pure, ReadOnly;
+    ReadOnly,
     /// Reads and changes files and other local state.
-    ReadWrite covers Pure, ReadOnly, ReadWrite;
+    ReadWrite,
     /// Talks to other machines; touches no files.
-    Network covers Pure, Network;
+    Network,
     /// Anything: starts processes, changes the system, all of the above at once.
-    Dangerous covers Pure, ReadOnly, ReadWrite, Network, Dangerous;
+    Dangerous,
 }
+
+// One by one and not in the macro, because the compiler shows them to whoever has a permit of the wrong class.
+impl Covers<Pure> for Pure {}
+impl Covers<Pure> for ReadOnly {}
+impl Covers<Pure> for ReadWrite {}
+impl Covers<Pure> for Network {}
+impl Covers<Pure> for Dangerous {}
+impl Covers<ReadOnly> for ReadOnly {}
+impl Covers<ReadOnly> for ReadWrite {}
+impl Covers<ReadOnly> for Dangerous {}
+impl Covers<ReadWrite> for ReadWrite {}
+impl Covers<ReadWrite> for Dangerous {}
+impl Covers<Network> for Network {}
+impl Covers<Network> for Dangerous {}
+impl Covers<Dangerous> for Dangerous {}
 
 #[cfg(test)]
 mod tests {
-    use super::{COVERED, CapabilityClass};
+    use core::marker::PhantomData;
+
+    use super::{Class, Covers, Dangerous, Network, Pure, ReadOnly, ReadWrite};
+
+    struct Pair<Wide, Narrow>(PhantomData<(Wide, Narrow)>);
+
+    /// What is found where the constant below is not.
+    trait Otherwise {
+        const COVERS: bool = false;
+    }
+
+    impl<Wide, Narrow> Otherwise for Pair<Wide, Narrow> {}
+
+    impl<Wide: Covers<Narrow>, Narrow: Class> Pair<Wide, Narrow> {
+        const COVERS: bool = true;
+    }
+
+    macro_rules! compare {
+        ($($wide:ident: $($narrow:ident),+;)+) => {
+            $($(
+                assert_eq!(
+                    Pair::<$wide, $narrow>::COVERS,
+                    $wide::CLASS.covers($narrow::CLASS),
+                    concat!(stringify!($wide), " and ", stringify!($narrow)),
+                );
+            )+)+
+        };
+    }
 
     #[test]
     fn types_are_ordered_as_values_are() {
-        for &wide in CapabilityClass::ALL {
-            for &narrow in CapabilityClass::ALL {
-                let in_types = COVERED.contains(&(wide, narrow));
-                assert_eq!(in_types, wide.covers(narrow), "{wide} and {narrow}");
-            }
+        compare! {
+            Pure: Pure, ReadOnly, ReadWrite, Network, Dangerous;
+            ReadOnly: Pure, ReadOnly, ReadWrite, Network, Dangerous;
+            ReadWrite: Pure, ReadOnly, ReadWrite, Network, Dangerous;
+            Network: Pure, ReadOnly, ReadWrite, Network, Dangerous;
+            Dangerous: Pure, ReadOnly, ReadWrite, Network, Dangerous;
         }
     }
 }

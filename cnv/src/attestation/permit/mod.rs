@@ -41,23 +41,24 @@ pub struct Permit<'evidence, C = Pure> {
     class: PhantomData<fn() -> C>,
 }
 
-impl<'evidence, C: Class> Permit<'evidence, C> {
-    /// The caller has decided that `verified` covers `required`, whose class covers `C`.
-    #[inline]
-    pub(super) fn new(
-        verifier: &'evidence Verifier,
-        verified: &'evidence Verified,
-        required: CapabilityContract,
-    ) -> Self {
-        debug_assert!(required.class().covers(C::CLASS));
-        Self {
-            verifier,
-            verified,
-            required,
-            class: PhantomData,
-        }
+/// A permit; whoever calls this has decided that `verified` covers `required`, whose class covers `C`. No method, so that
+/// the compiler proposes it to nobody.
+#[inline]
+pub(super) fn grant<'evidence, C: Class>(
+    verifier: &'evidence Verifier,
+    verified: &'evidence Verified,
+    required: CapabilityContract,
+) -> Permit<'evidence, C> {
+    debug_assert!(required.class().covers(C::CLASS));
+    Permit {
+        verifier,
+        verified,
+        required,
+        class: PhantomData,
     }
+}
 
+impl<'evidence, C: Class> Permit<'evidence, C> {
     /// The same permit for a narrower class, lent to code that needs no more.
     ///
     /// ```
@@ -76,7 +77,7 @@ impl<'evidence, C: Class> Permit<'evidence, C> {
     where
         C: Covers<Narrower>,
     {
-        Permit::new(self.verifier, self.verified, self.required)
+        grant(self.verifier, self.verified, self.required)
     }
 
     /// The permit itself for a narrower class.
@@ -85,7 +86,7 @@ impl<'evidence, C: Class> Permit<'evidence, C> {
     where
         C: Covers<Narrower>,
     {
-        Permit::new(self.verifier, self.verified, self.required)
+        grant(self.verifier, self.verified, self.required)
     }
 }
 
