@@ -21,6 +21,8 @@ pub mod attestation;
 pub mod audit;
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "attestation")]
+pub mod privileged;
 #[cfg(feature = "command")]
 #[doc = include_str!("../docs/attestation.md")]
 pub mod walk_through {}
@@ -140,29 +142,63 @@ pub use cnv_macros::run;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use cnv::attestation::{Denied, Evidence, SystemClock, development_authority};
+/// use cnv::attestation::{Denied, Evidence, Network, Permit, SystemClock, development_authority};
 /// use cnv::capability::CapabilityContract;
 /// use cnv::requires_attestation;
 ///
 /// #[requires_attestation(network, via = evidence)]
-/// fn send(evidence: &Evidence, text: &str) -> Result<usize, Denied> {
-///     Ok(text.len()) // not reached without a valid attestation that covers `network`
+/// fn send(evidence: &Evidence, permit: Permit<'_, Network>, text: &str) -> Result<String, Denied> {
+///     // Not reached without a valid attestation that covers `network`.
+///     Ok(format!("{text} from {}", permit.subject()))
 /// }
 ///
 /// let clock = Arc::new(SystemClock);
 /// let allowed = development_authority(CapabilityContract::network(), clock.clone())?;
-/// assert_eq!(send(&allowed, "hello").unwrap(), 5);
+/// assert_eq!(send(&allowed, "hello").unwrap(), "hello from development");
 /// let reader = development_authority(CapabilityContract::read_only(), clock)?;
 /// assert!(send(&reader, "hello").is_err());
 /// # Ok::<(), cnv::attestation::PrivateKeyError>(())
 /// ```
 ///
-/// The class is `pure`, `read_only`, `read_write`, `network` or `dangerous`; [`capability`] tells which
-/// covers which. The evidence comes with a parameter: the [`command::Context`], or the one that `via =
-/// name` names, of any type that implements [`attestation::CarriesEvidence`]; `self` is one, too. The
-/// function returns `Result<_, E>` where `E: From<`[`attestation::Denied`]`>`. It goes on functions and
-/// methods, sync and async; the check is the first thing that runs, in an `async` function at the first
-/// poll. `crate = "path"` says where cnv is.
+/// # Arguments
+///
+/// | | what | unnamed |
+/// |---|---|---|
+/// | `pure`, `read_only`, `read_write`, `network` or `dangerous` | the class; [`capability`] tells which covers which | required |
+/// | `safety = ".."` | `"irreversible"`, `"reversible"` or `"harmless"` | as the class's constructor in [`CapabilityContract`](capability::CapabilityContract) |
+/// | `stability = ".."` | `"experimental"`, `"stable"` or `"frozen"` | the same |
+/// | `band = ".."` | `"tiny"`, `"small"`, `"medium"`, `"large"` or `"unlimited"` | the same |
+/// | `audience = ".."` | the audience that the attestation has to name | any, or none |
+/// | `via = name` | the parameter that carries the evidence | the [`command::Context`] |
+/// | `crate = "path"` | where cnv is | `::cnv` |
+///
+/// The dimensions describe the function, and an attestation has to reach it: `safety = "irreversible"` needs a caller that
+/// may do what cannot be undone, and `band = "small"` lets in one that holds no more than that.
+///
+/// With `audience` an attestation for everybody is refused, and so is one for any other name. A verifier accepts only its
+/// own name, so where it answers to another one than the function asks for, every call is refused.
+///
+/// # The evidence and the permit
+///
+/// The evidence comes with a parameter: the context, or the one that `via` names, `self` among them, of any type that
+/// implements [`attestation::CarriesEvidence`].
+///
+/// A parameter of type [`attestation::Permit`] is filled by the guard, and callers do not pass it: it is not in the
+/// function's signature any more, nor in that of a trait which the method implements. Its class is the one named, or a
+/// narrower one. It lives as long as the evidence is borrowed: as the reference, where the parameter is a `&T`, otherwise
+/// as long as the body, which may then move or change the parameter. A permit is what [`privileged`] asks for, and
+/// [`recheck`](attestation::Permit::recheck) decides again in a body that runs long.
+///
+/// # Where it goes
+///
+/// On functions and methods, sync and async, generic or not, in traits on those with a body and in their implementations;
+/// not on `const` and `extern` ones. A call through `dyn Trait` runs the guard of the implementation. A method without a
+/// body has no guard: an implementation that leaves the attribute out is not guarded. The function returns `Result<_, E>`
+/// where `E: From<`[`attestation::Denied`]`>`.
+///
+/// The check is the first thing that runs, in an `async` function at the first poll: one that is dropped before it did
+/// nothing and decided nothing. It runs once a call, also of a function that calls itself. The body stands in a block of
+/// its own behind it, so that nothing declared there can stand in for what the guard looks at.
 #[cfg(feature = "attestation")]
 pub use cnv_macros::requires_attestation;
 

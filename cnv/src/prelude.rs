@@ -6,7 +6,7 @@ pub use crate::quota::MeteredAllocator;
 pub use crate::{budget, run, spend};
 
 #[cfg(feature = "attestation")]
-pub use crate::attestation::Denied;
+pub use crate::attestation::{Denied, Permit};
 #[cfg(feature = "attestation")]
 pub use crate::requires_attestation;
 

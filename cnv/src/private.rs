@@ -22,7 +22,7 @@ pub mod quota {
 /// What `#[requires_attestation]` names.
 #[cfg(feature = "attestation")]
 pub mod attestation {
-    pub use crate::attestation::guard::{guard, refuse};
+    pub use crate::attestation::guard::{evidence, guard, lend, refuse};
 }
 
 /// What `#[verb]` and `verbs!` name.

@@ -21,10 +21,10 @@ pub(crate) fn expand(model: &ItemModel) -> TokenStream {
 }
 
 /// Uses the siblings' names, so that the imports which brought them are not reported as unused. In an
-/// `impl` block, where only a guard can stand, there is no room for that.
+/// `impl` block, where only a guard can stand and no companion is, there is no room for that.
 fn imports(model: &ItemModel) -> TokenStream {
     let taken = &model.function.taken;
-    if taken.is_empty() {
+    if taken.is_empty() || !model.has_companion() {
         return TokenStream::new();
     }
     quote! {
@@ -42,13 +42,12 @@ fn imports(model: &ItemModel) -> TokenStream {
 /// for the evidence.
 fn plain(model: &ItemModel) -> TokenStream {
     let function = &model.function;
-    let Some(guard) = &model.guard else {
+    let Some(statements) = model.entry() else {
         return function.to_token_stream();
     };
     let attributes = &function.attributes;
     let visibility = &function.visibility;
     let signature = &function.signature;
-    let statements = guard.statements(&model.krate);
     let body = &function.body;
     let body = braced(quote!(#statements #body), Span::call_site());
     quote!(#(#attributes)* #visibility #signature #body)
@@ -56,7 +55,7 @@ fn plain(model: &ItemModel) -> TokenStream {
 
 /// The item in the type namespace that stands beside the function, so that one `use` brings both.
 fn companion(model: &ItemModel) -> TokenStream {
-    if model.budget.is_none() && !model.is_verb {
+    if !model.has_companion() {
         return TokenStream::new();
     }
     let companion = &model.companion;
@@ -135,7 +134,10 @@ fn verb_impl(model: &ItemModel) -> TokenStream {
             companion,
             signature,
             callee,
-            contract: model.guard.as_ref().map(|guard| guard.contract(krate)),
+            contract: model
+                .guard
+                .as_ref()
+                .map(|guard| guard.contract.contract(krate)),
             limits: model.budget.as_ref().map(|_| limits(model)),
             krate,
         },
@@ -202,7 +204,7 @@ fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         &limits,
         krate,
     );
-    let guard = model.guard.as_ref().map(|guard| guard.statements(krate));
+    let guard = model.entry();
     let body = match &model.rewritten {
         Some(block) => {
             let statements = &block.stmts;

@@ -34,25 +34,45 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
     quote!(#tokens #errors)
 }
 
-/// Says what the attribute stands on, where that is no function.
+/// Says what the attribute stands on, where that is no function with a body.
 fn not_a_function(kind: Kind, item: &TokenStream, error: syn::Error) -> syn::Error {
     let name = kind.name();
+    if let Ok(declared) = syn::parse2::<syn::TraitItemFn>(item.clone())
+        && declared.default.is_none()
+    {
+        let function = &declared.sig.ident;
+        return syn::Error::new_spanned(
+            function,
+            format!(
+                "`{function}` has no body here that `#[{name}]` could stand before: put it on the functions that implement this one"
+            ),
+        );
+    }
     let Ok(other) = syn::parse2::<syn::Item>(item.clone()) else {
         return error;
     };
     let (what, span): (&str, &dyn quote::ToTokens) = match &other {
         syn::Item::Struct(item) => ("a struct", &item.ident),
         syn::Item::Enum(item) => ("an enum", &item.ident),
+        syn::Item::Union(item) => ("a union", &item.ident),
+        syn::Item::Type(item) => ("a type alias", &item.ident),
         syn::Item::Impl(item) => ("an `impl` block", &item.self_ty),
         syn::Item::Trait(item) => ("a trait", &item.ident),
         syn::Item::Mod(item) => ("a module", &item.ident),
         syn::Item::Const(item) => ("a constant", &item.ident),
         syn::Item::Static(item) => ("a static", &item.ident),
+        syn::Item::ForeignMod(item) => ("an `extern` block", &item.abi),
         _ => return error,
+    };
+    let instead = match (&other, kind) {
+        (syn::Item::Impl(_) | syn::Item::Trait(_), Kind::RequiresAttestation) => {
+            ": put it on each method that needs it"
+        }
+        _ => "",
     };
     syn::Error::new_spanned(
         span,
-        format!("`#[{name}]` goes on a function, and this is {what}"),
+        format!("`#[{name}]` goes on a function, and this is {what}{instead}"),
     )
 }
 

@@ -1,10 +1,12 @@
 //! The checked meaning of all attributes on one function.
 
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{Block, Ident, Path, Signature};
 
 use super::function::{Function, Kind, crate_path};
 use crate::args::Arguments;
-use crate::attestation::GuardModel;
+use crate::attestation::{GuardModel, PermitModel};
 use crate::budget::BudgetModel;
 use crate::budget::call;
 use crate::budget::plan::{self, Spends};
@@ -22,6 +24,8 @@ pub(crate) struct ItemModel {
     pub(crate) is_verb: bool,
     pub(crate) verb: Option<VerbModel>,
     pub(crate) guard: Option<GuardModel>,
+    /// The parameter that the guard fills, which is not in the signature any more.
+    pub(crate) permit: Option<PermitModel>,
     pub(crate) budget: Option<BudgetModel>,
     /// The body with its spends turned into calls, where it has any.
     pub(crate) rewritten: Option<Block>,
@@ -39,6 +43,12 @@ impl ItemModel {
         attributes.extend(function.take_siblings(errors));
         function.lift_inner_attributes();
         let krate = crate_path(&attributes, errors);
+        let guarded = attributes
+            .iter()
+            .any(|(kind, _)| *kind == Kind::RequiresAttestation);
+        let permit = guarded
+            .then(|| PermitModel::take(&mut function.signature, errors))
+            .flatten();
         let parameters = function.take_parameter_attributes();
         let signature = function.signature.clone();
 
@@ -47,7 +57,6 @@ impl ItemModel {
         let budget = take(Kind::Budget);
         let guard = take(Kind::RequiresAttestation);
         let is_verb = verb.is_some();
-        let guarded = guard.is_some();
         let public = verb
             .as_ref()
             .is_some_and(|verb| verb.list.iter().any(|argument| argument.key == "public"));
@@ -86,9 +95,24 @@ impl ItemModel {
             is_verb: is_verb && supported,
             verb: verb.filter(|_| supported),
             guard,
+            permit,
             budget,
             rewritten,
             spends,
+        }
+    }
+
+    /// Whether an item stands beside the function.
+    pub(crate) fn has_companion(&self) -> bool {
+        self.budget.is_some() || self.is_verb
+    }
+
+    /// What runs before the body: the guard, and the permit that it gives.
+    pub(crate) fn entry(&self) -> Option<TokenStream> {
+        let permit = self.permit.as_ref();
+        match &self.guard {
+            Some(guard) => Some(guard.statements(permit, &self.krate)),
+            None => permit.map(|permit| permit.unreachable(&self.krate)),
         }
     }
 }
@@ -118,28 +142,35 @@ fn one(
     found
 }
 
-/// Whether the function can have a companion item. A guard alone needs none.
+/// Whether the attributes can do what they say on this function. Verbs and budgets need a companion item, for which
+/// there is no room in an `impl` block; a guard alone needs none.
 fn check_function(
     signature: &Signature,
     is_verb: bool,
     budgeted: bool,
     errors: &mut ErrorSink,
 ) -> bool {
-    if !is_verb && !budgeted {
-        if let Some(token) = &signature.constness {
-            errors.at(
-                token,
-                "`#[requires_attestation]` checks the evidence as the function runs, which a `const fn` cannot: drop `const`",
-            );
-        }
-        return signature.constness.is_none();
-    }
-    let attribute = if budgeted { "budget" } else { "verb" };
     let mut supported = true;
-    let mut refuse = |tokens: &dyn quote::ToTokens, message: String| {
+    let mut refuse = |tokens: &dyn ToTokens, message: String| {
         errors.push(syn::Error::new_spanned(tokens, message));
         supported = false;
     };
+    if !is_verb && !budgeted {
+        if let Some(token) = &signature.constness {
+            refuse(
+                token,
+                "`#[requires_attestation]` checks the evidence as the function runs, which a `const fn` cannot: drop `const`".to_owned(),
+            );
+        }
+        if let Some(abi) = &signature.abi {
+            refuse(
+                abi,
+                "`#[requires_attestation]` goes on a Rust function, because a foreign caller has no evidence to show: let the `extern` function call a guarded one".to_owned(),
+            );
+        }
+        return supported;
+    }
+    let attribute = if budgeted { "budget" } else { "verb" };
     if let Some(token) = &signature.constness {
         refuse(
             token,
@@ -162,14 +193,36 @@ fn check_function(
             format!("`#[{attribute}]` goes on a Rust function: drop the `extern`"),
         );
     }
-    if budgeted && let Some(receiver) = signature.receiver() {
+    if budgeted && let Some(place) = of_an_impl(signature) {
         refuse(
-            receiver,
+            &place,
             "`#[budget]` goes on free functions so far: put the work into one, and let the method call it".to_owned(),
         );
     } else if is_verb && signature.receiver().is_some() {
         // The verb reports its receiver itself.
         supported = false;
+    } else if is_verb && let Some(place) = of_an_impl(signature) {
+        refuse(
+            &place,
+            "`#[verb]` goes on a free function: move this one out of its `impl` block".to_owned(),
+        );
     }
     supported
+}
+
+/// What shows that the function stands in an `impl` block or a trait: its receiver, or a `Self` in its signature. Without
+/// either nothing does.
+fn of_an_impl(signature: &Signature) -> Option<TokenStream> {
+    match signature.receiver() {
+        Some(receiver) => Some(receiver.to_token_stream()),
+        None => first_self(signature.to_token_stream()),
+    }
+}
+
+fn first_self(tokens: TokenStream) -> Option<TokenStream> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) if ident == "Self" => Some(ident.into_token_stream()),
+        TokenTree::Group(group) => first_self(group.stream()),
+        _ => None,
+    })
 }

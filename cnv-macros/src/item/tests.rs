@@ -79,6 +79,53 @@ fn a_guard_alone_changes_only_the_body() {
 }
 
 #[test]
+fn a_permit_is_bound_by_the_guard_and_is_no_parameter() {
+    let item = quote! {
+        #[requires_attestation(read_write, safety = "irreversible", band = "small", audience = "files")]
+        fn remove(cx: &Context, /** Unused. */ mut permit: Permit<'_, ReadWrite>, path: &Path) -> Result<(), Error> {
+            file::remove_file(&permit, path)
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn a_permit_borrows_nothing_that_the_body_may_change() {
+    let item = quote! {
+        #[requires_attestation(network, via = self)]
+        fn send(&mut self, permit: Permit<'_, Network>) -> Result<(), Error> {
+            self.count += 1;
+            permit.recheck()
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn a_guard_at_fault_still_binds_the_permit() {
+    let item = quote! {
+        #[requires_attestation(netwrok)]
+        fn send(cx: &Context, permit: Permit<'_, Network>) -> Result<(), Error> {
+            permit.recheck()
+        }
+    };
+    let expansion = expanded(item);
+    assert!(
+        expansion.contains("fn send(cx: &Context) ->"),
+        "{expansion}"
+    );
+    assert!(
+        expansion.contains("let permit: Permit<'_, Network> = ::cnv::__private::never();"),
+        "{expansion}"
+    );
+    assert_eq!(
+        expansion.matches("compile_error!").count(),
+        1,
+        "{expansion}"
+    );
+}
+
+#[test]
 fn a_verb_with_every_shape_of_argument() {
     let item = quote! {
         #[verb(noun = "log", effect = "read")]

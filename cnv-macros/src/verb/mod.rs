@@ -158,7 +158,7 @@ impl VerbModel {
             noun, name, effect, ..
         } = self;
         if let Some(guard) = guard {
-            let class = guard.class.to_string();
+            let class = guard.contract.class.to_string();
             if !covers(&class, effect.name) {
                 errors.push(syn::Error::new(
                     effect.literal.span(),

@@ -166,6 +166,14 @@ pub enum DenialReason {
         /// The audience that this verifier answers to, or `None` where it has no name.
         this: Option<String>,
     },
+    /// The command is for attestations that name one audience, and it does not name that one.
+    #[error("the command is for attestations that name the audience `{required}`, and this one {}", names(named.as_deref()))]
+    AudienceRequired {
+        /// The audience that the command asks for.
+        required: &'static str,
+        /// The audience that the attestation names, or `None` where it is for any.
+        named: Option<String>,
+    },
     /// It does not cover what the command requires.
     #[error("the attestation does not cover the command: {gap} (held: {have}; needed: {need})")]
     Insufficient {
@@ -208,6 +216,10 @@ pub enum DenialReason {
     /// Possession of the key that the last link names was not proved.
     #[error("{0}")]
     Possession(PossessionFault),
+}
+
+fn names(audience: Option<&str>) -> String {
+    audience.map_or_else(|| "names none".to_owned(), |name| format!("names `{name}`"))
 }
 
 fn this_audience(name: Option<&str>) -> String {

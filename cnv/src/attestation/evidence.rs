@@ -1,13 +1,16 @@
-//! The guard: what a call presents, and the permit that it gets for it.
+//! What a call presents, and the decision about it.
 
 use core::fmt;
+use core::ops::Deref;
+use core::pin::Pin;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::capability::CapabilityContract;
 
 use super::{
-    AttestationId, CapabilityAttestation, Clock, DenialReason, Denied, KeyId, PrivateKey,
-    PrivateKeyError, ProofOfPossession, RequestDigest, Timestamp, TrustStore, Verified, Verifier,
+    CapabilityAttestation, Class, Clock, DenialReason, Denied, Permit, PrivateKey, PrivateKeyError,
+    ProofOfPossession, RequestDigest, Requirement, TrustStore, Verified, Verifier, permit,
 };
 
 /// What a caller presents to guarded functions: a session with a [`Verifier`], with a token or none.
@@ -139,24 +142,37 @@ impl Evidence {
     /// The first call that succeeds costs a signature check for every link that the verifier has not seen (some tens of
     /// microseconds each), every later one a look at the clock and a few comparisons.
     ///
+    /// A contract that is known only at run time tells the compiler no class, so the permit is one for [`Pure`] and opens
+    /// nothing in [`crate::privileged`]; [`permit`](Self::permit) gives one that does.
+    ///
     /// # Errors
     ///
     /// [`Denied`]. A retry helps only after another token was presented, or when the reason is
     /// [`NotYetValid`](DenialReason::NotYetValid) or a stale or missing revocation list.
+    #[inline]
     pub fn authorise(&self, required: &CapabilityContract) -> Result<Permit<'_>, Denied> {
-        let session = &*self.session;
-        let verified = match session.verified.get() {
-            Some(verified) => {
-                session.verifier.recheck(verified, required)?;
-                verified
-            }
-            None => session.first_call(required)?,
-        };
-        Ok(Permit {
-            verifier: &session.verifier,
-            verified,
-            required: *required,
-        })
+        let verified = self.session.decide(required)?;
+        Ok(permit::grant(&self.session.verifier, verified, *required))
+    }
+
+    /// Decides whether what is presented meets `required`, now, and gives a permit of its class. Costs what
+    /// [`authorise`](Self::authorise) costs.
+    ///
+    /// # Errors
+    ///
+    /// As [`authorise`](Self::authorise), and [`DenialReason::AudienceRequired`] where the attestation does not name the
+    /// audience that is asked for.
+    #[inline]
+    pub fn permit<C: Class>(&self, required: &Requirement<C>) -> Result<Permit<'_, C>, Denied> {
+        let contract = required.contract();
+        let verified = self.session.decide(contract)?;
+        // That the verifier answers to the name was decided with everything else that can change.
+        if let Some(audience) = required.audience()
+            && verified.audience() != Some(audience)
+        {
+            return Err(audience_required(audience, verified));
+        }
+        Ok(permit::grant(&self.session.verifier, verified, *contract))
     }
 
     /// Whether a token is presented, valid or not.
@@ -185,6 +201,17 @@ impl Evidence {
 }
 
 impl Session {
+    #[inline]
+    fn decide(&self, required: &CapabilityContract) -> Result<&Verified, Denied> {
+        match self.verified.get() {
+            Some(verified) => {
+                self.verifier.recheck(verified, required)?;
+                Ok(verified)
+            }
+            None => self.first_call(required),
+        }
+    }
+
     #[cold]
     fn first_call(&self, required: &CapabilityContract) -> Result<&Verified, Denied> {
         let token = self.token.as_deref().ok_or(DenialReason::Missing)?;
@@ -199,6 +226,15 @@ impl Session {
     }
 }
 
+#[cold]
+fn audience_required(required: &'static str, verified: &Verified) -> Denied {
+    DenialReason::AudienceRequired {
+        required,
+        named: verified.audience().map(str::to_owned),
+    }
+    .into()
+}
+
 /// Never shows the token.
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,78 +245,6 @@ impl fmt::Debug for Evidence {
             .field("is_development", &self.session.is_development)
             .field("verified", &self.verified())
             .finish()
-    }
-}
-
-/// Proof that a call was authorised, for as long as its evidence is borrowed.
-///
-/// Only [`Evidence::authorise`] makes one, so code that takes a `&Permit<'_>` cannot be reached without a valid
-/// attestation. It cannot be stored beyond the evidence:
-///
-/// ```compile_fail,E0515
-/// # use cnv::attestation::{Evidence, Permit};
-/// # use cnv::capability::CapabilityContract;
-/// fn keep(evidence: Evidence) -> Permit<'static> {
-///     evidence.authorise(&CapabilityContract::pure()).unwrap()
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Permit<'evidence> {
-    verifier: &'evidence Verifier,
-    verified: &'evidence Verified,
-    required: CapabilityContract,
-}
-
-impl<'evidence> Permit<'evidence> {
-    /// Decides again whether the call may go on: it was not revoked meanwhile, has not expired, and its root is still
-    /// trusted. For handlers that run long, before each step that has an effect. Costs as much as a warm call.
-    ///
-    /// # Errors
-    ///
-    /// [`Denied`]. What was done already stays done; the handler should stop.
-    pub fn recheck(&self) -> Result<(), Denied> {
-        self.verifier.recheck(self.verified, &self.required)
-    }
-
-    /// Who is calling.
-    #[must_use]
-    pub fn subject(&self) -> &'evidence str {
-        self.verified.subject()
-    }
-
-    /// What the caller holds, which may be more than the call required.
-    #[must_use]
-    pub fn contract(&self) -> &'evidence CapabilityContract {
-        self.verified.contract()
-    }
-
-    /// The root's name in the trust store.
-    #[must_use]
-    pub fn issuer_name(&self) -> &'evidence str {
-        self.verified.issuer_name()
-    }
-
-    /// The id of the root's key.
-    #[must_use]
-    pub fn issuer(&self) -> KeyId {
-        self.verified.issuer()
-    }
-
-    /// The id of the chain's last link.
-    #[must_use]
-    pub fn attestation_id(&self) -> AttestationId {
-        self.verified.id()
-    }
-
-    /// The ids of all links, the root's first: whose word the call rests on.
-    pub fn link_ids(&self) -> impl Iterator<Item = AttestationId> + use<'evidence> {
-        self.verified.chain().links().iter().map(|link| link.id())
-    }
-
-    /// The first moment at which the attestation is expired.
-    #[must_use]
-    pub fn expires_at(&self) -> Timestamp {
-        self.verified.expires_at()
     }
 }
 
@@ -322,6 +286,18 @@ impl<T: CarriesEvidence + ?Sized> CarriesEvidence for Box<T> {
 }
 
 impl<T: CarriesEvidence + ?Sized> CarriesEvidence for Arc<T> {
+    fn evidence(&self) -> &Evidence {
+        (**self).evidence()
+    }
+}
+
+impl<T: CarriesEvidence + ?Sized> CarriesEvidence for Rc<T> {
+    fn evidence(&self) -> &Evidence {
+        (**self).evidence()
+    }
+}
+
+impl<P: Deref<Target: CarriesEvidence>> CarriesEvidence for Pin<P> {
     fn evidence(&self) -> &Evidence {
         (**self).evidence()
     }

@@ -27,6 +27,8 @@ struct Inner {
     root: PublicKey,
     issuer_name: String,
     holder: Option<PublicKey>,
+    /// The last link's, beside what else a warm call looks at.
+    contract: CapabilityContract,
     /// Every link is valid from the first moment, clock skew allowed for, up to the second.
     window: (Timestamp, Timestamp),
     /// The epoch of the verifier under which everything that it may change was last found in order, or 0.
@@ -47,6 +49,7 @@ impl Verified {
             root: *root.key(),
             issuer_name: root.name().to_owned(),
             holder,
+            contract: *chain.leaf().contract(),
             window: (Timestamp::from_unix_seconds(early), end),
             epoch: AtomicU64::new(0),
             chain,
@@ -68,9 +71,10 @@ impl Verified {
     }
 
     /// The same answer as [`check`](Self::check), faster and without a reason.
+    #[inline]
     pub(super) fn allows(&self, required: &CapabilityContract, now: Timestamp) -> bool {
         let (start, end) = self.inner.window;
-        start <= now && now < end && self.contract().covers(required)
+        start <= now && now < end && self.inner.contract.covers(required)
     }
 
     /// The chain that was accepted.
@@ -88,7 +92,7 @@ impl Verified {
     /// What it grants: the last link's contract.
     #[must_use]
     pub fn contract(&self) -> &CapabilityContract {
-        self.inner.chain.leaf().contract()
+        &self.inner.contract
     }
 
     /// The only verifier that may accept it, or `None` where any may.
@@ -130,6 +134,7 @@ impl Verified {
         self.inner.holder.as_ref()
     }
 
+    #[inline]
     pub(super) fn epoch(&self) -> &AtomicU64 {
         &self.inner.epoch
     }

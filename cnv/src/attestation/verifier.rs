@@ -330,6 +330,7 @@ impl Verifier {
     }
 
     /// The present moment, which is never before one that was seen.
+    #[inline]
     fn now(&self) -> Timestamp {
         let now = self.shared.clock.now().as_unix_seconds();
         let latest = self.shared.latest.load(Ordering::Relaxed);
@@ -395,6 +396,7 @@ impl Verifier {
     }
 
     /// Decides again about a token that was accepted before.
+    #[inline]
     pub(super) fn recheck(
         &self,
         verified: &Verified,

@@ -128,6 +128,7 @@ impl From<&Denied> for Reason {
             DenialReason::Expired { .. } => "expired",
             DenialReason::NotYetValid { .. } => "not_yet_valid",
             DenialReason::WrongAudience { .. } => "wrong_audience",
+            DenialReason::AudienceRequired { .. } => "audience_required",
             DenialReason::Insufficient { .. } => "insufficient",
             DenialReason::Revoked(_) => "revoked",
             DenialReason::NoRevocationList => "no_revocation_list",

@@ -82,7 +82,7 @@ impl<T> Metered<T> {
     }
 
     /// Makes one call that moves up to `len` bytes, if that is allowed whole.
-    fn whole(
+    pub(crate) fn whole(
         &mut self,
         len: usize,
         call: impl FnOnce(&mut T) -> io::Result<usize>,
