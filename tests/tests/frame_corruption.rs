@@ -2,9 +2,9 @@
 //! them, or it is a legal value that is written as it was read.
 
 use cnv::frame::{
-    AlignedBuffer, Be, FieldKind, FieldRole, Frame, FrameEnum, FrameError, FrameHeader,
-    FrameLayout, FramePayload, FrameReader, FrameSerializer, FrameWriter, Frames, FramesError,
-    LayoutError, LogLevel, SimdFrame, SplitBatch, SplitBatchError, SplitBatchWriter,
+    AlignedBuffer, Be, FieldKind, FieldLayout, FieldRole, Frame, FrameEnum, FrameError,
+    FrameHeader, FrameLayout, FramePayload, FrameReader, FrameSerializer, FrameWriter, Frames,
+    FramesError, LayoutError, LogLevel, SimdFrame, SplitBatch, SplitBatchError, SplitBatchWriter,
 };
 use cnv_tests::random::{Random, field_at, legal_frame};
 
@@ -134,33 +134,59 @@ fn swap(layout: &FrameLayout, frame: &mut [u8]) {
     }
 }
 
-/// What an error says is wrong.
-enum Named {
-    Field(String),
-    Checksum(String),
-    Check,
-}
-
-fn named(error: &LayoutError) -> Named {
-    match error {
+/// The error is about the byte at `at`: its field, the first checksum over it, or the check that sees it.
+fn is_about<F: SimdFrame>(error: &LayoutError, at: usize) -> bool {
+    let (name, role) = field_at(F::LAYOUT, at).expect("every byte is of a field");
+    match *error {
         LayoutError::OutOfRange { field, .. }
         | LayoutError::Value { field, .. }
         | LayoutError::NoVariant { field, .. }
-        | LayoutError::Version { field, .. } => Named::Field(field.to_string()),
-        LayoutError::Checksum { field, .. } => Named::Checksum(field.to_string()),
-        LayoutError::Check { .. } => Named::Check,
-        other => panic!("{other:?}"),
+        | LayoutError::Version { field, .. } => {
+            field.to_string() == name && role != FieldRole::Checksum
+        }
+        LayoutError::Checksum { field, .. } => {
+            Some(field.to_string()) == first_checksum(F::LAYOUT, at)
+        }
+        LayoutError::Check { offset, check, .. } => {
+            innermost_check(F::LAYOUT, at) == Some((offset, check))
+        }
+        ref other => panic!("{other:?}"),
     }
 }
 
-/// The error is about the byte at `at`: its field, or a checksum or a check that it is one of the bytes of.
-fn is_about<F: SimdFrame>(error: &LayoutError, at: usize) -> bool {
-    let (field, role) = field_at(F::LAYOUT, at).expect("every byte is of a field");
-    match named(error) {
-        Named::Field(name) => name == field && role != FieldRole::Checksum,
-        Named::Checksum(name) => name == field || name.ends_with("crc"),
-        Named::Check => at < F::SIZE && error.to_string().contains("is_ordered"),
+/// The field that holds the byte at `at`, and the layout of the frame that the field is, if it is one.
+fn holder(layout: &FrameLayout, at: usize) -> (&'static FieldLayout, Option<&'static FrameLayout>) {
+    let mut fields = layout.fields().iter();
+    let holds =
+        |field: &&FieldLayout| (field.offset()..field.offset() + field.size()).contains(&at);
+    let field = fields.find(holds).expect("every byte is of a field");
+    match field.kind() {
+        FieldKind::Frame(inner) => (field, Some(inner)),
+        _ => (field, None),
     }
+}
+
+/// The checksum that a change of the byte at `at` breaks first: that of the innermost frame that has one.
+fn first_checksum(layout: &FrameLayout, at: usize) -> Option<String> {
+    if let (field, Some(inner)) = holder(layout, at)
+        && let Some(name) = first_checksum(inner, at - field.offset())
+    {
+        return Some(format!("{}.{name}", field.name()));
+    }
+    let mut fields = layout.fields().iter();
+    let checksum = fields.find(|field| field.role() == FieldRole::Checksum)?;
+    Some(checksum.name().to_owned())
+}
+
+/// Where the innermost frame around the byte at `at` starts that has a check of the author's own, and the
+/// check's name.
+fn innermost_check(layout: &FrameLayout, at: usize) -> Option<(usize, &'static str)> {
+    if let (field, Some(inner)) = holder(layout, at)
+        && let Some((offset, check)) = innermost_check(inner, at - field.offset())
+    {
+        return Some((field.offset() + offset, check));
+    }
+    Some((0, layout.check_name()?))
 }
 
 /// The same frames in either order of bytes.

@@ -215,3 +215,207 @@ impl<T> fmt::Debug for FramesView<'_, T> {
             .finish_non_exhaustive()
     }
 }
+
+/// Small batches on every path to the `unsafe` blocks of this file and of `number`, so that Miri runs them:
+/// what the frames hold is looked at, too. Plain numbers are fields on little-endian targets only.
+#[cfg(all(test, target_endian = "little"))]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::frame::{AlignedBuffer, Frames, FramesError, Store};
+    use crate::{columns, encode_columns};
+
+    #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::FrameEnum)]
+    #[frame(crate = "crate")]
+    #[repr(u8)]
+    enum Mode {
+        Idle = 1,
+        Failed = 200,
+    }
+
+    /// As long as a line: the swap has a table.
+    #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::SimdFrame)]
+    #[frame(crate = "crate")]
+    #[repr(C)]
+    struct Line {
+        sequence: u64,
+        value: f64,
+        delta: i64,
+        unit: u32,
+        scale: f32,
+        port: u16,
+        shift: i16,
+        is_last: bool,
+        #[frame(reserved)]
+        _pad: [u8; 3],
+        rest: [u32; 6],
+    }
+
+    /// Shorter than any vector, no divisor of one, and with a check of its enum: the swap has no table.
+    #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::SimdFrame)]
+    #[frame(crate = "crate")]
+    #[repr(C)]
+    struct Dot {
+        mode: Mode,
+        is_on: bool,
+        any: i8,
+    }
+
+    /// None, one, the first batch that a kernel gets, and more than a block.
+    const COUNTS: [usize; 4] = [0, 1, INLINE_FRAMES + 1, Frames::<Line>::BLOCK_FRAMES + 6];
+
+    fn line(index: usize) -> Line {
+        Line {
+            sequence: index as u64,
+            value: index as f64 / 2.0,
+            delta: -(index as i64),
+            unit: 7,
+            scale: 1.5,
+            port: 443,
+            shift: -1,
+            is_last: index.is_multiple_of(3),
+            _pad: [0; 3],
+            rest: [index as u32; 6],
+        }
+    }
+
+    fn dot(index: usize) -> Dot {
+        let is_on = index.is_multiple_of(2);
+        Dot {
+            mode: if is_on { Mode::Idle } else { Mode::Failed },
+            is_on,
+            any: -(index as i8),
+        }
+    }
+
+    fn bytes_of<T: SimdFrame>(frames: &[T]) -> Vec<u8> {
+        frames.iter().flat_map(T::as_bytes).copied().collect()
+    }
+
+    /// `bytes` from `start` on, in a buffer whose own start is aligned.
+    fn moved(bytes: &[u8], start: usize) -> AlignedBuffer {
+        let mut buffer = AlignedBuffer::new();
+        buffer.extend_from_slice(&[0xff; 64][..start]).unwrap();
+        buffer.extend_from_slice(bytes).unwrap();
+        buffer
+    }
+
+    /// Borrowed where they are aligned, and copied out anywhere; `network` are the same frames.
+    fn every_way_gives<T: SimdFrame + PartialEq + fmt::Debug>(frames: &[T], network: &[u8]) {
+        let bytes = bytes_of(frames);
+        for start in [0, 1] {
+            let buffer = moved(&bytes, start);
+            let bytes = &buffer.as_slice()[start..];
+            if start.is_multiple_of(align_of::<T>()) || frames.is_empty() {
+                assert_eq!(Frames::<T>::validate_all(bytes).unwrap(), frames);
+                let blocks = Frames::<T>::blocks(bytes).map(Result::unwrap);
+                assert!(blocks.flatten().eq(frames));
+            } else {
+                let refused = Frames::<T>::validate_all(bytes);
+                assert!(matches!(refused, Err(FramesError::Misaligned { .. })));
+                assert!(super::frames::<T>(bytes).is_none());
+            }
+            let mut copied = Vec::new();
+            for view in Frames::<T>::views(bytes) {
+                let view = view.unwrap();
+                assert!(view.get(view.len()).is_none());
+                copied.extend(view.iter());
+            }
+            assert_eq!(copied, frames);
+
+            let buffer = moved(network, start);
+            let mut swapped = AlignedBuffer::new();
+            let read = Frames::<T>::from_big_endian(&buffer.as_slice()[start..], &mut swapped);
+            assert_eq!(read.unwrap(), frames);
+        }
+    }
+
+    /// The numbers of a [`line`], the highest byte first.
+    fn network_line(line: &Line) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(line.sequence.to_be_bytes());
+        bytes.extend(line.value.to_be_bytes());
+        bytes.extend(line.delta.to_be_bytes());
+        bytes.extend(line.unit.to_be_bytes());
+        bytes.extend(line.scale.to_be_bytes());
+        bytes.extend(line.port.to_be_bytes());
+        bytes.extend(line.shift.to_be_bytes());
+        bytes.extend([u8::from(line.is_last), 0, 0, 0]);
+        bytes.extend(line.rest.iter().flat_map(|word| word.to_be_bytes()));
+        bytes
+    }
+
+    #[test]
+    fn lines_are_borrowed_copied_and_swapped() {
+        for count in COUNTS {
+            let lines: Vec<Line> = (0..count).map(line).collect();
+            let network: Vec<u8> = lines.iter().flat_map(network_line).collect();
+            every_way_gives(&lines, &network);
+        }
+    }
+
+    #[test]
+    fn frames_of_three_bytes_are_borrowed_copied_and_swapped() {
+        for count in COUNTS {
+            let dots: Vec<Dot> = (0..count).map(dot).collect();
+            every_way_gives(&dots, &bytes_of(&dots));
+        }
+    }
+
+    /// No reference is made to a frame that is refused, wherever it stands.
+    #[test]
+    fn a_refused_frame_is_not_borrowed() {
+        for count in COUNTS.into_iter().filter(|&count| count > 0) {
+            let dots: Vec<Dot> = (0..count).map(dot).collect();
+            for index in [0, count - 1] {
+                // A flag that is 2, which a range refuses, and a mode between two others.
+                for (offset, value) in [(1, 2), (0, 100)] {
+                    let mut bytes = bytes_of(&dots);
+                    bytes[index * Dot::SIZE + offset] = value;
+                    assert!(super::frames::<Dot>(&bytes).is_none());
+                    assert!(FramesView::<Dot>::new(&bytes).is_none());
+                    let refused =
+                        |error| matches!(error, FramesError::BadFrame(bad) if bad.index == index);
+                    let mut buffer = AlignedBuffer::new();
+                    let swapped = Frames::<Dot>::from_big_endian(&bytes, &mut buffer);
+                    assert!(refused(swapped.unwrap_err()));
+                    assert!(refused(Frames::<Dot>::validate_all(&bytes).unwrap_err()));
+                }
+            }
+        }
+    }
+
+    /// Numbers of each width, signed, unsigned and floats.
+    #[test]
+    fn columns_are_written_and_read() {
+        for count in COUNTS {
+            let lines: Vec<Line> = (0..count).map(line).collect();
+            let sequences: Vec<u64> = lines.iter().map(|line| line.sequence).collect();
+            let values: Vec<f64> = lines.iter().map(|line| line.value).collect();
+            let deltas: Vec<i64> = lines.iter().map(|line| line.delta).collect();
+            let mut buffer = AlignedBuffer::new();
+            let written = encode_columns!(&line(0), Line => sequence: &sequences, value: &values, delta: &deltas;
+                &mut buffer, Store::Temporal);
+            assert_eq!(written.unwrap(), count);
+            let frames = Frames::<Line>::validate_all(buffer.as_slice()).unwrap();
+            let expected = lines.iter().map(|other| Line {
+                sequence: other.sequence,
+                value: other.value,
+                delta: other.delta,
+                ..line(0)
+            });
+            assert!(frames.iter().copied().eq(expected));
+
+            let bytes = moved(&bytes_of(&lines), 1);
+            let (mut sequence, mut value) = (std::vec![0_u64; count], std::vec![0_f64; count]);
+            let (mut scale, mut shift) = (std::vec![0_f32; count], std::vec![0_i16; count]);
+            let read = columns!(&bytes.as_slice()[1..], Line => sequence: &mut sequence,
+                value: &mut value, scale: &mut scale, shift: &mut shift);
+            assert_eq!(read.unwrap(), count);
+            assert_eq!((sequence, value), (sequences, values));
+            assert!(lines.iter().map(|line| line.scale).eq(scale));
+            assert!(lines.iter().map(|line| line.shift).eq(shift));
+        }
+    }
+}
