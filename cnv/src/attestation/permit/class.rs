@@ -29,7 +29,6 @@ pub trait Class: sealed::Sealed + Send + Sync + 'static {
 /// fn resolve(permit: &Permit<'_, impl Covers<Network>>, host: &str) -> String {
 ///     format!("{host}, for {}", permit.subject())
 /// }
-/// # let _ = resolve::<Network>;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a permit for `{Self}` does not allow what needs `{Required}`",
