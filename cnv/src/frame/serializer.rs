@@ -158,6 +158,7 @@ impl FrameSerializer {
     }
 
     /// A copy of the header line that `line` is, checked as by [`view`](Self::view).
+    #[cfg(any(feature = "std", feature = "bytes"))]
     #[inline]
     pub(super) fn header(&self, line: &[u8]) -> Result<FrameHeader, FrameError> {
         self.view(line).map(|(line, _)| first(line))
