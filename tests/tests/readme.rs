@@ -45,7 +45,7 @@ fn its_test_command_is_the_one_that_ci_runs() {
 
 /// The command tests the default members.
 #[test]
-fn its_test_command_tests_every_member_but_those_that_are_built_by_themselves() {
+fn its_test_command_tests_every_member_but_the_benchmarks() {
     let manifest = read("Cargo.toml");
     let list = |key: &str| -> Vec<&str> {
         let line = manifest.lines().find_map(|line| line.strip_prefix(key));
@@ -53,7 +53,7 @@ fn its_test_command_tests_every_member_but_those_that_are_built_by_themselves() 
         names.collect()
     };
     let mut members = list("members = ");
-    members.retain(|member| ![r#""cnv-bench""#, r#""tests/no-std""#].contains(member));
+    members.retain(|&member| member != r#""cnv-bench""#);
     assert_eq!(members, list("default-members = "));
     assert!(members.len() > 4);
 }
