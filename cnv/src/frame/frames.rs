@@ -149,6 +149,20 @@ impl<T: SimdFrame> Frames<T> {
     /// A frame with a checksum and numbers to be swapped does not compile here: the checksum would be that of other bytes than were sent. A type with
     /// `#[frame(endian = "big")]` and numbers in [`Be`](super::Be) is in network order as it is.
     ///
+    /// ```compile_fail,E0080
+    /// use cnv::frame::{AlignedBuffer, Frames, SimdFrame};
+    ///
+    /// #[derive(SimdFrame)]
+    /// #[repr(C)]
+    /// struct Sample {
+    ///     value: u32,
+    ///     #[frame(crc32c)]
+    ///     crc: u32,
+    /// }
+    ///
+    /// let _ = Frames::<Sample>::from_big_endian(&[0; 8], &mut AlignedBuffer::new());
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`FramesError::PartialFrame`], [`FramesError::BadFrame`] and [`FramesError::OutOfMemory`]. The
