@@ -142,7 +142,7 @@ impl Evidence {
     /// The first call that succeeds costs a signature check for every link that the verifier has not seen (some tens of
     /// microseconds each), every later one a look at the clock and a few comparisons.
     ///
-    /// A contract that is known only at run time tells the compiler no class, so the permit is one for [`Pure`] and opens
+    /// A contract that is known only at run time tells the compiler no class, so the permit is one for [`Pure`](super::Pure) and opens
     /// nothing in [`crate::privileged`]; [`permit`](Self::permit) gives one that does.
     ///
     /// # Errors

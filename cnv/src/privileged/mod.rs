@@ -12,7 +12,7 @@
 //!
 //! | module | class | charged |
 //! |---|---|---|
-//! | [`file`] | [`ReadOnly`](crate::attestation::ReadOnly), [`ReadWrite`](crate::attestation::ReadWrite) | an I/O operation a call |
+//! | [`mod@file`] | [`ReadOnly`](crate::attestation::ReadOnly), [`ReadWrite`](crate::attestation::ReadWrite) | an I/O operation a call |
 //! | [`network`] | [`Network`](crate::attestation::Network) | an I/O operation to connect, then bytes |
 //! | [`process`] | [`Dangerous`](crate::attestation::Dangerous) | an I/O operation |
 //! | [`environment`] | [`ReadOnly`](crate::attestation::ReadOnly) | nothing |
