@@ -10,7 +10,7 @@
 //! | a stolen token | `attestation_chain::a_stolen_token_is_worth_nothing_without_its_key`, `bearer_tokens_are_accepted_only_where_that_was_said` |
 //! | a proof that is used again, elsewhere, later or for something else | `attestation_chain::a_proof_is_good_for_one_session_one_verifier_one_request_and_a_minute`, `a_nonce_opens_one_session_whoever_is_faster`; what it signs: here |
 //! | a revoked id, key or time, at any link, warm and cold | `attestation_chain::what_is_revoked_at_any_link_is_refused_from_the_next_call_on`; a holder's key: here |
-//! | a list that is stale, missing, older or forked | `attestation_chain::a_stale_list_denies_on_a_warm_handle`, `without_a_list_nothing_is_allowed`, `an_older_or_forked_list_is_refused_and_the_present_one_stays` |
+//! | a list that is stale, missing, older or forked | `attestation_chain::a_stale_list_denies_on_a_warm_handle`, `without_a_list_nothing_is_allowed`, `an_older_or_forked_list_is_refused_and_the_present_one_stays`; one that ends sooner: here |
 //! | too deep | `attestation_chain::a_chain_is_at_most_eight_links_deep` |
 //! | escalation in mid-chain | `attestation_chain::escalation_in_mid_chain_is_refused_in_every_dimension`, `a_chain_holds_exactly_where_every_link_is_within_the_one_before` |
 //! | splicing, reordering | `attestation_chain::links_cannot_be_spliced_or_reordered` |
@@ -19,7 +19,7 @@
 //! | base64 or an order that is not canonical | `attestation::a_token_has_one_spelling`, `signed_bytes_that_break_a_rule_are_refused` |
 //! | S that is not reduced, keys and R of small or mixed order | `attestation::an_s_that_is_not_reduced_is_refused`, `keys_outside_the_prime_order_subgroup_are_refused_at_import`; `vectors`, `differential_ed25519` |
 //! | oversized and hostile input | here; the fuzz targets |
-//! | poisoning the cache, flooding it | `attestation_chain::signatures_are_checked_once`, `a_flood_does_not_evict_the_hot` |
+//! | poisoning the cache, flooding it | `attestation_chain::signatures_are_checked_once`, `a_flood_does_not_evict_the_hot`; here |
 //! | a cache that outlives an expiry or a key | `attestation_chain::a_permit_does_not_outlive_its_attestation`, `a_root_that_is_no_longer_trusted_ends_warm_handles_and_remembered_tokens`; another key under the root's place: here |
 //! | use after a revocation, in the middle of a handler | `attestation_chain::what_is_revoked_at_any_link_is_refused_from_the_next_call_on` by `Permit::recheck`, `changes_under_load_are_never_missed`; every order of threads: `attestation::published` with loom |
 //! | a way past the guard: async, generics, `self`, early return, nested functions, trait impls | `command`, and the programs in `ui-tests` |
@@ -194,6 +194,35 @@ fn a_clock_that_is_set_back_makes_no_list_fresh() {
     }
 }
 
+/// The list that a warm handle was decided by decides until when, not the one before it.
+#[test]
+fn a_list_that_ends_sooner_is_stale_sooner() {
+    let clock = Arc::new(ManualClock::at(NOON));
+    let set = |number, seconds| {
+        let entries = [].into_iter().collect();
+        let list = RevocationList::sign(entries, number, NOON, after(seconds), &key(1)).unwrap();
+        RevocationSet::new(list, &key(1).public_key(), NOON).unwrap()
+    };
+    let builder = || {
+        Verifier::builder(store_of("root", 1), Arc::clone(&clock) as Arc<dyn Clock>).accept_bearer()
+    };
+    for verifier in [
+        builder().revocations(set(1, 500)).build(),
+        builder().without_revocation().build(),
+    ] {
+        clock.set(NOON);
+        let evidence = Evidence::new(&verifier).with_token(bearer(None));
+        let permit = evidence.authorise(&NETWORK).unwrap();
+        verifier.set_revocations(set(2, 60)).unwrap();
+        permit.recheck().unwrap();
+        clock.set(after(60));
+        assert!(matches!(
+            reason(permit.recheck()),
+            DenialReason::StaleRevocationList { .. }
+        ));
+    }
+}
+
 #[test]
 fn the_last_holders_key_can_be_revoked() {
     let clock = Arc::new(ManualClock::at(NOON));
@@ -307,6 +336,32 @@ fn a_signature_for_another_purpose_is_no_proof() {
         reason(evidence.authorise(&NETWORK)),
         DenialReason::Possession(PossessionFault::BadSignature)
     );
+}
+
+/// A signature that was checked says nothing about other bytes: not even with the good token and all of its links in the
+/// cache does a changed one pass.
+#[test]
+fn what_is_remembered_vouches_for_no_other_bytes() {
+    let clock = Arc::new(ManualClock::at(NOON));
+    let verifier = verifier(&clock, None);
+    let good = bearer(None);
+    let authorise = |token: &str| {
+        let evidence = Evidence::new(&verifier).with_token(token);
+        evidence.authorise(&NETWORK).map(drop)
+    };
+    authorise(&good).unwrap();
+    let bytes = good.parse::<AttestationChain>().unwrap().to_bytes();
+    let mut read = 0;
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(chain) = AttestationChain::from_bytes(&flipped) {
+            assert!(authorise(&chain.to_string()).is_err(), "bit {bit}");
+            read += 1;
+        }
+    }
+    assert!(read > 1000, "{read} were read as tokens");
+    authorise(&good).unwrap();
 }
 
 /// A store with another key under the same name, and one where the chain's first key is not a root any more but still
