@@ -134,6 +134,7 @@ mod link;
 mod possession;
 mod private_key;
 mod public_key;
+mod published;
 pub mod revocation;
 mod token;
 mod trust;
