@@ -1,7 +1,7 @@
 //! From one list to the next without sending all of it.
 //!
 //! ```text
-//! delta = form(1) = 2 | base_number(8) | base_digest(32) | header(96) | signature(64) | counts | entries
+//! delta = form(1) = 2 | base_number(8) | base_digest(32) | header(84) | signature(64) | counts | entries
 //! ```
 //!
 //! The header and the signature are those of the list that it leads to, byte for byte; counts and entries are what that
