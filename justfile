@@ -11,9 +11,9 @@ lint:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# The goals, as a table: each is a ratio of things that took turns.
-bench *arguments:
-    cargo run --release -p cnv-bench -- frames {{arguments}}
+# The goals of a subject, as a table: of things that took turns. Subjects are `frames` and `attestation`.
+bench subject="frames" *arguments:
+    cargo run --release -p cnv-bench -- {{subject}} {{arguments}}
 
 # Rewrites the expected compiler messages and expansions; read the difference before you commit it.
 bless:

@@ -25,13 +25,15 @@ pub struct Environment {
 }
 
 /// What is compared.
-const CRATES: [&str; 15] = [
+const CRATES: [&str; 17] = [
     "bincode",
+    "biscuit-auth",
     "bitcode",
     "bytemuck",
     "cnv",
     "crc-fast",
     "crc32c",
+    "ed25519-dalek",
     "flatbuffers",
     "musli-zerocopy",
     "postcard",

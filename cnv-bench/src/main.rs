@@ -1,6 +1,7 @@
 //! `cnv-bench`: what cnv costs beside what else there is, measured side by side.
 
 mod allocations;
+mod attestation;
 mod environment;
 mod frames;
 mod plot;
@@ -8,10 +9,11 @@ mod report;
 mod rounds;
 
 use std::error::Error;
-use std::fs;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
+use std::{fs, io};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
@@ -60,16 +62,32 @@ fn command() -> Command {
         .arg(file("svg", "Draw ns per frame against batch size"))
         .arg(count("rounds", "101", "Rounds of every group"))
         .arg(count("launches", "1", "Processes whose medians are judged"));
+    let attestation = Command::new("attestation")
+        .about("Chains, guarded calls, revocation and the audit log, beside signature checks and Biscuit")
+        .arg(flag("check", "Fail if a goal is not met"))
+        .arg(flag("figures", "Print the time of every contender, too"))
+        .arg(file(
+            "json",
+            "Write every figure and where it was measured; - is standard output",
+        ))
+        .arg(
+            file("folder", "Where logs are written: a folder on the disk to measure")
+                .default_value("."),
+        )
+        .arg(count("rounds", "101", "Rounds of every group"))
+        .arg(count("launches", "1", "Processes whose medians are judged"));
     Command::new("cnv-bench")
         .about("What cnv costs beside what else there is")
         .subcommand_required(true)
         .subcommand(frames)
+        .subcommand(attestation)
 }
 
 fn main() -> ExitCode {
     let arguments = command().get_matches();
     let result = match arguments.subcommand() {
         Some(("frames", arguments)) => run_frames(arguments),
+        Some(("attestation", arguments)) => run_attestation(arguments),
         _ => unreachable!("clap requires a subcommand that it knows"),
     };
     result.unwrap_or_else(|error| {
@@ -80,38 +98,66 @@ fn main() -> ExitCode {
 
 fn run_frames(arguments: &ArgMatches) -> Result<ExitCode, Box<dyn Error>> {
     let file = |name| arguments.get_one::<PathBuf>(name);
-    let count = |name| arguments.get_one::<u16>(name).copied().unwrap_or(1);
-    let rounds = count("rounds");
     let has_dram = arguments.get_flag("dram");
     let has_sweep = ["json", "csv", "svg"]
         .iter()
         .any(|name| file(name).is_some());
-    let launches = count("launches");
-    let run = if launches > 1 {
-        let runs: Result<Vec<Run>, _> = (0..launches).map(|_| launch(rounds, has_dram)).collect();
-        Run::median_of(&runs?)?
-    } else {
-        let settings = Settings {
-            rounds: rounds.into(),
-            slice: SLICE,
-        };
-        frames::run(settings, has_dram, has_sweep)
-    };
+    let dram: &[&OsStr] = if has_dram { &["--dram".as_ref()] } else { &[] };
+    let run = launches(arguments, "frames", dram, |settings| {
+        Ok(frames::run(settings, has_dram, has_sweep))
+    })?;
     if let Some(path) = file("csv") {
         fs::write(path, plot::csv(&plot::lines(&run.groups, frames::SWEEP)))?;
     }
     if let Some(path) = file("svg") {
         fs::write(path, plot::svg(&plot::lines(&run.groups, frames::SWEEP)))?;
     }
-    if let Some(path) = file("json") {
-        let json = serde_json::to_string_pretty(&run)? + "\n";
+    judge(arguments, &run)
+}
+
+fn run_attestation(arguments: &ArgMatches) -> Result<ExitCode, Box<dyn Error>> {
+    let folder = arguments.get_one::<PathBuf>("folder");
+    let folder = folder.expect("it has a default");
+    let own = ["--folder".as_ref(), folder.as_os_str()];
+    let run = launches(arguments, "attestation", &own, |settings| {
+        attestation::run(settings, folder)
+    })?;
+    judge(arguments, &run)
+}
+
+/// One run in this process, or the medians of several, each in a process of its own with the arguments `own`.
+fn launches(
+    arguments: &ArgMatches,
+    subject: &str,
+    own: &[&OsStr],
+    run: impl FnOnce(Settings) -> io::Result<Run>,
+) -> Result<Run, Box<dyn Error>> {
+    let count = |name| arguments.get_one::<u16>(name).copied().unwrap_or(1);
+    let (rounds, launches) = (count("rounds"), count("launches"));
+    if launches == 1 {
+        let settings = Settings {
+            rounds: rounds.into(),
+            slice: SLICE,
+        };
+        return Ok(run(settings)?);
+    }
+    let runs: Result<Vec<Run>, _> = (0..launches)
+        .map(|_| launch(subject, rounds, own))
+        .collect();
+    Ok(Run::median_of(&runs?)?)
+}
+
+/// Prints the run, or writes it as it was asked for, and judges it.
+fn judge(arguments: &ArgMatches, run: &Run) -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(path) = arguments.get_one::<PathBuf>("json") {
+        let json = serde_json::to_string_pretty(run)? + "\n";
         if path == Path::new("-") {
             print!("{json}");
             return Ok(ExitCode::SUCCESS);
         }
         fs::write(path, json)?;
     }
-    print(&run, arguments.get_flag("figures"));
+    print(run, arguments.get_flag("figures"));
     let is_failure = arguments.get_flag("check") && run.missed().next().is_some();
     Ok(if is_failure {
         ExitCode::FAILURE
@@ -143,13 +189,10 @@ fn print(run: &Run, has_figures: bool) {
 }
 
 /// A process of its own: where code and data come to lie is decided anew by each.
-fn launch(rounds: u16, has_dram: bool) -> Result<Run, Box<dyn Error>> {
+fn launch(subject: &str, rounds: u16, own: &[&OsStr]) -> Result<Run, Box<dyn Error>> {
     let mut child = std::process::Command::new(std::env::current_exe()?);
-    child.args(["frames", "--json", "-", "--rounds", &rounds.to_string()]);
-    if has_dram {
-        child.arg("--dram");
-    }
-    let output = child.stderr(Stdio::inherit()).output()?;
+    child.args([subject, "--json", "-", "--rounds", &rounds.to_string()]);
+    let output = child.args(own).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(format!("a launch failed: {}", output.status).into());
     }

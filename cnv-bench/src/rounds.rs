@@ -159,6 +159,16 @@ impl Measured {
         self.ratio(self.fastest(others), self.series(name))
     }
 
+    /// How long `name` takes, in nanoseconds an item: a figure of the machine that it was measured on.
+    pub fn ns(&self, name: &str) -> Ratio {
+        let mut sorted = self.series(name).ns.clone();
+        sorted.sort_by(f64::total_cmp);
+        Ratio {
+            median: quantile(&sorted, 0.5),
+            quartiles: [quantile(&sorted, 0.25), quantile(&sorted, 0.75)],
+        }
+    }
+
     fn ratio(&self, over: &Series, under: &Series) -> Ratio {
         let mut by_round: Vec<f64> = over.ns.iter().zip(&under.ns).map(|(a, b)| a / b).collect();
         by_round.sort_by(f64::total_cmp);
@@ -272,6 +282,16 @@ mod tests {
         assert_eq!(ratio.quartiles, [2.0, 2.0]);
         assert_eq!(measured.speed_over("fast", &["slow"]), ratio);
         assert_eq!(measured.time_over("fast", &["slow"]).median, 0.5);
+    }
+
+    #[test]
+    fn a_time_has_the_spread_of_its_rounds() {
+        let measured = measured(&[("a", &[5.0, 1.0, 3.0, 2.0, 40.0])]);
+        let expected = Ratio {
+            median: 3.0,
+            quartiles: [2.0, 5.0],
+        };
+        assert_eq!(measured.ns("a"), expected);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The frame types of the targets, with their rules said a second time, and frames at random.
+//! What the targets share: frame types, with their rules said a second time, frames at random, and changes to good bytes.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use cnv::frame::{
@@ -233,5 +233,59 @@ impl<'a> Arbitrary<'a> for AnyFrame {
             payload,
         );
         Ok(Self(frame))
+    }
+}
+
+/// A change to bytes.
+#[derive(Debug, Arbitrary)]
+pub enum Change<'a> {
+    /// The bits of one byte.
+    Flip(u16, u8),
+    /// Bytes in place of others, from a place on.
+    Overwrite(u16, &'a [u8]),
+    /// Bytes between others.
+    Insert(u16, &'a [u8]),
+    /// So many bytes are gone, from a place on.
+    Remove(u16, u16),
+    /// Bytes stand a second time, from one place at another.
+    Copy(u16, u16, u16),
+}
+
+impl Change<'_> {
+    /// `bytes` after these changes. The places are taken within them.
+    #[must_use]
+    pub fn apply_all(changes: &[Self], bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for change in changes.iter().take(8) {
+            change.apply(&mut bytes);
+        }
+        bytes
+    }
+
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        let len = bytes.len();
+        let place = |at: u16| usize::from(at) % (len + 1);
+        let range = |at: u16, count: u16| place(at)..(place(at) + usize::from(count)).min(len);
+        match *self {
+            Self::Flip(at, bits) => {
+                if let Some(byte) = bytes.get_mut(place(at)) {
+                    *byte ^= bits;
+                }
+            }
+            Self::Overwrite(at, by) => {
+                let end = (place(at) + by.len()).min(len);
+                bytes.splice(place(at)..end, by.iter().copied());
+            }
+            Self::Insert(at, new) => {
+                bytes.splice(place(at)..place(at), new.iter().copied());
+            }
+            Self::Remove(at, count) => {
+                bytes.drain(range(at, count));
+            }
+            Self::Copy(from, to, count) => {
+                let copied = bytes[range(from, count)].to_vec();
+                bytes.splice(place(to)..place(to), copied);
+            }
+        }
     }
 }

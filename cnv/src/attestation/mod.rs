@@ -136,6 +136,7 @@ mod permit;
 mod possession;
 mod private_key;
 mod public_key;
+mod published;
 pub mod revocation;
 mod token;
 mod trust;

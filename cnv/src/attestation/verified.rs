@@ -1,11 +1,11 @@
 //! What was found to hold.
 
 use core::fmt;
-use core::sync::atomic::AtomicU64;
 use std::sync::Arc;
 
 use crate::capability::CapabilityContract;
 
+use super::published::Mark;
 use super::{
     AttestationChain, AttestationId, Denied, KeyId, NOT_BEFORE_SKEW_SECONDS, PublicKey, Timestamp,
     TrustedRoot,
@@ -32,7 +32,7 @@ struct Inner {
     /// Every link is valid from the first moment, clock skew allowed for, up to the second.
     window: (Timestamp, Timestamp),
     /// The epoch of the verifier under which everything that it may change was last found in order, or 0.
-    epoch: AtomicU64,
+    mark: Mark,
 }
 
 impl Verified {
@@ -51,7 +51,7 @@ impl Verified {
             holder,
             contract: *chain.leaf().contract(),
             window: (Timestamp::from_unix_seconds(early), end),
-            epoch: AtomicU64::new(0),
+            mark: Mark::new(),
             chain,
         };
         Self {
@@ -135,8 +135,8 @@ impl Verified {
     }
 
     #[inline]
-    pub(super) fn epoch(&self) -> &AtomicU64 {
-        &self.inner.epoch
+    pub(super) fn mark(&self) -> &Mark {
+        &self.inner.mark
     }
 }
 

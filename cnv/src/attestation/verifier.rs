@@ -2,12 +2,13 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use crate::capability::CapabilityContract;
 
 use super::cache::{Caches, DEFAULT_CACHE_LEN_BYTES};
 use super::challenge::Challenges;
+use super::published::{Numbered, Published};
 use super::revocation::{
     Freshness, ReloadError, Reloaded, RevocationError, RevocationSet, RevocationSource, Revocations,
 };
@@ -54,15 +55,11 @@ pub struct Verifier {
 }
 
 struct Shared {
-    /// Counts the exchanges, from 1. Changed after `state`, under its lock.
-    epoch: AtomicU64,
-    /// The first moment at which the revocation list is stale, in seconds since 1970; 0 without one where one is needed.
-    /// Changed after `epoch` and read before it, so that no call takes a new list's moment for an old list's.
-    fresh_until: AtomicU64,
+    /// Stale when its revocation list is; always, without one where one is needed.
+    state: Published<State>,
     /// The latest moment that was seen, in seconds since 1970.
     latest: AtomicU64,
     clock: Arc<dyn Clock>,
-    state: RwLock<Arc<State>>,
     caches: Caches,
     challenges: Challenges,
 }
@@ -70,7 +67,6 @@ struct Shared {
 /// What can be exchanged.
 #[derive(Clone)]
 struct State {
-    epoch: u64,
     store: Arc<TrustStore>,
     audience: Option<Arc<str>>,
     accepts_bearer: bool,
@@ -161,12 +157,11 @@ impl VerifierBuilder {
     /// The verifier.
     #[must_use]
     pub fn build(self) -> Verifier {
+        let fresh_until = self.state.revocation.fresh_until();
         let shared = Shared {
-            epoch: AtomicU64::new(self.state.epoch),
-            fresh_until: AtomicU64::new(self.state.revocation.fresh_until()),
+            state: Published::new(self.state, fresh_until),
             latest: AtomicU64::new(self.latest.as_unix_seconds()),
             clock: self.clock,
-            state: RwLock::new(Arc::new(self.state)),
             caches: Caches::new(self.cache_len_bytes),
             challenges: Challenges::default(),
         };
@@ -181,7 +176,6 @@ impl Verifier {
     pub fn builder(store: impl Into<Arc<TrustStore>>, clock: Arc<dyn Clock>) -> VerifierBuilder {
         VerifierBuilder {
             state: State {
-                epoch: 1,
                 store: store.into(),
                 audience: None,
                 accepts_bearer: false,
@@ -306,27 +300,16 @@ impl Verifier {
     }
 
     fn try_exchange<E>(&self, change: impl FnOnce(&mut State) -> Result<(), E>) -> Result<(), E> {
-        // The state is replaced as a whole, so a panic elsewhere cannot have left half of one.
-        let mut present = self
-            .shared
-            .state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut next = State::clone(&present);
-        change(&mut next)?;
-        next.epoch += 1;
-        let (epoch, fresh_until) = (next.epoch, next.revocation.fresh_until());
-        *present = Arc::new(next);
-        self.shared.epoch.store(epoch, Ordering::Release);
-        self.shared
-            .fresh_until
-            .store(fresh_until, Ordering::Release);
-        Ok(())
+        self.shared.state.try_exchange(|present| {
+            let mut next = present.clone();
+            change(&mut next)?;
+            let fresh_until = next.revocation.fresh_until();
+            Ok((next, fresh_until))
+        })
     }
 
-    fn state(&self) -> Arc<State> {
-        let state = self.shared.state.read();
-        Arc::clone(&state.unwrap_or_else(PoisonError::into_inner))
+    fn state(&self) -> Arc<Numbered<State>> {
+        self.shared.state.current()
     }
 
     /// The present moment, which is never before one that was seen.
@@ -390,7 +373,7 @@ impl Verifier {
         state.check(&chain, required, now)?;
         let holder = chain.check_signatures(root.key(), &self.shared.caches)?;
         let verified = Verified::new(chain, root, holder);
-        verified.epoch().store(state.epoch, Ordering::Release);
+        verified.mark().set(&state);
         self.shared.caches.remember(token, &verified);
         Ok(verified)
     }
@@ -402,12 +385,9 @@ impl Verifier {
         verified: &Verified,
         required: &CapabilityContract,
     ) -> Result<(), Denied> {
-        let shared = &*self.shared;
-        let fresh_until = shared.fresh_until.load(Ordering::Acquire);
-        let epoch = shared.epoch.load(Ordering::Acquire);
         let now = self.now();
-        if verified.epoch().load(Ordering::Acquire) == epoch
-            && now.as_unix_seconds() < fresh_until
+        let state = &self.shared.state;
+        if state.is_in_order(verified.mark(), now.as_unix_seconds())
             && verified.allows(required, now)
         {
             return Ok(());
@@ -430,7 +410,7 @@ impl Verifier {
             return Err(chain.denied(0, DenialReason::UnknownIssuer { issuer }));
         }
         state.check(chain, required, now)?;
-        verified.epoch().store(state.epoch, Ordering::Release);
+        verified.mark().set(&state);
         Ok(())
     }
 }
@@ -497,7 +477,7 @@ impl fmt::Debug for VerifierBuilder {
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
-            .field("state", &self.state())
+            .field("state", &**self.state())
             .field("clock", &self.shared.clock)
             .finish_non_exhaustive()
     }
@@ -506,8 +486,7 @@ impl fmt::Debug for Verifier {
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("State");
-        out.field("epoch", &self.epoch)
-            .field("trusted_keys", &self.store.len())
+        out.field("trusted_keys", &self.store.len())
             .field("audience", &self.audience)
             .field("accepts_bearer", &self.accepts_bearer);
         match &self.revocation {
