@@ -10,7 +10,7 @@ pub(crate) fn misplaced(input: TokenStream) -> TokenStream {
     // The call itself is emitted too, so that only the misplacement is reported.
     match parse_spent_call(input, "spend") {
         Ok(spent) => {
-            let call = spent.call;
+            let call = spent.free_of_charge();
             let error = syn::Error::new(
                 proc_macro2::Span::call_site(),
                 format!(
@@ -28,10 +28,7 @@ pub(crate) fn misplaced(input: TokenStream) -> TokenStream {
 /// `run!(load(path))` is the call, metered against the function's own budget alone.
 pub(crate) fn run(input: TokenStream) -> TokenStream {
     match parse_spent_call(input, "run") {
-        Ok(spent) => {
-            let call = spent.call;
-            quote!(#call)
-        }
+        Ok(spent) => spent.free_of_charge(),
         Err(error) => error.into_compile_error(),
     }
 }

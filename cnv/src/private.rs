@@ -7,10 +7,17 @@ pub mod frame {
 
 /// What `#[budget]` names.
 pub mod quota {
-    pub use crate::quota::check::{Account, Budgeted, PaidFor, deeper, larger, limits, open, step};
-    pub use crate::quota::fit::assert_fits;
+    pub use crate::quota::account::{
+        Account, conditions, enter_loop, larger, leave_loop, open, rounds, step,
+    };
+    pub use crate::quota::charge::{
+        Budgeted, Charge, Charged, Method, MustBePaid, Paid, PaidFor, Payable, Site, Sites,
+        concurrent, cost, deeper, paid, pending,
+    };
+    pub use crate::quota::fit::{assert_fits, assert_fits_trait};
     #[cfg(feature = "std")]
     pub use crate::quota::meter::body::{enter, metered};
+    pub use crate::quota::rounds::Rounds;
     #[cfg(not(feature = "std"))]
     pub use crate::quota::unmetered::{enter, metered};
     pub use crate::quota::{

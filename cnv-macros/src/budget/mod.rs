@@ -3,6 +3,7 @@
 pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod plan;
+mod repeat;
 pub(crate) mod units;
 
 use proc_macro2::TokenStream;
@@ -11,9 +12,11 @@ use syn::{Ident, Path};
 
 use crate::args::{Argument, Arguments};
 use crate::errors::ErrorSink;
-use units::{CPU, IO, MEMORY, NETWORK, UNLIMITED};
+use units::{CPU, IO, MEMORY, NETWORK, RETAINED, UNLIMITED};
 
-const KEYS: &[&str] = &["memory", "cpu", "io", "network", "open", "card", "crate"];
+const KEYS: &[&str] = &[
+    "memory", "cpu", "io", "network", "retains", "open", "card", "crate",
+];
 
 /// A checked budget: bytes, nanoseconds, operations, bytes.
 #[derive(Clone)]
@@ -22,6 +25,10 @@ pub(crate) struct BudgetModel {
     pub(crate) cpu_ns: u64,
     pub(crate) io_ops: u64,
     pub(crate) network_bytes: u64,
+    /// What of the memory may be there after a call; all of it, where nothing is said.
+    pub(crate) retained_bytes: u64,
+    /// Whether nothing is said, so that a method of a trait has what the trait declares.
+    pub(crate) inherits: bool,
     /// Whether plain calls are allowed.
     pub(crate) open: bool,
     /// The name of the companion item, where it cannot be the function's own.
@@ -36,17 +43,25 @@ impl BudgetModel {
             cpu_ns: UNLIMITED,
             io_ops: 0,
             network_bytes: 0,
+            retained_bytes: UNLIMITED,
+            inherits: false,
             open: false,
             card: None,
         }
     }
 
-    pub(crate) fn from_arguments(arguments: Arguments, errors: &mut ErrorSink) -> Self {
+    /// `may_inherit`: whether nothing but `open` may be said, because a trait declares the rest.
+    pub(crate) fn from_arguments(
+        arguments: Arguments,
+        may_inherit: bool,
+        errors: &mut ErrorSink,
+    ) -> Self {
         let mut model = Self::unnamed();
         let span = arguments.span;
         let empty = arguments.list.is_empty() && arguments.readable;
         let list = arguments.known("budget", KEYS, errors);
-        if empty {
+        model.inherits = empty && may_inherit;
+        if empty && !may_inherit {
             errors.push(syn::Error::new(
                 span,
                 "an empty budget says nothing: name what the function may use, as in `#[budget(memory = \"1MB\", cpu = \"1ms\", io = 100)]`",
@@ -58,12 +73,45 @@ impl BudgetModel {
                 "cpu" => quantity(argument, &CPU, &mut model.cpu_ns, errors),
                 "io" => quantity(argument, &IO, &mut model.io_ops, errors),
                 "network" => quantity(argument, &NETWORK, &mut model.network_bytes, errors),
+                "retains" => quantity(argument, &RETAINED, &mut model.retained_bytes, errors),
                 "open" => model.open = argument.flag(errors),
                 "card" => model.card = argument.path(errors).and_then(|path| card(&path, errors)),
                 _ => {}
             }
         }
+        match list.iter().find(|argument| argument.name() == "retains") {
+            Some(retains) if model.retained_bytes > model.memory_bytes => {
+                let place: &dyn quote::ToTokens = match &retains.value {
+                    Some(value) => value,
+                    None => &retains.key,
+                };
+                errors.at(
+                    place,
+                    "a call cannot retain more memory than it may use: `retains` is at most `memory`",
+                );
+                model.retained_bytes = model.memory_bytes;
+            }
+            Some(_) => {}
+            None => model.retained_bytes = model.memory_bytes,
+        }
         model
+    }
+
+    /// The type of what a call of a method costs.
+    pub(crate) fn charge_type(&self, is_async: bool, krate: &Path) -> TokenStream {
+        let Self {
+            memory_bytes,
+            cpu_ns,
+            io_ops,
+            network_bytes,
+            retained_bytes,
+            ..
+        } = self;
+        quote! {
+            #krate::__private::quota::Charged<
+                #memory_bytes, #cpu_ns, #io_ops, #network_bytes, #retained_bytes, #is_async
+            >
+        }
     }
 
     /// The const-generic budget type.

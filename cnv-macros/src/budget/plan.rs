@@ -3,12 +3,20 @@
 //!
 //! A `spend!` that stands where it cannot be counted is an error, never free.
 
-use proc_macro2::TokenStream;
-use quote::ToTokens;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Attribute, Block, Expr, ExprMacro, Ident, Item, Local, Macro, Path, Stmt, UseTree};
+use syn::{
+    Attribute, Block, Expr, ExprMacro, Ident, Item, Local, Macro, Path, ReturnType, Stmt, Token,
+    UseTree,
+};
 
-use super::call::{Spend, SpentCall, find_call_of, find_spend, parse_spent_call, without_spends};
+use super::call::{
+    Callee, End, Spend, SpentCall, find_call_of, find_spend, parse_spent_call, without_spends,
+};
+use super::repeat::Repeat;
 use crate::errors::ErrorSink;
 
 /// The spends of a body, in the order in which they happen.
@@ -17,21 +25,28 @@ pub(crate) enum Plan {
     Spend(Spend),
     /// Only one of these runs, so the larger counts.
     Branches(Vec<Vec<Plan>>),
+    /// What runs several times: a loop, with those in it. How often, every spend says itself.
+    Loop(Vec<Plan>),
 }
 
 /// Rewrites the spends of `body` into calls and returns what they add up to.
 pub(crate) fn rewrite(
     body: &mut Block,
     function: &Ident,
+    output: &ReturnType,
     krate: &Path,
     errors: &mut ErrorSink,
 ) -> Spends {
     let mut planner = Planner {
         function,
+        output,
         krate,
         errors,
         plan: Vec::new(),
         uncountable: None,
+        end: End::Pending,
+        is_concurrent: false,
+        rounds: Vec::new(),
         inner_names: Vec::new(),
         spends: Vec::new(),
     };
@@ -54,11 +69,18 @@ pub(crate) struct Spends {
 
 struct Planner<'a> {
     function: &'a Ident,
+    output: &'a ReturnType,
     krate: &'a Path,
     errors: &'a mut ErrorSink,
     plan: Vec<Plan>,
     /// Where the walk stands, when a spend there could not be counted.
     uncountable: Option<Place>,
+    /// Of the spend that is walked to next.
+    end: End,
+    /// Whether the walk stands in a macro that runs its arguments together.
+    is_concurrent: bool,
+    /// How often each of the loops around the walk runs.
+    rounds: Vec<TokenStream>,
     /// What the blocks around the walk declare, the outermost left out.
     inner_names: Vec<Vec<String>>,
     spends: Vec<Spend>,
@@ -67,6 +89,8 @@ struct Planner<'a> {
 /// Where a spend cannot be counted.
 #[derive(Clone, Copy)]
 enum Place {
+    /// It stands in a loop that nothing is known of.
+    Unbounded(&'static str),
     /// It may run any number of times.
     Repeated(&'static str),
     /// It may not be there at all.
@@ -76,8 +100,11 @@ enum Place {
 impl Place {
     fn message(self) -> String {
         match self {
+            Self::Unbounded(place) => format!(
+                "`spend!` cannot be counted inside {place} without a bound: write `#[repeat(max = 100)]` before the loop, with the number of rounds that it may take"
+            ),
             Self::Repeated(place) => format!(
-                "`spend!` cannot be counted {place} yet, because how often it runs is not known: spend before it, or move it whole into a budgeted function and spend that"
+                "`spend!` cannot be counted {place}, because how often it runs is not known: spend before it, or move it whole into a budgeted function and spend that"
             ),
             Self::Conditional => "`spend!` cannot be counted under `#[cfg]`, because it may not be there: write `if cfg!(..)`, or put the `#[cfg]` on two versions of a function".to_owned(),
         }
@@ -101,10 +128,79 @@ impl Planner<'_> {
         }
     }
 
-    fn uncountable(&mut self, place: &'static str, walk: impl FnOnce(&mut Self)) {
-        let outer = self.uncountable.replace(Place::Repeated(place));
+    fn uncountable(&mut self, place: Place, walk: impl FnOnce(&mut Self)) {
+        let outer = self.uncountable.replace(place);
         walk(self);
         self.uncountable = outer;
+    }
+
+    /// Walks what a loop runs; the outermost of several is one entry of the plan.
+    fn in_loop(&mut self, walk: impl FnOnce(&mut Self)) {
+        if !self.rounds.is_empty() {
+            return walk(self);
+        }
+        let body = self.branch(walk);
+        if !body.is_empty() {
+            self.plan.push(Plan::Loop(body));
+        }
+    }
+
+    /// Walks what runs `rounds` times.
+    fn times(&mut self, rounds: TokenStream, walk: impl FnOnce(&mut Self)) {
+        self.rounds.push(rounds);
+        walk(self);
+        self.rounds.pop();
+    }
+
+    /// Takes `#[repeat]` off a loop and walks what it runs: its condition once more than its body.
+    fn looping(
+        &mut self,
+        attributes: &mut Vec<Attribute>,
+        place: &'static str,
+        condition: Option<&mut Expr>,
+        body: &mut Block,
+    ) -> Option<Repeat> {
+        let repeat = Repeat::take(attributes, self.function, self.output, self.errors);
+        let Some(Repeat { max, .. }) = &repeat else {
+            self.uncountable(Place::Unbounded(place), |p| {
+                if let Some(condition) = condition {
+                    p.visit_expr_mut(condition);
+                }
+                p.visit_block_mut(body);
+            });
+            return None;
+        };
+        self.in_loop(|p| {
+            if let Some(condition) = condition {
+                let conditions = quote!(__cnv_conditions(#max));
+                p.times(conditions, |p| p.visit_expr_mut(condition));
+            }
+            p.times(max.clone(), |p| p.visit_block_mut(body));
+        });
+        repeat
+    }
+
+    /// Walks the arguments of a macro that runs them together, such as `join!`.
+    fn join(&mut self, mac: &mut Macro) -> bool {
+        let is_join = mac
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "join" || last.ident == "try_join");
+        if !is_join {
+            return false;
+        }
+        let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
+        let Ok(mut futures) = parser.parse2(mac.tokens.clone()) else {
+            return false;
+        };
+        let outer = std::mem::replace(&mut self.is_concurrent, true);
+        for future in &mut futures {
+            self.visit_expr_mut(future);
+        }
+        self.is_concurrent = outer;
+        mac.tokens = futures.into_token_stream();
+        true
     }
 
     fn under(&mut self, attributes: &[Attribute], walk: impl FnOnce(&mut Self)) {
@@ -161,8 +257,12 @@ impl Planner<'_> {
 
     /// The call that replaces a `spend!`, or `None` where it is some other macro.
     fn spend(&mut self, attributes: &[Attribute], mac: &mut Macro) -> Option<Expr> {
+        let end = std::mem::replace(&mut self.end, End::Pending);
         if !is_spend(&mac.path) {
             self.refuse_run(mac);
+            if self.join(mac) {
+                return None;
+            }
             if let Some(span) = find_spend(mac.tokens.clone()) {
                 let name = mac.path.to_token_stream().to_string().replace(' ', "");
                 self.errors.push(syn::Error::new(
@@ -180,52 +280,81 @@ impl Planner<'_> {
             mut call,
             mut spend,
         } = parse_spent_call(mac.tokens.clone(), "spend").ok()?;
-        // Arguments run before the call, and may spend themselves.
-        for argument in &mut call.args {
-            self.visit_expr_mut(argument);
+        // The receiver and the arguments run before the call, and may spend themselves.
+        match &mut call {
+            Expr::Call(call) => {
+                for argument in &mut call.args {
+                    self.visit_expr_mut(argument);
+                }
+            }
+            Expr::MethodCall(call) => {
+                self.visit_expr_mut(&mut call.receiver);
+                for argument in &mut call.args {
+                    self.visit_expr_mut(argument);
+                }
+            }
+            _ => {}
         }
         spend.macro_path = Some(mac.path.clone());
-        spend.alias = Ident::new(
-            &format!("__cnv_spent_{}", self.spends.len()),
-            spend.name_span,
-        );
-        call.func = Box::new(through(&call.func, &spend));
+        spend.end = if self.is_concurrent {
+            End::Concurrent
+        } else {
+            end
+        };
+        spend.rounds.clone_from(&self.rounds);
+        let number = self.spends.len();
+        match &mut spend.callee {
+            Callee::Companion { alias, .. } => {
+                *alias = Ident::new(&format!("__cnv_spent_{number}"), spend.name_span);
+                if let Expr::Call(call) = &mut call {
+                    call.func = Box::new(through(&call.func, alias));
+                    call.attrs = attributes.to_vec();
+                }
+            }
+            Callee::Site { site } => {
+                *site = format_ident!("site_{number}", span = Span::mixed_site());
+                call = syn::parse_quote!(#(#attributes)* #site.pay(#call));
+            }
+        }
         self.spends.push(spend.clone());
-        call.attrs = attributes.to_vec();
         let conditional = attributes.iter().any(is_cfg).then_some(Place::Conditional);
         if let Some(place) = conditional.or(self.uncountable) {
             self.errors
                 .push(syn::Error::new(spend.name_span, place.message()));
-        } else if self.is_inner_name(&spend.companion) {
-            self.errors.push(syn::Error::new(
-                spend.name_span,
-                format!(
-                    "`{}` is declared in a block inside `{}`, where the budget cannot see it: move the declaration to the top of the function",
-                    spend.name, self.function
-                ),
-            ));
-        } else if spend.companion.is_ident(self.function) {
-            self.errors.push(syn::Error::new(
-                spend.name_span,
-                format!(
-                    "`{0}` spends itself, so no budget is large enough: make it a loop, or call a function that does not call `{0}`",
-                    self.function
-                ),
-            ));
+        } else if let Some(message) = self.unseen(&spend) {
+            self.errors.push(syn::Error::new(spend.name_span, message));
         } else {
             self.plan.push(Plan::Spend(spend));
         }
-        Some(Expr::Call(call))
+        Some(call)
+    }
+
+    /// Why a call of a function cannot be looked up, or cannot be paid for by anybody.
+    fn unseen(&self, spend: &Spend) -> Option<String> {
+        let Callee::Companion { path, .. } = &spend.callee else {
+            return None;
+        };
+        if self.is_inner_name(path) {
+            return Some(format!(
+                "`{}` is declared in a block inside `{}`, where the budget cannot see it: move the declaration to the top of the function",
+                spend.name, self.function
+            ));
+        }
+        path.is_ident(self.function).then(|| {
+            format!(
+                "`{0}` spends itself, so no budget is large enough: make it a loop, or call a function that does not call `{0}`",
+                self.function
+            )
+        })
     }
 }
 
 /// `a::load::call::<T>` through the import of `a::load`: `alias::call::<T>`.
-fn through(callee: &Expr, spend: &Spend) -> Expr {
+fn through(callee: &Expr, alias: &Ident) -> Expr {
     let call = match callee {
         Expr::Path(path) => path.path.segments.last(),
         _ => None,
     };
-    let alias = &spend.alias;
     syn::parse_quote!(#alias::#call)
 }
 
@@ -304,30 +433,45 @@ impl Planner<'_> {
                 }
                 self.push_branches(branches);
             }
+            Expr::Await(awaiting) => {
+                if matches!(&*awaiting.base, Expr::Macro(_)) {
+                    self.end = End::Awaited;
+                }
+                self.visit_expr_mut(&mut awaiting.base);
+                self.end = End::Pending;
+            }
             Expr::ForLoop(looping) => {
                 self.visit_expr_mut(&mut looping.expr);
-                self.uncountable("inside a `for` loop", |p| {
-                    p.visit_block_mut(&mut looping.body)
-                });
+                let repeat =
+                    self.looping(&mut looping.attrs, "a `for` loop", None, &mut looping.body);
+                self.count(repeat, expr);
             }
-            Expr::While(looping) => self.uncountable("inside a `while` loop", |p| {
-                p.visit_expr_mut(&mut looping.cond);
-                p.visit_block_mut(&mut looping.body);
-            }),
+            Expr::While(looping) => {
+                let repeat = self.looping(
+                    &mut looping.attrs,
+                    "a `while` loop",
+                    Some(&mut looping.cond),
+                    &mut looping.body,
+                );
+                self.count(repeat, expr);
+            }
             Expr::Loop(looping) => {
-                self.uncountable("inside a `loop`", |p| p.visit_block_mut(&mut looping.body));
+                let repeat = self.looping(&mut looping.attrs, "a `loop`", None, &mut looping.body);
+                self.count(repeat, expr);
             }
             Expr::Closure(closure) => {
-                self.uncountable("inside a closure", |p| p.visit_expr_mut(&mut closure.body));
+                self.uncountable(Place::Repeated("inside a closure"), |p| {
+                    p.visit_expr_mut(&mut closure.body);
+                });
             }
             Expr::Async(block) => {
-                self.uncountable("inside an `async` block", |p| {
-                    p.visit_block_mut(&mut block.block)
+                self.uncountable(Place::Repeated("inside an `async` block"), |p| {
+                    p.visit_block_mut(&mut block.block);
                 });
             }
             Expr::Const(block) => {
-                self.uncountable("inside a `const` block", |p| {
-                    p.visit_block_mut(&mut block.block)
+                self.uncountable(Place::Repeated("inside a `const` block"), |p| {
+                    p.visit_block_mut(&mut block.block);
                 });
             }
             Expr::Verbatim(tokens) => {
@@ -339,6 +483,15 @@ impl Planner<'_> {
                 }
             }
             other => visit_mut::visit_expr_mut(self, other),
+        }
+    }
+}
+
+impl Planner<'_> {
+    fn count(&self, repeat: Option<Repeat>, expr: &mut Expr) {
+        if let Some(repeat) = repeat {
+            let repeated = std::mem::replace(expr, Expr::PLACEHOLDER);
+            *expr = repeat.count(repeated, self.function, self.krate);
         }
     }
 }

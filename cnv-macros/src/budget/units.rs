@@ -39,6 +39,11 @@ pub(crate) const MEMORY: Dimension = Dimension {
     bare: false,
 };
 
+pub(crate) const RETAINED: Dimension = Dimension {
+    key: "retains",
+    ..MEMORY
+};
+
 pub(crate) const CPU: Dimension = Dimension {
     noun: "time",
     key: "cpu",

@@ -4,7 +4,9 @@ use proc_macro2::{Group, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, Type, parse_quote};
 
-use super::model::ItemModel;
+use super::method;
+use super::model::{ItemModel, Place};
+use crate::budget::check::{Funds, Payer};
 use crate::budget::units::UNLIMITED;
 use crate::budget::{BudgetModel, check};
 use crate::verb;
@@ -12,7 +14,9 @@ use crate::verb::parameters::name_or;
 
 pub(crate) fn expand(model: &ItemModel) -> TokenStream {
     let function = match &model.budget {
+        Some(budget) if !matches!(model.place, Place::Free) => method::expand(model, budget),
         Some(budget) => budgeted(model, budget),
+        None if !model.has_body => method::as_written(model),
         None => plain(model),
     };
     let companion = companion(model);
@@ -91,12 +95,23 @@ fn budgeted_impl(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let name = model.function.signature.ident.to_string();
     let depth = (!model.spends.all.is_empty() && budget.cpu_ns == UNLIMITED)
         .then(|| check::depth(&model.spends, krate));
+    let retained = (budget.retained_bytes != budget.memory_bytes).then(|| {
+        let bytes = budget.retained_bytes;
+        quote!(const RETAINED: ::core::primitive::u64 = #bytes;)
+    });
+    let is_async = model.function.signature.asyncness.map(|_| {
+        quote!(
+            const IS_ASYNC: ::core::primitive::bool = true;
+        )
+    });
     let budget = budget.budget_type(krate);
     quote! {
         #[allow(non_local_definitions)]
         impl #krate::__private::quota::Budgeted for #companion {
             const NAME: &'static ::core::primitive::str = #name;
             type Budget = #budget;
+            #retained
+            #is_async
             #depth
         }
     }
@@ -189,21 +204,32 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 
 /// The check of what the body spends, the guard, the meter, the body.
 fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+    let limits = limits(model);
+    let imports = check::imports(&model.spends);
+    let implementation = (!model.spends.all.is_empty()).then(|| budgeted_impl(model, budget));
+    let payer = Payer {
+        name: &model.function.signature.ident,
+        companion: Some(&model.companion),
+        funds: Funds::Declared(limits.clone()),
+        krate: &model.krate,
+    };
+    let sum = check::check_item(&model.spends, &payer);
+    metered(model, &limits, &quote!(#imports #implementation #sum), None)
+}
+
+/// The body behind its guard and in its meter. `checks` stand inside its block, where the names that they
+/// use are known; `before` stands before everything.
+pub(super) fn metered(
+    model: &ItemModel,
+    limits: &TokenStream,
+    checks: &TokenStream,
+    before: Option<TokenStream>,
+) -> TokenStream {
     let ItemModel {
         krate, function, ..
     } = model;
     let signature = &function.signature;
     let name = signature.ident.to_string();
-    let limits = limits(model);
-    let imports = check::imports(&model.spends);
-    let implementation = (!model.spends.all.is_empty()).then(|| budgeted_impl(model, budget));
-    let check_item = check::check_item(
-        &model.spends.plan,
-        &signature.ident,
-        &model.companion,
-        &limits,
-        krate,
-    );
     let guard = model.entry();
     let body = match &model.rewritten {
         Some(block) => {
@@ -212,11 +238,9 @@ fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         }
         None => function.body.stream(),
     };
-    // The check stands inside the body's own block, where the names that it uses are known.
-    let body = braced(
-        quote!(#imports #implementation #check_item #body),
-        function.body.span(),
-    );
+    // Braces of the expansion's own, so that nobody is told to leave them out.
+    let span = Span::mixed_site().located_at(function.body.span());
+    let body = braced(quote!(#checks #body), span);
     let inner = if signature.asyncness.is_some() {
         let hint = return_hint(&signature.output, krate);
         quote!(#krate::__private::quota::metered(#name, #limits, async move { #hint #body }).await)
@@ -227,7 +251,7 @@ fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
             #body
         }
     };
-    braced(quote!(#guard #inner), Span::call_site())
+    braced(quote!(#before #guard #inner), Span::call_site())
 }
 
 /// What the companion declares.
@@ -238,7 +262,7 @@ fn limits(model: &ItemModel) -> TokenStream {
     quote!(<#companion as #krate::__private::quota::Budgeted>::LIMITS)
 }
 
-fn braced(tokens: TokenStream, span: Span) -> TokenStream {
+pub(super) fn braced(tokens: TokenStream, span: Span) -> TokenStream {
     let mut group = Group::new(proc_macro2::Delimiter::Brace, tokens);
     group.set_span(span);
     group.to_token_stream()
@@ -268,20 +292,29 @@ fn mentions_impl(token: proc_macro2::TokenTree) -> bool {
     }
 }
 
+/// The signature with a name for every parameter, and what forwards them.
+pub(super) fn named_parameters(signature: &Signature) -> (Signature, Vec<TokenStream>) {
+    let mut signature = signature.clone();
+    let mut names = Vec::new();
+    for (index, input) in signature.inputs.iter_mut().enumerate() {
+        match input {
+            FnArg::Typed(parameter) => {
+                let name = name_or(&parameter.pat, index);
+                parameter.pat = parse_quote!(#name);
+                names.push(name.into_token_stream());
+            }
+            FnArg::Receiver(receiver) => names.push(receiver.self_token.into_token_stream()),
+        }
+    }
+    (signature, names)
+}
+
 /// The signature of the value function and the names that it forwards.
-fn value_signature(model: &ItemModel, budget: &BudgetModel) -> (Signature, Vec<Ident>) {
+fn value_signature(model: &ItemModel, budget: &BudgetModel) -> (Signature, Vec<TokenStream>) {
     let ItemModel {
         krate, companion, ..
     } = model;
-    let mut signature = model.function.signature.clone();
-    let mut names = Vec::new();
-    for (index, input) in signature.inputs.iter_mut().enumerate() {
-        if let FnArg::Typed(parameter) = input {
-            let name = name_or(&parameter.pat, index);
-            parameter.pat = parse_quote!(#name);
-            names.push(name);
-        }
-    }
+    let (mut signature, names) = named_parameters(&model.function.signature);
     if !budget.open {
         // A bound that never holds. The compiler lets it stand because a bound with a lifetime of its
         // own is not checked where it is written, only where the function is called.
@@ -295,7 +328,7 @@ fn value_signature(model: &ItemModel, budget: &BudgetModel) -> (Signature, Vec<I
 }
 
 /// `::<T, N>` for functions whose type parameters the arguments may not determine.
-fn forwarded_generics(signature: &Signature) -> Option<TokenStream> {
+pub(super) fn forwarded_generics(signature: &Signature) -> Option<TokenStream> {
     let names: Vec<&Ident> = signature
         .generics
         .params

@@ -27,7 +27,7 @@ impl Kind {
     }
 
     /// The sibling that `attribute` is, under whatever path.
-    fn of(attribute: &Attribute) -> Option<Self> {
+    pub(crate) fn of(attribute: &Attribute) -> Option<Self> {
         let segments = &attribute.path().segments;
         let last = segments.last()?;
         [Self::Verb, Self::Budget, Self::RequiresAttestation]
@@ -66,6 +66,22 @@ impl Parse for Function {
 }
 
 impl Function {
+    /// A function of an `impl` block or a trait, and whether it has a body.
+    pub(crate) fn of_block(tokens: TokenStream) -> Option<(Self, bool)> {
+        if let Ok(function) = syn::parse2::<Self>(tokens.clone()) {
+            return Some((function, true));
+        }
+        let declared = syn::parse2::<syn::TraitItemFn>(tokens).ok()?;
+        let function = Self {
+            attributes: declared.attrs,
+            visibility: Visibility::Inherited,
+            signature: declared.sig,
+            body: Group::new(Delimiter::Brace, TokenStream::new()),
+            taken: Vec::new(),
+        };
+        Some((function, false))
+    }
+
     /// Takes the sibling attributes off the item, with their arguments.
     pub(crate) fn take_siblings(&mut self, errors: &mut ErrorSink) -> Vec<(Kind, Arguments)> {
         let mut siblings = Vec::new();

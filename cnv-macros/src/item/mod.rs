@@ -2,8 +2,10 @@
 //! siblings off the item and expands all of them from one model, so that their order never matters,
 //! the companion item is made once, and the layers always nest the same way: guard, meter, body.
 
+mod block;
 mod expand;
 pub(crate) mod function;
+mod method;
 mod model;
 
 use proc_macro2::TokenStream;
@@ -12,24 +14,30 @@ use quote::quote;
 use crate::args::Arguments;
 use crate::errors::ErrorSink;
 use function::{Function, Kind};
-use model::ItemModel;
+use model::{ItemModel, Place};
 
 /// Expands `kind` and its siblings on `item`.
 pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = ErrorSink::new();
-    let function = match syn::parse2::<Function>(item.clone()) {
-        Ok(function) => function,
-        Err(error) => {
-            errors.push(not_a_function(kind, &item, error));
-            let errors = errors.into_compile_errors();
-            return quote!(#errors #item);
-        }
-    };
     let list = errors.take(syn::parse2::<Arguments>(arguments));
     let list = list.map(|arguments| arguments.list);
     let arguments = Arguments::new(proc_macro2::Span::call_site(), list);
-    let model = ItemModel::new(kind, arguments, function, &mut errors);
-    let tokens = expand::expand(&model);
+    let tokens = match syn::parse2::<Function>(item.clone()) {
+        Ok(function) => {
+            let attributes = vec![(kind, arguments)];
+            let model = ItemModel::new(attributes, function, true, Place::Free, &mut errors);
+            expand::expand(&model)
+        }
+        Err(error) => {
+            let block = (kind == Kind::Budget)
+                .then(|| block::expand(&arguments, &item, &mut errors))
+                .flatten();
+            block.unwrap_or_else(|| {
+                errors.push(not_a_function(kind, &item, error));
+                item
+            })
+        }
+    };
     let errors = errors.into_compile_errors();
     quote!(#tokens #errors)
 }
@@ -41,11 +49,13 @@ fn not_a_function(kind: Kind, item: &TokenStream, error: syn::Error) -> syn::Err
         && declared.default.is_none()
     {
         let function = &declared.sig.ident;
+        let instead = match kind {
+            Kind::Budget => "put `#[budget]` on the trait, too",
+            _ => "put it on the functions that implement this one",
+        };
         return syn::Error::new_spanned(
             function,
-            format!(
-                "`{function}` has no body here that `#[{name}]` could stand before: put it on the functions that implement this one"
-            ),
+            format!("`{function}` has no body here that `#[{name}]` could stand before: {instead}"),
         );
     }
     let Ok(other) = syn::parse2::<syn::Item>(item.clone()) else {

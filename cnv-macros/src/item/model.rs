@@ -13,10 +13,26 @@ use crate::budget::plan::{self, Spends};
 use crate::errors::ErrorSink;
 use crate::verb::VerbModel;
 
+/// Where a function stands, as far as it is known.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// In a module, or in a block. So it seems where nothing in the signature shows an `impl` block.
+    Free,
+    /// In an `impl` block without a trait.
+    Inherent,
+    /// In an `impl` block of this trait.
+    Implementation(Path),
+    /// In a trait.
+    Trait,
+}
+
 /// Everything that the expansion needs. It exists even where there were faults, so that the user's
 /// function and its companion are there and no second wave of errors follows.
 pub(crate) struct ItemModel {
     pub(crate) krate: Path,
+    pub(crate) place: Place,
+    /// Whether there is a body; a method of a trait may have none.
+    pub(crate) has_body: bool,
     /// Without cnv's attributes, on the function or on its parameters.
     pub(crate) function: Function,
     pub(crate) companion: Ident,
@@ -34,12 +50,12 @@ pub(crate) struct ItemModel {
 
 impl ItemModel {
     pub(crate) fn new(
-        kind: Kind,
-        arguments: Arguments,
+        mut attributes: Vec<(Kind, Arguments)>,
         mut function: Function,
+        has_body: bool,
+        place: Place,
         errors: &mut ErrorSink,
     ) -> Self {
-        let mut attributes = vec![(kind, arguments)];
         attributes.extend(function.take_siblings(errors));
         function.lift_inner_attributes();
         let krate = crate_path(&attributes, errors);
@@ -61,7 +77,20 @@ impl ItemModel {
             .as_ref()
             .is_some_and(|verb| verb.list.iter().any(|argument| argument.key == "public"));
 
-        let budget = budget.map(|arguments| BudgetModel::from_arguments(arguments, errors));
+        let may_inherit = matches!(place, Place::Implementation(_));
+        let budget =
+            budget.map(|arguments| BudgetModel::from_arguments(arguments, may_inherit, errors));
+        let place = match place {
+            Place::Free if budget.is_some() && of_an_impl(&signature).is_some() => Place::Inherent,
+            place => place,
+        };
+        let is_method = !matches!(place, Place::Free);
+        if is_method && let Some(card) = budget.as_ref().and_then(|budget| budget.card.as_ref()) {
+            errors.at(
+                card,
+                "a method has no companion item that could have a name: leave `card` out",
+            );
+        }
         let supported = check_function(&signature, is_verb, budget.is_some(), errors);
         let guard = guard
             .and_then(|arguments| GuardModel::from_arguments(arguments, &signature, errors))
@@ -80,7 +109,13 @@ impl ItemModel {
         if budget.is_some() && call::mentions_payment(function.body.stream()) {
             let body = quote::ToTokens::to_token_stream(&function.body);
             if let Some(mut block) = plan::parse_body(body) {
-                spends = plan::rewrite(&mut block, &signature.ident, &krate, errors);
+                spends = plan::rewrite(
+                    &mut block,
+                    &signature.ident,
+                    &signature.output,
+                    &krate,
+                    errors,
+                );
                 rewritten = Some(block);
             }
         }
@@ -90,6 +125,8 @@ impl ItemModel {
             .unwrap_or_else(|| signature.ident.clone());
         Self {
             krate,
+            place,
+            has_body,
             function,
             companion,
             is_verb: is_verb && supported,
@@ -104,7 +141,7 @@ impl ItemModel {
 
     /// Whether an item stands beside the function.
     pub(crate) fn has_companion(&self) -> bool {
-        self.budget.is_some() || self.is_verb
+        self.is_verb || self.budget.is_some() && matches!(self.place, Place::Free)
     }
 
     /// What runs before the body: the guard, and the permit that it gives.
@@ -193,12 +230,7 @@ fn check_function(
             format!("`#[{attribute}]` goes on a Rust function: drop the `extern`"),
         );
     }
-    if budgeted && let Some(place) = of_an_impl(signature) {
-        refuse(
-            &place,
-            "`#[budget]` goes on free functions so far: put the work into one, and let the method call it".to_owned(),
-        );
-    } else if is_verb && signature.receiver().is_some() {
+    if is_verb && signature.receiver().is_some() {
         // The verb reports its receiver itself.
         supported = false;
     } else if is_verb && let Some(place) = of_an_impl(signature) {

@@ -1,7 +1,8 @@
 //! Whether one budget fits within another, decided by the compiler.
 
+use super::account::{Message, amount};
 use super::budget::{Budget, tier};
-use super::check::{Message, amount};
+use super::charge::Charge;
 use super::limits::Limits;
 use super::resource::{Resource, UNLIMITED};
 
@@ -91,6 +92,36 @@ macro_rules! require_budget_fit {
 pub const fn assert_fits(part: Limits, limit: Limits) {
     if let Some(resource) = part.first_over(&limit) {
         panic!("{}", misfit(&part, &limit, resource).as_str());
+    }
+}
+
+/// Refuses to compile the method `name` of an implementation that may use more than its trait declares.
+///
+/// # Panics
+/// Where some resource of `Own` is larger; in const evaluation that is the compile error.
+#[track_caller]
+pub const fn assert_fits_trait<Own: Charge, Declared: Charge>(name: &'static str) {
+    if let Some(resource) = Own::LIMITS.first_over(&Declared::LIMITS) {
+        let text = Message::new().str("over budget: ").code(name);
+        let text = match Own::LIMITS.limit(resource) {
+            UNLIMITED => text.str(" declares unlimited ").str(resource.name()),
+            own => amount(text.str(" declares "), resource, own as u128),
+        };
+        let text = text
+            .str(" but its trait declares ")
+            .quantity(resource, Declared::LIMITS.limit(resource) as u128);
+        panic!("{}", text.as_str());
+    }
+    if Own::RETAINED > Declared::RETAINED {
+        let text = Message::new().str("over budget: ").code(name);
+        let text = amount(
+            text.str(" retains "),
+            Resource::Memory,
+            Own::RETAINED as u128,
+        )
+        .str(" but its trait retains ")
+        .quantity(Resource::Memory, Declared::RETAINED as u128);
+        panic!("{}", text.as_str());
     }
 }
 

@@ -67,8 +67,9 @@
 //! that counts needs [native thread-locals](MeteredAllocator#limits) or Rust 1.93. I/O and network
 //! are what passes through the wrappers. Processor time differs from one machine to the next.
 
+pub(crate) mod account;
 mod budget;
-pub(crate) mod check;
+pub(crate) mod charge;
 mod exceeded;
 pub(crate) mod fit;
 mod limits;
@@ -79,6 +80,7 @@ mod operation;
 mod pool;
 mod quantity;
 mod resource;
+pub(crate) mod rounds;
 #[cfg(not(feature = "std"))]
 pub(crate) mod unmetered;
 
@@ -99,3 +101,4 @@ pub use meter::{
 pub use operation::Operation;
 pub use pool::{BudgetPool, PoolStats};
 pub use resource::{Resource, UNLIMITED};
+pub use rounds::RoundsExceeded;

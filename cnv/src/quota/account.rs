@@ -1,65 +1,17 @@
-//! Composition, proved at compile time: what a function calls must fit in what it declares.
+//! What a body's calls add up to, in const evaluation: the arithmetic of composition.
 //!
-//! An expansion opens an account for the caller and charges every call to it, in a `const _` item:
+//! An account is opened for the caller, and every call that it pays for is a step. A step that is over
+//! panics, which in const evaluation is a compile error with the panic's message under that step.
 //!
-//! ```text
-//! const _: () = {
-//!     let a = open("handler", <handler as Budgeted>::LIMITS);
-//!     let a = step(a, "fetch", <fetch as Budgeted>::LIMITS, 1);
-//!     let _ = a;
-//! };
-//! ```
-//!
-//! A call that is over panics in const evaluation, which is a compile error with the panic's
-//! message under that `step(..)`. A const function rather than arithmetic in types: the error
-//! appears in `cargo check`, reads as a sentence, and costs a quarter of the compile time.
+//! Processor time, operations and network bytes of calls one after another add up. Memory is a pair: what
+//! a call has at its peak, and what of it is still there afterwards. In a loop the order of peaks is not
+//! followed: what all rounds keep, plus the largest difference between a peak and what stays of it, is at
+//! least what any order can have.
 
-use super::budget::Budget;
+use super::charge::Cost;
 use super::limits::Limits;
 use super::resource::{Resource, UNLIMITED};
 use crate::const_text::Text;
-
-/// A function with a budget. `#[budget]` implements it for an item of the function's name.
-#[diagnostic::on_unimplemented(
-    message = "the function that is spent here has no budget",
-    label = "not a function with a `#[budget(..)]`",
-    note = "put `#[budget(..)]` on the function, and name it by the path it is declared or imported under"
-)]
-pub trait Budgeted {
-    /// The function's name, as messages show it.
-    const NAME: &'static str;
-    /// What one call may use.
-    const LIMITS: Limits = <Self::Budget as Budget>::LIMITS;
-    /// The same as a type.
-    type Budget: Budget;
-    /// How many calls deep the function spends, where nothing else keeps functions from spending each
-    /// other in a circle. In a circle this has no value, and does not compile.
-    const DEPTH_OF_SPENDS: u32 = 0;
-}
-
-/// The larger of `depth` and one more than the callee's.
-pub const fn deeper(depth: u32, callee: u32) -> u32 {
-    if callee >= depth { callee + 1 } else { depth }
-}
-
-/// A function whose budget the caller pays for. Nothing implements it: a function that is bound by it
-/// can be named, but not called as it stands.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` must be paid for: write `spend!(..)` around this call",
-    label = "a plain call of a function with a budget",
-    note = "in a function with a `#[budget(..)]`, `spend!({Self}(..))` charges it; `open` in the budget of `{Self}` allows plain calls"
-)]
-pub trait PaidFor<'a> {}
-
-/// [`Limits`] in the order of [`Resource::ALL`].
-pub const fn limits(memory_bytes: u64, cpu_ns: u64, io_ops: u64, network_bytes: u64) -> Limits {
-    Limits {
-        memory_bytes,
-        cpu_ns,
-        io_ops,
-        network_bytes,
-    }
-}
 
 /// What a function declares, and how much of it the calls so far may use.
 #[derive(Clone, Copy, Debug)]
@@ -67,9 +19,12 @@ pub const fn limits(memory_bytes: u64, cpu_ns: u64, io_ops: u64, network_bytes: 
 pub struct Account {
     name: &'static str,
     limits: Limits,
-    /// Of a resource that is limited. Memory counts as retained after every call, so that calls
-    /// one after another add up.
+    /// Of a resource that is limited; memory at its peak.
     used: Limits,
+    /// The memory that is still there after the calls so far, in bytes.
+    retained: u64,
+    /// In a loop, the largest difference between a call's peak and what stays of it.
+    in_loop: Option<u64>,
 }
 
 /// Room for a sentence with two names of functions in it.
@@ -83,32 +38,70 @@ pub const fn open(name: &'static str, limits: Limits) -> Account {
         io_ops: 0,
         network_bytes: 0,
     };
-    Account { name, limits, used }
+    Account {
+        name,
+        limits,
+        used,
+        retained: 0,
+        in_loop: None,
+    }
 }
 
-/// Charges `times` calls of `callee`, each of which may use `limits`.
+/// The account at the start of a loop, or of the outermost of several.
+pub const fn enter_loop(account: Account) -> Account {
+    Account {
+        in_loop: Some(0),
+        ..account
+    }
+}
+
+/// The account after the loop that was [entered](enter_loop) last.
+pub const fn leave_loop(account: Account) -> Account {
+    Account {
+        in_loop: None,
+        ..account
+    }
+}
+
+/// `max` rounds of a loop, each of which is run `times`.
+pub const fn rounds(times: u64, max: u64) -> u64 {
+    times.saturating_mul(max)
+}
+
+/// How often the condition of a loop of `max` rounds is asked.
+pub const fn conditions(max: u64) -> u64 {
+    max.saturating_add(1)
+}
+
+/// Charges `times` calls of `callee`, each of which may use `cost`.
 ///
 /// # Panics
 /// Where the account does not hold as much; in const evaluation that is the compile error.
 #[track_caller]
-pub const fn step(account: Account, callee: &'static str, limits: Limits, times: u64) -> Account {
-    match charge(account, callee, limits, times) {
+pub const fn step(account: Account, callee: &'static str, cost: Cost, times: u64) -> Account {
+    match charge(account, callee, cost, times) {
         Ok(account) => account,
         Err(call) => panic!("{}", call.message(&account).as_str()),
     }
 }
 
+const fn larger_of(a: u64, b: u64) -> u64 {
+    if a > b { a } else { b }
+}
+
 /// Where only one of two ways is taken: the larger use of each resource.
 pub const fn larger(a: Account, b: Account) -> Account {
-    const fn max(a: u64, b: u64) -> u64 {
-        if a > b { a } else { b }
-    }
     Account {
         used: Limits {
-            memory_bytes: max(a.used.memory_bytes, b.used.memory_bytes),
-            cpu_ns: max(a.used.cpu_ns, b.used.cpu_ns),
-            io_ops: max(a.used.io_ops, b.used.io_ops),
-            network_bytes: max(a.used.network_bytes, b.used.network_bytes),
+            memory_bytes: larger_of(a.used.memory_bytes, b.used.memory_bytes),
+            cpu_ns: larger_of(a.used.cpu_ns, b.used.cpu_ns),
+            io_ops: larger_of(a.used.io_ops, b.used.io_ops),
+            network_bytes: larger_of(a.used.network_bytes, b.used.network_bytes),
+        },
+        retained: larger_of(a.retained, b.retained),
+        in_loop: match (a.in_loop, b.in_loop) {
+            (Some(a), Some(b)) => Some(larger_of(a, b)),
+            _ => None,
         },
         ..a
     }
@@ -118,7 +111,7 @@ pub const fn larger(a: Account, b: Account) -> Account {
 const fn charge(
     mut account: Account,
     callee: &'static str,
-    limits: Limits,
+    cost: Cost,
     times: u64,
 ) -> Result<Account, Call> {
     if times == 0 {
@@ -131,26 +124,18 @@ const fn charge(
             callee,
             times,
             resource,
-            each: limits.limit(resource),
+            each: cost.limits.limit(resource),
+            retained: cost.retained,
         };
-        match call.charge(&account) {
-            Some(used) => *account.used_mut(resource) = used,
-            None => return Err(call),
+        if account.limits.limit(resource) != UNLIMITED {
+            match call.charge(&account) {
+                Some(charged) => account = charged,
+                None => return Err(call),
+            }
         }
         i += 1;
     }
     Ok(account)
-}
-
-impl Account {
-    const fn used_mut(&mut self, resource: Resource) -> &mut u64 {
-        match resource {
-            Resource::Memory => &mut self.used.memory_bytes,
-            Resource::Cpu => &mut self.used.cpu_ns,
-            Resource::Io => &mut self.used.io_ops,
-            Resource::Network => &mut self.used.network_bytes,
-        }
-    }
 }
 
 /// One resource of one charge.
@@ -160,27 +145,74 @@ struct Call {
     times: u64,
     resource: Resource,
     each: u64,
+    /// Of memory, what stays of each.
+    retained: u64,
 }
 
 impl Call {
-    /// What is used of the resource after the call; `None` where that is too much.
-    const fn charge(&self, account: &Account) -> Option<u64> {
-        let limit = account.limits.limit(self.resource);
-        let used = account.used.limit(self.resource);
-        if limit == UNLIMITED {
-            return Some(used);
-        }
+    /// The account after the call; `None` where the call is too much for it.
+    const fn charge(&self, account: &Account) -> Option<Account> {
         if self.each == UNLIMITED {
             return None;
         }
+        let limit = account.limits.limit(self.resource);
         // A function has to take some time itself. Without that rule a function could call
         // itself within its own budget.
         let itself = matches!(self.resource, Resource::Cpu) as u128;
-        let needed = self.needed();
-        if used as u128 + needed + itself > limit as u128 {
+        let used = self.before(account) + self.needed();
+        if used + itself > limit as u128 {
             return None;
         }
-        Some(used + needed as u64)
+        let used = used as u64;
+        let mut charged = *account;
+        match self.resource {
+            Resource::Memory => {
+                // No more than `used`, which was seen to fit.
+                charged.retained = account.retained + self.times * self.retained;
+                if let Some(slack) = account.in_loop {
+                    charged.in_loop = Some(larger_of(slack, self.slack()));
+                }
+                charged.used.memory_bytes = larger_of(account.used.memory_bytes, used);
+            }
+            Resource::Cpu => charged.used.cpu_ns = used,
+            Resource::Io => charged.used.io_ops = used,
+            Resource::Network => charged.used.network_bytes = used,
+        }
+        Some(charged)
+    }
+
+    /// What is taken of the resource when the call begins, and cannot be used by it.
+    const fn before(&self, account: &Account) -> u128 {
+        match (self.resource, account.in_loop) {
+            (Resource::Memory, Some(slack)) => {
+                account.retained as u128 + slack.saturating_sub(self.slack()) as u128
+            }
+            (Resource::Memory, None) => account.retained as u128,
+            (resource, _) => account.used.limit(resource) as u128,
+        }
+    }
+
+    /// What a call has at its peak beyond what stays of it.
+    const fn slack(&self) -> u64 {
+        self.each - self.retained
+    }
+
+    /// What the calls need together. Wide enough for every product of a limit and a count.
+    const fn needed(&self) -> u128 {
+        match self.resource {
+            Resource::Memory => self.retained as u128 * self.times as u128 + self.slack() as u128,
+            _ => self.each as u128 * self.times as u128,
+        }
+    }
+
+    /// What is left for the call.
+    const fn left_of(&self, account: &Account) -> u64 {
+        let limit = account.limits.limit(self.resource);
+        let before = self.before(account);
+        if before > limit as u128 {
+            return 0;
+        }
+        limit - before as u64
     }
 
     /// Why the call is over.
@@ -190,11 +222,6 @@ impl Call {
         } else {
             self.over(account)
         }
-    }
-
-    /// Wide enough for every product of a limit and a count.
-    const fn needed(&self) -> u128 {
-        self.each as u128 * self.times as u128
     }
 
     const fn unlimited(&self, account: &Account) -> Message {
@@ -220,7 +247,7 @@ impl Call {
 
     const fn over(&self, account: &Account) -> Message {
         let limit = account.limits.limit(self.resource);
-        let left = limit - account.used.limit(self.resource);
+        let left = self.left_of(account);
         let needed = self.needed();
         let text = Text::new().str("over budget: ");
         if limit == 0 && matches!(self.resource, Resource::Cpu) {
@@ -256,7 +283,7 @@ impl Call {
     /// "`handler` has 400 KB left of its 1 MB" or "`handler` declares none".
     const fn left(&self, text: Message, account: &Account) -> Message {
         let limit = account.limits.limit(self.resource);
-        let left = limit - account.used.limit(self.resource);
+        let left = self.left_of(account);
         let text = text.code(account.name);
         if limit == 0 {
             return text.str(" declares none");
@@ -310,9 +337,24 @@ mod tests {
         network_bytes: 0,
     };
 
+    /// A call that keeps all of its memory.
+    fn keeps(limits: Limits) -> Cost {
+        let retained = limits.memory_bytes;
+        Cost { limits, retained }
+    }
+
+    fn step(account: Account, callee: &'static str, limits: Limits, times: u64) -> Account {
+        super::step(account, callee, keeps(limits), times)
+    }
+
     #[track_caller]
     fn message(account: Account, limits: Limits, times: u64) -> String {
-        match charge(account, "fetch", limits, times) {
+        refusal(account, keeps(limits), times)
+    }
+
+    #[track_caller]
+    fn refusal(account: Account, cost: Cost, times: u64) -> String {
+        match charge(account, "fetch", cost, times) {
             Ok(account) => panic!("accepted: {account:?}"),
             Err(call) => call.message(&account).as_str().to_owned(),
         }
@@ -468,7 +510,74 @@ mod tests {
             ..HANDLER
         };
         let account = step(open("handler", huge), "a", memory(UNLIMITED - 1), 1);
-        assert!(charge(account, "b", memory(1), 1).is_err());
-        assert!(charge(account, "b", memory(UNLIMITED - 1), 0).is_ok());
+        assert!(charge(account, "b", keeps(memory(1)), 1).is_err());
+        assert!(charge(account, "b", keeps(memory(UNLIMITED - 1)), 0).is_ok());
+    }
+
+    /// A call with a peak of `peak` bytes that keeps `retained` of them.
+    fn pair(peak: u64, retained: u64) -> Cost {
+        Cost {
+            limits: memory(peak),
+            retained,
+        }
+    }
+
+    #[test]
+    fn only_what_a_call_keeps_is_there_during_the_next() {
+        let account = super::step(open("handler", HANDLER), "a", pair(900_000, 100_000), 1);
+        assert_eq!(account.used.memory_bytes, 900_000);
+        assert_eq!(
+            refusal(account, pair(900_001, 0), 1),
+            "over budget: `fetch` needs 900.001 KB of memory but `handler` has 900 KB left of its 1 MB"
+        );
+        let account = super::step(account, "b", pair(900_000, 0), 1);
+        assert_eq!(
+            (account.used.memory_bytes, account.retained),
+            (1_000_000, 100_000)
+        );
+    }
+
+    /// Every order of peaks in every number of rounds is within what is charged.
+    #[test]
+    fn a_loop_has_at_most_what_is_charged() {
+        let calls = [(7, 2), (5, 5), (9, 0), (1, 1)];
+        for rounds in 1..5 {
+            for first in 0..calls.len() {
+                for second in 0..calls.len() {
+                    let calls = [calls[first], calls[second]];
+                    let mut account = enter_loop(open("handler", HANDLER));
+                    for (peak, retained) in calls {
+                        account = super::step(account, "a", pair(peak, retained), rounds);
+                    }
+                    let (mut held, mut real) = (0, 0);
+                    for _ in 0..rounds {
+                        for (peak, retained) in calls {
+                            real = real.max(held + peak);
+                            held += retained;
+                        }
+                    }
+                    let account = leave_loop(account);
+                    assert!(account.used.memory_bytes >= real, "{calls:?} {rounds}");
+                    assert_eq!(account.retained, held);
+                }
+            }
+        }
+        let single = super::step(enter_loop(open("handler", HANDLER)), "a", pair(9, 2), 10);
+        assert_eq!(single.used.memory_bytes, 27, "one call in a loop is exact");
+    }
+
+    #[test]
+    fn a_loop_says_how_often_and_what_is_left() {
+        let account = super::step(open("handler", HANDLER), "a", pair(300_000, 100_000), 1);
+        let account = enter_loop(account);
+        assert_eq!(
+            refusal(account, pair(200_000, 100_000), 9),
+            "over budget: 9 calls of `fetch` need 1 MB of memory but `handler` has 900 KB left of its 1 MB"
+        );
+        let account = super::step(account, "b", pair(200_000, 0), 9);
+        assert_eq!(
+            refusal(account, pair(100_000, 100_000), 8),
+            "over budget: 8 calls of `fetch` need 800 KB of memory but `handler` has 700 KB left of its 1 MB"
+        );
     }
 }

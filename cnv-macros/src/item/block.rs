@@ -1,0 +1,91 @@
+//! `#[budget]` on a whole `impl` block or trait: every method that has a budget, or all of them where the
+//! attribute says one, expands with the block around it in view.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{Attribute, ImplItem, ItemImpl, ItemTrait, TraitItem};
+
+use super::expand as item;
+use super::function::{Function, Kind};
+use super::model::{ItemModel, Place};
+use crate::args::Arguments;
+use crate::errors::ErrorSink;
+
+/// The methods of a block.
+struct Methods<'a> {
+    place: Place,
+    /// What the attribute on the block says; of nobody where it says nothing.
+    default: Option<Arguments>,
+    errors: &'a mut ErrorSink,
+}
+
+fn implementation(
+    mut block: ItemImpl,
+    arguments: Arguments,
+    errors: &mut ErrorSink,
+) -> TokenStream {
+    let place = match &block.trait_ {
+        Some((path, _)) => Place::Implementation(path.clone()),
+        None => Place::Inherent,
+    };
+    let mut methods = Methods::new(place, arguments, errors);
+    for item in &mut block.items {
+        if let ImplItem::Fn(_) = item
+            && let Some(tokens) = methods.expand(item.to_token_stream())
+        {
+            *item = ImplItem::Verbatim(tokens);
+        }
+    }
+    block.into_token_stream()
+}
+
+fn declaration(mut block: ItemTrait, arguments: Arguments, errors: &mut ErrorSink) -> TokenStream {
+    let mut methods = Methods::new(Place::Trait, arguments, errors);
+    for item in &mut block.items {
+        if let TraitItem::Fn(_) = item
+            && let Some(tokens) = methods.expand(item.to_token_stream())
+        {
+            *item = TraitItem::Verbatim(tokens);
+        }
+    }
+    block.into_token_stream()
+}
+
+impl<'a> Methods<'a> {
+    fn new(place: Place, arguments: Arguments, errors: &'a mut ErrorSink) -> Self {
+        let says_something = !arguments.list.is_empty() || !arguments.readable;
+        Self {
+            place,
+            default: says_something.then_some(arguments),
+            errors,
+        }
+    }
+
+    /// The method's expansion; `None` where it has no budget and stays as it is.
+    fn expand(&mut self, tokens: TokenStream) -> Option<TokenStream> {
+        let (function, has_body) = Function::of_block(tokens)?;
+        let is_budget = |attribute: &Attribute| Kind::of(attribute) == Some(Kind::Budget);
+        let own = function.attributes.iter().any(is_budget);
+        let attributes = match &self.default {
+            _ if own => Vec::new(),
+            Some(default) => vec![(Kind::Budget, default.clone())],
+            None => return None,
+        };
+        let place = self.place.clone();
+        let model = ItemModel::new(attributes, function, has_body, place, self.errors);
+        Some(item::expand(&model))
+    }
+}
+
+/// The expansion of a block whose methods may have budgets; `None` for any other item.
+pub(crate) fn expand(
+    arguments: &Arguments,
+    item: &TokenStream,
+    errors: &mut ErrorSink,
+) -> Option<TokenStream> {
+    match syn::parse2::<syn::Item>(item.clone()).ok()? {
+        syn::Item::Impl(block) => Some(implementation(block, arguments.clone(), errors)),
+        syn::Item::Trait(block) => Some(declaration(block, arguments.clone(), errors)),
+        _ => None,
+    }
+}

@@ -1,0 +1,256 @@
+//! The tokens of a method with a budget. An `impl` block has no room for a companion item, so the method
+//! becomes three: the one that was written, which a plain call names; one that returns its value together
+//! with the type of what it costs, which `spend!` calls; and one that has the body. In a trait the first
+//! two are provided, and an implementation is the third alone.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Attribute, FnArg, Ident, Path, ReceiverKind, ReturnType, Signature, Type, parse_quote};
+
+use super::expand::{braced, forwarded_generics, metered, named_parameters};
+use super::model::{ItemModel, Place};
+use crate::budget::BudgetModel;
+use crate::budget::call::spend_name;
+use crate::budget::check::{self, Funds, Payer};
+
+/// The variable of the site whose charge is what the method's trait declares.
+fn trait_site() -> Ident {
+    Ident::new("of_trait", Span::mixed_site())
+}
+
+fn body_name(name: &Ident) -> Ident {
+    format_ident!("__body_{}", name)
+}
+
+/// What a trait declares for its method: an associated function of the trait.
+fn declared_name(name: &Ident) -> Ident {
+    format_ident!("__budget_of_{}", name)
+}
+
+pub(crate) fn expand(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+    match &model.place {
+        Place::Implementation(of_trait) => body(model, budget, Some(of_trait)),
+        Place::Trait => {
+            let callable = callable(model, budget);
+            let body = if model.has_body {
+                body(model, budget, None)
+            } else {
+                declaration(model)
+            };
+            let declared = declared(model, budget);
+            quote!(#callable #body #declared)
+        }
+        Place::Free | Place::Inherent => {
+            let callable = callable(model, budget);
+            let body = body(model, budget, None);
+            quote!(#callable #body)
+        }
+    }
+}
+
+/// Those attributes that say whether the method is there at all.
+fn cfgs(model: &ItemModel) -> Vec<&Attribute> {
+    model.function.cfgs()
+}
+
+/// The method for plain calls, and the one for `spend!`.
+fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+    let ItemModel {
+        krate, function, ..
+    } = model;
+    let visibility = &function.visibility;
+    let cfgs = cfgs(model);
+    let docs = function.docs();
+    let about: Vec<&Attribute> = function
+        .attributes
+        .iter()
+        .filter(|a| a.path().is_ident("deprecated") || a.path().is_ident("must_use"))
+        .collect();
+    let name = &function.signature.ident;
+    let (spend, body) = (spend_name(name), body_name(name));
+    let (mut value, arguments) = named_parameters(&function.signature);
+    strip_mut(&mut value);
+    let in_trait = matches!(model.place, Place::Trait);
+    if in_trait && takes_self_by_value(&value) {
+        let predicates = &mut value.generics.make_where_clause().predicates;
+        predicates.push(parse_quote!(Self: ::core::marker::Sized));
+    }
+    let generics = forwarded_generics(&function.signature);
+    let awaiting = value.asyncness.map(|_| quote!(.await));
+    let mut spent = value.clone();
+    spent.ident = spend.clone();
+    let output: Type = match &value.output {
+        ReturnType::Default => parse_quote!(()),
+        ReturnType::Type(_, ty) => (**ty).clone(),
+    };
+    let charge = budget.charge_type(value.asyncness.is_some(), krate);
+    spent.output = parse_quote!(-> #krate::__private::quota::Paid<#output, #charge>);
+    if !budget.open {
+        // A bound that never holds: one with a lifetime of its own is checked only where the method is called.
+        let predicates = &mut value.generics.make_where_clause().predicates;
+        predicates.push(parse_quote! {
+            for<'__cnv> #krate::__private::quota::Method: #krate::__private::quota::MustBePaid<'__cnv>
+        });
+    }
+    let lints = quote! {
+        #[allow(dead_code, deprecated, unused_must_use, async_fn_in_trait, clippy::all, clippy::pedantic)]
+    };
+    quote! {
+        #(#docs)*
+        #(#cfgs)*
+        #(#about)*
+        #lints
+        #visibility #value {
+            Self::#spend #generics (#(#arguments),*) #awaiting .value()
+        }
+
+        #[doc(hidden)]
+        #(#cfgs)*
+        #(#about)*
+        #lints
+        #visibility #spent {
+            #krate::__private::quota::Paid::new(Self::#body #generics (#(#arguments),*) #awaiting)
+        }
+    }
+}
+
+/// `mut self` is for the body alone.
+fn strip_mut(signature: &mut Signature) {
+    if let Some(FnArg::Receiver(receiver)) = signature.inputs.first_mut()
+        && !matches!(receiver.kind, ReceiverKind::Reference(..))
+    {
+        receiver.mutability = None;
+    }
+}
+
+fn takes_self_by_value(signature: &Signature) -> bool {
+    signature
+        .receiver()
+        .is_some_and(|receiver| matches!(receiver.kind, ReceiverKind::Value))
+}
+
+/// What the implementations of a trait have to be: the body, without one.
+fn declaration(model: &ItemModel) -> TokenStream {
+    let cfgs = cfgs(model);
+    let mut signature = model.function.signature.clone();
+    signature.ident = body_name(&signature.ident);
+    quote! {
+        #[doc(hidden)]
+        #[allow(async_fn_in_trait)]
+        #(#cfgs)*
+        #signature;
+    }
+}
+
+/// What the trait declares, for its implementations to fit in.
+fn declared(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+    let krate = &model.krate;
+    let cfgs = cfgs(model);
+    let signature = &model.function.signature;
+    let name = declared_name(&signature.ident);
+    let charge = budget.charge_type(signature.asyncness.is_some(), krate);
+    quote! {
+        #[doc(hidden)]
+        #(#cfgs)*
+        fn #name() -> #krate::__private::quota::Site<#charge>
+        where
+            Self: ::core::marker::Sized,
+        {
+            #krate::__private::quota::Site::new()
+        }
+    }
+}
+
+/// The method that has the body: guarded, metered, and what it spends checked.
+fn body(model: &ItemModel, budget: &BudgetModel, of_trait: Option<&Path>) -> TokenStream {
+    let ItemModel {
+        krate, function, ..
+    } = model;
+    let name = &function.signature.ident;
+    let site = trait_site();
+    let is_async = function.signature.asyncness.is_some();
+    let own = {
+        let charge = budget.charge_type(is_async, krate);
+        quote!(<#charge as #krate::__private::quota::Charge>::LIMITS)
+    };
+    let (limits, funds) = if budget.inherits {
+        (quote!(#site.limits()), Funds::OfTrait(&site))
+    } else {
+        (own.clone(), Funds::Declared(own))
+    };
+    let payer = Payer {
+        name,
+        companion: None,
+        funds,
+        krate,
+    };
+    let fits = of_trait.map(|of_trait| {
+        let declared = Ident::new(&declared_name(name).to_string(), name.span());
+        let fits = (!budget.inherits).then(|| fits(model, budget));
+        quote! {
+            let #site = #krate::__private::quota::Site::new();
+            #site.is(<Self as #of_trait>::#declared());
+            #fits
+        }
+    });
+    let checks = {
+        let imports = check::imports(&model.spends);
+        let sum = check::check_item(&model.spends, &payer);
+        let used = used(&function.taken);
+        quote!(#imports #used #sum)
+    };
+    let body = metered(model, &limits, &checks, fits);
+    let attributes = function
+        .attributes
+        .iter()
+        .filter(|a| !a.path().is_ident("doc") && !a.path().is_ident("must_use"))
+        .filter(|a| !a.path().is_ident("deprecated"));
+    let visibility =
+        matches!(model.place, Place::Free | Place::Inherent).then_some(&function.visibility);
+    let mut signature = function.signature.clone();
+    signature.ident = body_name(name);
+    quote! {
+        #[doc(hidden)]
+        #[allow(async_fn_in_trait)]
+        #(#attributes)*
+        #visibility #signature #body
+    }
+}
+
+/// Refuses an implementation that declares more than its trait.
+fn fits(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+    let krate = &model.krate;
+    let name = &model.function.signature.ident;
+    let text = name.to_string();
+    let charge = budget.charge_type(model.function.signature.asyncness.is_some(), krate);
+    let call = quote_spanned! {name.span()=>
+        __cnv_fits::<#charge, T>(#text)
+    };
+    let sum = quote! {
+        use #krate::__private::quota::assert_fits_trait as __cnv_fits;
+        #call;
+    };
+    let site = trait_site();
+    let check = check::by_pattern(&[format_ident!("T")], &[&site], &sum, krate);
+    braced(check, Span::call_site())
+}
+
+/// Uses the siblings that were taken off, whose imports would be reported as unused.
+fn used(taken: &[Path]) -> TokenStream {
+    quote! {
+        #(
+            #[allow(unused_imports)]
+            use #taken as _;
+        )*
+    }
+}
+
+/// The method as it was written, where its budget is at fault.
+pub(crate) fn as_written(model: &ItemModel) -> TokenStream {
+    if model.has_body {
+        return model.function.to_token_stream();
+    }
+    let attributes = &model.function.attributes;
+    let signature = &model.function.signature;
+    quote!(#(#attributes)* #signature;)
+}

@@ -1,0 +1,293 @@
+//! What one call costs its caller, as a type: how a callee says it and how a caller is told.
+//!
+//! A free function says it by a companion item of its name, which implements [`Budgeted`]. A method has no
+//! room for one, and its receiver decides which method it is. It says it by what it returns: [`Paid`] is
+//! the value together with the type of the charge. A caller has a [`Site`] for each such call, whose type
+//! the compiler infers from the call, and looks at all of them in one constant pattern:
+//!
+//! ```text
+//! let site0 = Site::new();
+//! let <Sites<((), _)> as Check>::OK = Sites::new().and(&site0);   // `Check` is the expansion's own
+//! site0.pay(store.__spend_get(key))
+//! ```
+//!
+//! A constant in a pattern is evaluated by `cargo check`, so that the message appears in editors.
+
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::budget::Budget;
+use super::limits::Limits;
+
+/// What one call may use: of a function with a companion item, or the [`Charged`] of a method.
+pub trait Charge {
+    /// What the call may use while it runs.
+    const LIMITS: Limits;
+    /// What of its memory may be there after it, in bytes: at most all of it.
+    const RETAINED: u64;
+    /// Whether the call only makes a future, which runs later.
+    const IS_ASYNC: bool;
+}
+
+/// The charge of a call of a method. Numbers rather than a budget type, because messages show it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Charged<
+    const MEMORY: u64,
+    const CPU: u64,
+    const IO: u64,
+    const NETWORK: u64,
+    const RETAINED: u64,
+    const IS_ASYNC: bool,
+> {}
+
+impl<
+    const MEMORY: u64,
+    const CPU: u64,
+    const IO: u64,
+    const NETWORK: u64,
+    const RETAINED: u64,
+    const IS_ASYNC: bool,
+> Charge for Charged<MEMORY, CPU, IO, NETWORK, RETAINED, IS_ASYNC>
+{
+    const LIMITS: Limits = Limits {
+        memory_bytes: MEMORY,
+        cpu_ns: CPU,
+        io_ops: IO,
+        network_bytes: NETWORK,
+    };
+    const RETAINED: u64 = RETAINED;
+    const IS_ASYNC: bool = IS_ASYNC;
+}
+
+impl<F: Budgeted> Charge for F {
+    const LIMITS: Limits = <F as Budgeted>::LIMITS;
+    const RETAINED: u64 = <F as Budgeted>::RETAINED;
+    const IS_ASYNC: bool = <F as Budgeted>::IS_ASYNC;
+}
+
+/// The numbers of a [`Charge`].
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    pub(super) limits: Limits,
+    pub(super) retained: u64,
+}
+
+/// What a call costs that is over when the next one begins.
+pub const fn cost<C: Charge>() -> Cost {
+    Cost {
+        limits: C::LIMITS,
+        retained: C::RETAINED,
+    }
+}
+
+/// What a call costs that is not awaited at once: the future may be there for long, and use its memory at
+/// any time.
+pub const fn pending<C: Charge>() -> Cost {
+    Cost {
+        limits: C::LIMITS,
+        retained: if C::IS_ASYNC {
+            C::LIMITS.memory_bytes
+        } else {
+            C::RETAINED
+        },
+    }
+}
+
+/// What a call costs that runs together with others.
+pub const fn concurrent<C: Charge>() -> Cost {
+    Cost {
+        limits: C::LIMITS,
+        retained: C::LIMITS.memory_bytes,
+    }
+}
+
+/// What a method with a budget returns: its value, and what the call costs.
+#[derive(Debug)]
+#[must_use = "the value of a call that is paid for is in here"]
+pub struct Paid<V, C> {
+    value: V,
+    charge: PhantomData<fn() -> C>,
+}
+
+impl<V, C> Paid<V, C> {
+    /// `value`, for the price of `C`.
+    #[inline]
+    pub const fn new(value: V) -> Self {
+        Self {
+            value,
+            charge: PhantomData,
+        }
+    }
+
+    /// The value alone.
+    #[inline]
+    pub fn value(self) -> V {
+        self.value
+    }
+}
+
+/// What a call returns that is paid for with `C`: a [`Paid`], or a future of one.
+pub trait Payable<C> {
+    /// The value, or a future of it.
+    type Value;
+
+    /// The same without the charge.
+    fn paid(self) -> Self::Value;
+}
+
+impl<V, C> Payable<C> for Paid<V, C> {
+    type Value = V;
+
+    #[inline]
+    fn paid(self) -> V {
+        self.value
+    }
+}
+
+impl<F, V, C> Payable<C> for F
+where
+    F: Future<Output = Paid<V, C>>,
+{
+    type Value = PaidFuture<F>;
+
+    #[inline]
+    fn paid(self) -> PaidFuture<F> {
+        PaidFuture { future: self }
+    }
+}
+
+/// The value of a call that nobody is charged for, at the top.
+#[inline]
+pub fn paid<C, P: Payable<C>>(call: P) -> P::Value {
+    call.paid()
+}
+
+pin_project! {
+    /// A future of the value in the [`Paid`] of another.
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    #[derive(Debug)]
+    pub struct PaidFuture<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F, V, C> Future for PaidFuture<F>
+where
+    F: Future<Output = Paid<V, C>>,
+{
+    type Output = V;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<V> {
+        Poll::Ready(ready!(self.project().future.poll(context)).value)
+    }
+}
+
+/// A call of a method in somebody's body, by which the compiler infers its charge.
+#[derive(Debug)]
+pub struct Site<C>(PhantomData<fn() -> C>);
+
+impl<C> Clone for Site<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Site<C> {}
+
+impl<C> Site<C> {
+    /// A site whose call is to be found.
+    #[inline]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// The value of the call that stands here.
+    #[inline]
+    pub fn pay<P: Payable<C>>(&self, call: P) -> P::Value {
+        call.paid()
+    }
+
+    /// Says what the charge is, where there is no call.
+    #[inline]
+    pub fn is(&self, _: Site<C>) {}
+
+    /// What may be used.
+    #[inline]
+    pub fn limits(&self) -> Limits
+    where
+        C: Charge,
+    {
+        C::LIMITS
+    }
+}
+
+/// The charges of several sites, the last outermost. A constant of this type can stand in a pattern.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sites<T>(PhantomData<T>);
+
+impl<T> Sites<T> {
+    /// No site, or the value that a check has where it holds.
+    #[inline]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// One site more.
+    #[inline]
+    pub const fn and<C>(self, _: &Site<C>) -> Sites<(T, C)> {
+        Sites(PhantomData)
+    }
+}
+
+/// What stands in the clause that keeps a method from being called as it is. See [`MustBePaid`].
+#[derive(Debug)]
+pub enum Method {}
+
+/// A method whose budget the caller pays for. Nothing implements it.
+#[diagnostic::on_unimplemented(
+    message = "this method must be paid for: write `spend!(..)` around the call",
+    label = "a plain call of a method with a budget",
+    note = "in a function with a `#[budget(..)]`, `spend!` charges it; `open` in the budget of the method allows plain calls; at the top, write `cnv::run!(..)`"
+)]
+pub trait MustBePaid<'a> {}
+
+/// A function with a budget. `#[budget]` implements it for an item of the function's name.
+#[diagnostic::on_unimplemented(
+    message = "the function that is spent here has no budget",
+    label = "not a function with a `#[budget(..)]`",
+    note = "put `#[budget(..)]` on the function, and name it by the path it is declared or imported under"
+)]
+pub trait Budgeted {
+    /// The function's name, as messages show it.
+    const NAME: &'static str;
+    /// What one call may use.
+    const LIMITS: Limits = <Self::Budget as Budget>::LIMITS;
+    /// The same as a type.
+    type Budget: Budget;
+    /// What of its memory may be there after a call.
+    const RETAINED: u64 = Self::LIMITS.memory_bytes;
+    /// Whether a call makes a future.
+    const IS_ASYNC: bool = false;
+    /// How many calls deep the function spends, where nothing else keeps functions from spending each
+    /// other in a circle. In a circle this has no value, and does not compile.
+    const DEPTH_OF_SPENDS: u32 = 0;
+}
+
+/// The larger of `depth` and one more than the callee's.
+pub const fn deeper(depth: u32, callee: u32) -> u32 {
+    if callee >= depth { callee + 1 } else { depth }
+}
+
+/// A function whose budget the caller pays for. Nothing implements it: a function that is bound by it
+/// can be named, but not called as it stands.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` must be paid for: write `spend!(..)` around this call",
+    label = "a plain call of a function with a budget",
+    note = "in a function with a `#[budget(..)]`, `spend!({Self}(..))` charges it; `open` in the budget of `{Self}` allows plain calls"
+)]
+pub trait PaidFor<'a> {}
