@@ -18,6 +18,7 @@ pub mod quota {
     #[cfg(feature = "std")]
     pub use crate::quota::meter::body::{enter, metered};
     pub use crate::quota::rounds::Rounds;
+    pub use crate::quota::share::Split;
     #[cfg(not(feature = "std"))]
     pub use crate::quota::unmetered::{enter, metered};
     pub use crate::quota::{

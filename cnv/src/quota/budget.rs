@@ -3,13 +3,14 @@
 use core::fmt;
 use core::marker::PhantomData;
 
+use super::account::Message;
 use super::limits::Limits;
 use super::resource::{Resource, UNLIMITED};
 
 mod sealed {
     pub trait Sealed {}
 }
-use sealed::Sealed;
+pub(super) use sealed::Sealed;
 
 /// The limit of one resource as a type. Sealed: the four quotas of this module implement it.
 pub trait Quota: Sealed {
@@ -159,6 +160,14 @@ pub(super) const fn tier(limits: &Limits) -> Option<&'static str> {
         i += 1;
     }
     None
+}
+
+/// The tier in backticks, or `other` where the limits are no tier's.
+pub(super) const fn name_or(text: Message, limits: &Limits, other: &str) -> Message {
+    match tier(limits) {
+        Some(tier) => text.code(tier),
+        None => text.str(other),
+    }
 }
 
 /// What a budget type says, as a value.

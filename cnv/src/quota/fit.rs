@@ -1,7 +1,7 @@
 //! Whether one budget fits within another, decided by the compiler.
 
 use super::account::{Message, amount};
-use super::budget::{Budget, tier};
+use super::budget::{Budget, name_or};
 use super::charge::Charge;
 use super::limits::Limits;
 use super::resource::{Resource, UNLIMITED};
@@ -127,8 +127,8 @@ pub const fn assert_fits_trait<Own: Charge, Declared: Charge>(name: &'static str
 
 const fn misfit(part: &Limits, limit: &Limits, resource: Resource) -> Message {
     let text = Message::new().str("over budget: ");
-    let text = budget_name(text, part, "the budget").str(" does not fit within ");
-    let text = budget_name(text, limit, "its limit").str(": it allows ");
+    let text = name_or(text, part, "the budget").str(" does not fit within ");
+    let text = name_or(text, limit, "its limit").str(": it allows ");
     let asked = part.limit(resource);
     let text = if asked == UNLIMITED {
         text.str("unlimited ").str(resource.name())
@@ -137,14 +137,6 @@ const fn misfit(part: &Limits, limit: &Limits, resource: Resource) -> Message {
     };
     text.str(" where there is ")
         .quantity(resource, limit.limit(resource) as u128)
-}
-
-/// The tier in backticks, or `other` where the limits are no tier's.
-const fn budget_name(text: Message, limits: &Limits, other: &str) -> Message {
-    match tier(limits) {
-        Some(tier) => text.code(tier),
-        None => text.str(other),
-    }
 }
 
 #[cfg(test)]

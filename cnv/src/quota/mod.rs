@@ -68,6 +68,7 @@
 //! are what passes through the wrappers. Processor time differs from one machine to the next.
 
 pub(crate) mod account;
+mod arithmetic;
 mod budget;
 pub(crate) mod charge;
 mod exceeded;
@@ -81,10 +82,12 @@ mod pool;
 mod quantity;
 mod resource;
 pub(crate) mod rounds;
+pub(crate) mod share;
 #[cfg(not(feature = "std"))]
 pub(crate) mod unmetered;
 
-pub use crate::require_budget_fit;
+pub use crate::{require_budget_fit, split};
+pub use arithmetic::{Max, Minus, Plus, Times};
 pub use budget::{
     Budget, BudgetInfo, CpuQuota, IoQuota, LargeBudget, MediumBudget, MemoryQuota, NetworkQuota,
     Quota, ResourceBudget, SmallBudget, TinyBudget, UnlimitedBudget,
@@ -102,3 +105,4 @@ pub use operation::Operation;
 pub use pool::{BudgetPool, PoolStats};
 pub use resource::{Resource, UNLIMITED};
 pub use rounds::RoundsExceeded;
+pub use share::{Share, share};

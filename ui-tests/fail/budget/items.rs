@@ -12,9 +12,9 @@ unsafe fn raw() {}
 #[budget(io = 1)]
 extern "C" fn foreign() {}
 
-impl Disk {
+trait Source {
     #[budget(io = 1)]
-    fn read(&self) {}
+    fn read(&self);
 }
 
 fn main() {}

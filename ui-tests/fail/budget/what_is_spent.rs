@@ -9,7 +9,6 @@ async fn fetch() -> Result<u32, std::fmt::Error> {
 async fn handler(text: &str) -> Result<(), std::fmt::Error> {
     let _ = spend!(fetch().await);
     let _ = spend!(fetch()?);
-    let _ = spend!(text.len());
     let _ = spend!(1 + 1);
     let _ = spend!();
     let _ = spend!((text.len)());
