@@ -59,6 +59,7 @@ pub mod __private;
 /// | `cpu = "1ms"` | processor time: `ns us µs ms s min` | unlimited |
 /// | `io = 100` or `"100k"` | input and output operations: `k M` | none |
 /// | `network = "100KB"` | bytes over the network, both ways, in the units of `memory` | none |
+/// | `retains = "64KB"` | the part of `memory` that may still be there after a call, in its result or elsewhere | all of it |
 /// | `open` | plain calls are allowed, and are not charged | they do not compile |
 /// | `card = Name` | the name of the companion item | the function's own |
 /// | `crate = "path"` | where cnv is | `::cnv` |
@@ -68,12 +69,12 @@ pub mod __private;
 ///
 /// # What the compiler checks
 ///
-/// Calls one after another add up; of several branches of `if` and `match` the larger counts. A limited
-/// caller refuses a callee without a limit. Functions that spend each other in a circle do not compile: a
-/// caller needs at least 1 ns of processor time more than what it calls, and where none has a limit on
-/// that the compiler finds the circle itself. A call is charged with [`spend!`]; in a loop, a closure, an
-/// `async` block, another macro or under `#[cfg]` it cannot be counted yet, and is an error there. The
-/// errors appear in `cargo check`, under the call:
+/// Calls one after another add up; of several branches of `if` and `match` the larger counts. Of a call's memory
+/// only what it `retains` is there during the next one. A limited caller refuses a callee without a limit.
+/// Functions that spend each other in a circle do not compile: a caller needs at least 1 ns of processor time
+/// more than what it calls, and where none has a limit on that the compiler finds the circle itself, between
+/// functions. A call is charged with [`spend!`]; in a closure, an `async` block, another macro or under
+/// `#[cfg]` it cannot be counted, and is an error there. The errors appear in `cargo check`, under the call:
 ///
 /// ```text
 /// over budget: `fetch` needs 600 KB of memory but `handler` has 400 KB left of its 1 MB
@@ -104,6 +105,77 @@ pub mod __private;
 /// }
 /// ```
 ///
+/// # Loops
+///
+/// A loop that spends says how many rounds it takes, with a count or the name of a constant: what it spends is
+/// charged that often, and the round after them is an error of type [`quota::RoundsExceeded`], which the function
+/// returns. The condition of a `while` is charged once more than the body.
+///
+/// ```
+/// use cnv::quota::RoundsExceeded;
+/// use cnv::{budget, run, spend};
+///
+/// #[budget(memory = "1KB", cpu = "1us")]
+/// fn word(line: &str) -> usize {
+///     line.split(' ').count()
+/// }
+///
+/// #[budget(memory = "100KB", cpu = "1ms")]
+/// fn words(text: &str) -> Result<usize, RoundsExceeded> {
+///     let mut sum = 0;
+///     #[repeat(max = 3)]
+///     for line in text.lines() {
+///         sum += spend!(word(line));
+///     }
+///     Ok(sum)
+/// }
+///
+/// assert_eq!(run!(words("a b\nc")), Ok(3));
+/// assert_eq!(run!(words("a\nb\nc\nd")).unwrap_err().max, 3);
+/// ```
+///
+/// # Methods and traits
+///
+/// A method says its budget as a function does, and `spend!(store.load(key))` charges it, also through `Arc`,
+/// a type parameter or `dyn`. `#[budget(..)]` on an `impl` block is the budget of every method in it that has
+/// none of its own. A trait whose methods have budgets carries `#[budget]` itself, and so does every `impl` of
+/// it; there a method may declare less than its trait, or, with `#[budget]` alone, the same.
+///
+/// ```
+/// use cnv::{budget, run, spend};
+///
+/// #[budget]
+/// trait Source {
+///     #[budget(memory = "1MB", cpu = "1ms", io = 2)]
+///     fn fetch(&self, key: u32) -> Option<String>;
+/// }
+///
+/// struct Fixed(&'static str);
+///
+/// #[budget]
+/// impl Source for Fixed {
+///     #[budget(memory = "1KB", cpu = "10us")]
+///     fn fetch(&self, _: u32) -> Option<String> {
+///         Some(self.0.to_owned())
+///     }
+/// }
+///
+/// #[budget(memory = "4MB", cpu = "5ms", io = 5)]
+/// fn both(source: &dyn Source) -> Option<String> {
+///     Some(spend!(source.fetch(1))? + &spend!(source.fetch(2))?)
+/// }
+///
+/// assert_eq!(run!(both(&Fixed("a"))).as_deref(), Some("aa"));
+/// ```
+///
+/// A function of a type, `spend!(Store::open(path))`, is told from one of a module by the capital letter of what
+/// stands before it; without `self` and `Self` in its signature it needs the attribute on the block.
+///
+/// # Futures
+///
+/// A future that is awaited where it is spent is over before the next call. One that is kept, or that `join!` runs
+/// together with others, is charged with all of its memory until the function ends.
+///
 /// # What is metered
 ///
 /// I/O and network through [`quota::File`] and [`quota::Metered`] are held to the declared number: what
@@ -118,9 +190,9 @@ pub mod __private;
 /// declares, or takes in with `use`, is refused: the budget is checked outside that block.
 pub use cnv_macros::budget;
 
-/// Calls a function with a [`macro@budget`] and charges the function around it.
+/// Calls a function or method with a [`macro@budget`] and charges the function around it.
 ///
-/// It takes one call of a named function, with its generic arguments if it has any; `?` and `.await` go
+/// It takes one call, of a method or a named function, with its generic arguments if it has any; `?` and `.await` go
 /// outside: `spend!(load(path)).await?`. Only the body of a function with a budget of its own can spend;
 /// anywhere else it is a compile error, never a free call. At the top, [`run!`] starts one.
 pub use cnv_macros::spend;
