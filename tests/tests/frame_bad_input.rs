@@ -168,7 +168,8 @@ fn lengths_that_do_not_add_up_to_the_heap_are_refused() {
         assert_eq!(held, 0);
         match (batch, expected) {
             (Ok(batch), Ok(expected)) => {
-                for ((_, payload), at) in batch.iter().zip(expected) {
+                for (frame, at) in batch.iter().zip(expected) {
+                    let payload = frame.payload();
                     let is_inline = payload.len() <= 24;
                     assert!(
                         is_inline && at.is_empty() || payload == &heap[at],
@@ -382,14 +383,8 @@ fn every_address_is_read_and_others_than_aligned_ones_are_not_borrowed() {
         let header = stating(&[1], &[]);
         let mut buffer = aligned(&vec![0; start]);
         buffer.extend_from_slice(header.as_slice()).unwrap();
-        let batch = SplitBatch::parse(&buffer.as_slice()[start..], 1);
-        match batch {
-            Ok(batch) => assert_eq!((batch.headers().len(), start % 8), (1, 0)),
-            Err(error) => assert!(matches!(
-                error,
-                SplitBatchError::Lines(FramesError::Misaligned { excess, .. }) if excess == start % 8
-            )),
-        }
+        let batch = SplitBatch::parse(&buffer.as_slice()[start..], 1).unwrap();
+        assert_eq!(batch.headers().len(), 1);
     }
 }
 

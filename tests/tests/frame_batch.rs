@@ -458,9 +458,12 @@ mod split_batch {
                 batch.frames().collect::<Result<Vec<_>, _>>().unwrap(),
                 frames
             );
-            for ((header, payload), frame) in batch.iter().zip(&frames) {
-                assert_eq!(header.sequence(), frame.sequence());
-                assert_eq!(FramePayload::Data(payload.to_vec()), *frame.payload());
+            for (read, frame) in batch.iter().zip(&frames) {
+                assert_eq!(read.header().sequence(), frame.sequence());
+                assert_eq!(
+                    FramePayload::Data(read.payload().to_vec()),
+                    *frame.payload()
+                );
             }
         }
     }
@@ -541,7 +544,7 @@ mod split_batch {
     }
 
     #[test]
-    fn an_unused_byte_and_a_misaligned_batch_are_named() {
+    fn an_unused_byte_is_named() {
         let mut bytes = written(&frames(5));
         bytes.as_mut_slice()[3 * 64 + 63] = 8;
         let error = SplitBatch::parse(bytes.as_slice(), 5).unwrap_err();
@@ -553,12 +556,34 @@ mod split_batch {
                 value: 8
             }
         );
-        let bytes = misaligned(written(&frames(5)).as_slice());
-        let error = SplitBatch::parse(&bytes.as_slice()[1..], 5).unwrap_err();
-        assert!(matches!(
-            error,
-            SplitBatchError::Lines(FramesError::Misaligned { .. })
-        ));
+    }
+
+    /// As a socket gives it: one byte behind an aligned address, on both sides of what a kernel takes.
+    #[test]
+    fn a_batch_is_read_at_any_address() {
+        for count in COUNTS {
+            let frames = frames(count);
+            let mut bytes = misaligned(written(&frames).as_slice());
+            let batch = SplitBatch::parse(&bytes.as_slice()[1..], count).unwrap();
+            assert!(
+                batch
+                    .headers()
+                    .iter()
+                    .map(|header| header.sequence())
+                    .eq(0..count as u64)
+            );
+            let read: Result<Vec<Frame>, _> = batch.frames().collect();
+            assert_eq!(read.unwrap(), frames);
+            let Some(last) = count.checked_sub(1) else {
+                continue;
+            };
+            bytes.as_mut_slice()[1 + last * 64 + 17] = 4;
+            let error = SplitBatch::parse(&bytes.as_slice()[1..], count).unwrap_err();
+            assert!(
+                matches!(error, SplitBatchError::Lines(FramesError::BadFrame(bad)) if bad.index == last),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]
@@ -610,10 +635,10 @@ mod split_batch {
     fn a_header_is_a_line() {
         let bytes = written(&frames(66));
         let lines = &bytes.as_slice()[..66 * FrameHeader::SIZE];
-        assert_eq!(
-            Frames::<FrameHeader>::validate_all(lines).unwrap(),
-            SplitBatch::parse(bytes.as_slice(), 66).unwrap().headers()
-        );
+        let headers = SplitBatch::parse(bytes.as_slice(), 66).unwrap().headers();
+        assert_eq!(headers.as_bytes(), lines);
+        let borrowed = Frames::<FrameHeader>::validate_all(lines).unwrap();
+        assert!(headers.iter().eq(borrowed.iter().copied()));
     }
 
     proptest! {

@@ -53,11 +53,12 @@ fn scan_split(bytes: &[u8], frames: usize, reach: Reach) -> u64 {
             sum.wrapping_add(header.sequence()).wrapping_add(route)
         });
     }
-    batch.iter().fold(0, |sum, (header, payload)| {
+    batch.iter().fold(0, |sum, frame| {
+        let header = frame.header();
         let route = header.kind() as u64 + u64::from(header.payload_len());
         sum.wrapping_add(header.sequence())
             .wrapping_add(route)
-            .wrapping_add(reach.read(payload))
+            .wrapping_add(reach.read(frame.payload()))
     })
 }
 
@@ -84,6 +85,8 @@ pub fn run(settings: Settings) -> (Vec<Group>, Vec<Goal>) {
         split,
         interleaved,
     } = long(FRAMES);
+    let mut moved = vec![0];
+    moved.extend_from_slice(split.as_slice());
     let (mut groups, mut goals) = (Vec::new(), Vec::new());
     for (part, reach, wanted) in [
         ("headers only", Reach::Headers, Wanted::AtLeast(8.0)),
@@ -105,6 +108,9 @@ pub fn run(settings: Settings) -> (Vec<Group>, Vec<Goal>) {
             vec![
                 Contender::new("cnv, split", || {
                     scan_split(black_box(split.as_slice()), frames, reach)
+                }),
+                Contender::new("cnv, split, at an odd address", || {
+                    scan_split(black_box(&moved[1..]), frames, reach)
                 }),
                 Contender::new("zerocopy, interleaved", || {
                     scan_interleaved(black_box(&interleaved), reach)

@@ -7,7 +7,8 @@ use super::frames::FramesView;
 use super::header::{FrameHeader, PayloadPlace};
 use super::owned::Frame;
 
-/// A frame and its payload where it stands in the bytes: what [`Frame::parse`] returns.
+/// A frame and its payload where it stands in the bytes: what [`Frame::parse`] returns, and each frame of a
+/// [`SplitBatch`](super::SplitBatch).
 ///
 /// The header line is checked and the lengths agree. The payload is not looked at; what its kind wants of
 /// it is tested by [`to_frame`](Self::to_frame).

@@ -203,8 +203,15 @@ impl<'a, T: SimdFrame> FramesView<'a, T> {
     /// Copies of all frames, in their order.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + use<'a, T> {
-        let view = *self;
-        (0..self.len()).map(move |index| view.get(index).expect("an index below the length"))
+        self.each().map(|one| one.get(0).expect("a view of one"))
+    }
+
+    /// A view of each frame, in their order.
+    #[inline]
+    pub(in crate::frame) fn each(&self) -> impl ExactSizeIterator<Item = Self> + use<'a, T> {
+        let frame = PhantomData;
+        let frames = self.bytes.chunks_exact(const { size::<T>() });
+        frames.map(move |bytes| Self { bytes, frame })
     }
 }
 
@@ -323,6 +330,8 @@ mod tests {
                 copied.extend(view.iter());
             }
             assert_eq!(copied, frames);
+            let all = Frames::<T>::view_all(bytes).unwrap();
+            assert_eq!(all.iter().collect::<Vec<T>>(), frames);
 
             let buffer = moved(network, start);
             let mut swapped = AlignedBuffer::new();
