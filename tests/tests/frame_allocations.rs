@@ -5,10 +5,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
+use bytes::BytesMut;
 use cnv::frame::{
-    AlignedBuffer, BatchProcessor, Be, Frame, FrameEnum, FrameHeader, FramePayload, FrameReader,
-    FrameSerializer, FrameWriter, Frames, SimdFrame, SplitBatch, SplitBatchWriter, Store, crc32c,
-    first_corrupt_line, seal_line,
+    AlignedBuffer, BatchProcessor, Be, Decoded, Frame, FrameDecoder, FrameEncoder, FrameEnum,
+    FrameHeader, FramePayload, FrameReader, FrameSerializer, FrameWriter, Frames, SimdFrame,
+    SplitBatch, SplitBatchWriter, Store, crc32c, first_corrupt_line, seal_line,
 };
 use cnv::{columns, encode_columns};
 
@@ -302,4 +303,39 @@ fn a_message_costs_its_payload() {
         let found = allocations(|| FrameReader::new(black_box(&bytes[..])).next());
         assert!(found <= most, "{len}: {found}");
     }
+}
+
+/// Payloads share the memory of the buffer, which is what makes it count them; once it does, neither a frame
+/// nor a further round costs anything while no payload is kept.
+#[test]
+fn a_buffer_that_is_decoded_costs_one_allocation() {
+    let frames = [0, 5, 24, 25, 1000]
+        .map(|len| Frame::new([1; 16], 0, 1, 2, FramePayload::Data(vec![7; len])));
+    let (encoder, mut sent) = (FrameEncoder::new(), BytesMut::new());
+    let mut encode = || {
+        sent.clear();
+        for frame in &frames {
+            encoder.encode(frame, &mut sent).unwrap();
+        }
+    };
+    assert_eq!(allocations(&mut encode), 0);
+
+    let decoder = FrameDecoder::new();
+    let decode = |buffer: &mut BytesMut| {
+        let mut sum = 0;
+        for piece in black_box(&sent).chunks(100) {
+            buffer.extend_from_slice(piece);
+            while let Decoded::Frame(frame) = decoder.decode(buffer).unwrap() {
+                sum += frame.payload().len();
+            }
+        }
+        decoder.finish(buffer).unwrap();
+        assert_eq!(sum, 1054);
+    };
+    let mut buffer = BytesMut::with_capacity(4096);
+    let hundred = || (0..100).for_each(|_| decode(&mut buffer));
+    assert_eq!(allocations(hundred), 0);
+    // The memory of a new one, and the count of who shares it.
+    let new = || decode(&mut BytesMut::with_capacity(4096));
+    assert_eq!(allocations(new), 2);
 }
