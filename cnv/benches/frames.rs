@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use cnv::frame::{
     AlignedBuffer, Frame, FramePayload, FrameSerializer, Frames, SimdFrame, SplitBatch,
-    SplitBatchWriter, Store, first_corrupt_line, seal_line,
+    SplitBatchWriter, first_corrupt_line, seal_line,
 };
 use cnv::{columns, encode_columns};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -152,7 +152,7 @@ fn five_columns(criterion: &mut Criterion) {
                 encode_columns!(
                     black_box(&SAMPLE),
                     Sample => sequence: &a, timestamp_ns: &b, low: &c, high: &d, last: &e;
-                    &mut buffer, Store::Temporal
+                    &mut buffer
                 )
             });
         });

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use cnv::frame::{
     AlignedBuffer, BatchProcessor, Be, Decoded, Frame, FrameDecoder, FrameEncoder, FrameEnum,
     FrameHeader, FramePayload, FrameReader, FrameSerializer, FrameWriter, Frames, SimdFrame,
-    SplitBatch, SplitBatchWriter, Store, crc32c, first_corrupt_line, seal_line,
+    SplitBatch, SplitBatchWriter, crc32c, first_corrupt_line, seal_line,
 };
 use cnv::{columns, encode_columns};
 
@@ -120,7 +120,7 @@ fn nothing_is_allocated_in_the_hot_paths() {
     let mut buffer = AlignedBuffer::new();
     let mut write = || {
         encode_columns!(&template, FrameHeader => sequence: &sequences, timestamp_ns: &stamps;
-            &mut buffer, Store::Stream)
+            &mut buffer)
     };
     assert_eq!(allocations(|| write().unwrap()), 0);
 
@@ -211,7 +211,8 @@ fn nothing_is_allocated_for_one_frame() {
 fn nothing_is_allocated_for_many_frames_with_checks() {
     let (starts, ends): (Vec<u64>, Vec<u64>) = (0..FRAMES as u64).map(|at| (at, at + 1)).unzip();
     let mut buffer = AlignedBuffer::new();
-    let mut write = || encode_columns!(&CHECKED, Checked => start: &starts, end: &ends; &mut buffer, Store::Temporal);
+    let mut write =
+        || encode_columns!(&CHECKED, Checked => start: &starts, end: &ends; &mut buffer);
     assert_eq!(allocations(|| assert_eq!(write().unwrap(), FRAMES)), 0);
     let bytes = buffer.as_slice();
     let (mut places, mut flags) = (vec![0_u64; FRAMES], vec![0_u8; FRAMES]);

@@ -9,8 +9,7 @@ use std::io::Read;
 use cnv::frame::{
     AlignedBuffer, BatchProcessor, Column, ColumnField, ColumnsError, Frame, FrameError,
     FrameHeader, FramePayload, FrameReader, FrameSerializer, Frames, FramesError, LayoutError,
-    SimdFrame, SplitBatch, SplitBatchError, SplitBatchLimits, SplitBatchWriter, Store,
-    encode_columns,
+    SimdFrame, SplitBatch, SplitBatchError, SplitBatchLimits, SplitBatchWriter, encode_columns,
 };
 use cnv_tests::random::{Random, legal_frame};
 
@@ -250,7 +249,7 @@ fn no_frames_are_no_bytes() {
     writer.clear();
     assert!(buffer.is_empty() && writer.is_empty());
     let columns = [Column::new(ColumnField::named("id"), &[] as &[u64])];
-    let written = encode_columns(&VALID, &columns, &mut buffer, Store::Stream).unwrap();
+    let written = encode_columns(&VALID, &columns, &mut buffer).unwrap();
     assert_eq!(written, 0);
 }
 
@@ -505,8 +504,7 @@ fn columns_that_do_not_fit_are_refused_before_memory_is_taken() {
         Column::new(ColumnField::named("count"), &counts),
     ];
     let mut buffer = AlignedBuffer::new();
-    let (error, held) =
-        most_held(|| encode_columns(&VALID, &columns, &mut buffer, Store::Temporal).unwrap_err());
+    let (error, held) = most_held(|| encode_columns(&VALID, &columns, &mut buffer).unwrap_err());
     assert!(matches!(
         error,
         ColumnsError::Length {

@@ -12,13 +12,13 @@ use crate::frame::simd::view;
 use crate::frame::simd_frame::SimdFrame;
 
 /// Writes frames from a template and columns:
-/// `encode_columns!(template, Type => field: values, ..; buffer, store)`.
+/// `encode_columns!(template, Type => field: values, ..; buffer)`.
 ///
 /// It is [`encode_columns`](crate::frame::encode_columns), where costs and errors are told;
 /// [`columns!`](crate::columns) has an example.
 #[macro_export]
 macro_rules! encode_columns {
-    ($template:expr, $frame:ty => $($field:ident: $values:expr),+ $(,)?; $buffer:expr, $store:expr) => {
+    ($template:expr, $frame:ty => $($field:ident: $values:expr),+ $(,)?; $buffer:expr) => {
         $crate::frame::encode_columns::<$frame>(
             $template,
             &[$($crate::frame::Column::new(
@@ -26,7 +26,6 @@ macro_rules! encode_columns {
                 $values,
             )),+],
             $buffer,
-            $store,
         )
     };
 }
@@ -108,18 +107,6 @@ impl<T> fmt::Debug for Column<'_, T> {
     }
 }
 
-/// How new frames get to memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Store {
-    /// Through the caches: right for frames that are read or sent next.
-    #[default]
-    Temporal,
-    /// Past the caches, meant for batches far larger than they are; slower at every size measured so far,
-    /// so measure yours. It applies to frames of 64 bytes whose columns are words at multiples of 8 bytes,
-    /// on CPUs with AVX2; others are written through the caches.
-    Stream,
-}
-
 /// Replaces the content of `buffer` with a copy of `template` for each element of the columns, with these
 /// in place of the fields that they name, and returns how many frames that are.
 /// [`encode_columns!`](crate::encode_columns) is the short way to call it. Checksums are computed for each
@@ -135,7 +122,6 @@ pub fn encode_columns<T: SimdFrame>(
     template: &T,
     columns: &[Column<'_, T>],
     buffer: &mut AlignedBuffer,
-    store: Store,
 ) -> Result<usize, ColumnsError> {
     buffer.clear();
     let frames = columns.first().map_or(0, Column::len);
@@ -159,7 +145,7 @@ pub fn encode_columns<T: SimdFrame>(
     let out = buffer
         .resize_to_overwrite(bytes)
         .map_err(ColumnsError::OutOfMemory)?;
-    write(template, columns, out, store);
+    write(template, columns, out);
     if T::HAS_CHECK {
         for frame in out.chunks_exact_mut(view::size::<T>()) {
             seal(T::LAYOUT, frame);
@@ -177,9 +163,7 @@ pub fn encode_columns<T: SimdFrame>(
 
 /// Writes the frames, a block at a time.
 #[inline]
-fn write<T: SimdFrame>(template: &T, columns: &[Column<'_, T>], out: &mut [u8], store: Store) {
-    let is_streaming =
-        store == Store::Stream && columns.iter().all(|column| column.word().is_some());
+fn write<T: SimdFrame>(template: &T, columns: &[Column<'_, T>], out: &mut [u8]) {
     let line = template
         .as_bytes()
         .first_chunk::<LINE>()
@@ -196,9 +180,6 @@ fn write<T: SimdFrame>(template: &T, columns: &[Column<'_, T>], out: &mut [u8], 
     let mut start = 0;
     for block in out.chunks_mut(Frames::<T>::BLOCK_FRAMES * T::SIZE) {
         match &words {
-            Some(words) if is_streaming => {
-                encode::encode_streaming(words, start, block.as_chunks_mut().0)
-            }
             Some(words) => encode::encode(words, start, block.as_chunks_mut().0),
             None => {
                 for frame in block.chunks_exact_mut(T::SIZE) {

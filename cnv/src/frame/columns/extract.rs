@@ -16,7 +16,7 @@ use crate::frame::simd_frame::SimdFrame;
 /// It is [`extract_columns`](crate::frame::extract_columns), where costs and errors are told.
 ///
 /// ```
-/// use cnv::frame::{AlignedBuffer, SimdFrame, Store};
+/// use cnv::frame::{AlignedBuffer, SimdFrame};
 /// use cnv::{columns, encode_columns};
 ///
 /// #[derive(SimdFrame)]
@@ -32,7 +32,7 @@ use crate::frame::simd_frame::SimdFrame;
 /// let template = Reading { sequence: 0, value: 0, unit: 3, _pad: [0; 6] };
 /// let mut buffer = AlignedBuffer::new();
 /// encode_columns!(&template, Reading => sequence: &[1_u64, 2, 3], value: &[-10_i64, 20, 30];
-///     &mut buffer, Store::Temporal)?;
+///     &mut buffer)?;
 ///
 /// let (mut values, mut units) = ([0_i64; 3], [0_u16; 3]);
 /// let frames = columns!(buffer.as_slice(), Reading => value: &mut values, unit: &mut units)?;

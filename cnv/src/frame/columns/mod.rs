@@ -12,7 +12,7 @@ use super::layout::FieldKind;
 use super::simd::number::{bits, bits_mut};
 use super::simd_frame::SimdFrame;
 
-pub use encode::{Column, Store, encode_columns};
+pub use encode::{Column, encode_columns};
 pub use extract::{ColumnMut, extract_columns};
 
 use encode::Values;

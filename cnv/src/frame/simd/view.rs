@@ -230,7 +230,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::frame::{AlignedBuffer, Frames, FramesError, Store};
+    use crate::frame::{AlignedBuffer, Frames, FramesError};
     use crate::{columns, encode_columns};
 
     #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::FrameEnum)]
@@ -405,7 +405,7 @@ mod tests {
             let deltas: Vec<i64> = lines.iter().map(|line| line.delta).collect();
             let mut buffer = AlignedBuffer::new();
             let written = encode_columns!(&line(0), Line => sequence: &sequences, value: &values, delta: &deltas;
-                &mut buffer, Store::Temporal);
+                &mut buffer);
             assert_eq!(written.unwrap(), count);
             let frames = Frames::<Line>::validate_all(buffer.as_slice()).unwrap();
             let expected = lines.iter().map(|other| Line {
