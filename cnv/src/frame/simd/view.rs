@@ -3,7 +3,8 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::bits::is_within;
+use super::bits::{is_within, say_all_of};
+use super::level::Level;
 use super::ranges::{RangeTable, are_within};
 use super::swap::{SwapTable, swap, swap_fields};
 use crate::frame::SimdFrame;
@@ -33,12 +34,34 @@ pub fn are_frames<T: SimdFrame>(bytes: &[u8]) -> bool {
     }
     let are_within = match const { T::WINDOW } {
         Window::Unconstrained => true,
-        Window::Bytes { .. } if bytes.len() > const { INLINE_FRAMES * size::<T>() } => {
+        Window::Bytes { .. }
+            if bytes.len() > const { INLINE_FRAMES * size::<T>() } && !is_plain_faster::<T>() =>
+        {
             are_within(bytes, Ranges::<T>::TABLE)
         }
         _ => plain::<T>(bytes),
     };
     are_within && pass_checks::<T>(bytes)
+}
+
+/// Whether the target has kernels: on others the oracle would stand in for them.
+const HAS_KERNELS: bool = cfg!(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_arch = "aarch64", target_feature = "neon")
+));
+
+/// Whether plain code, which tests a long window by its bits, is faster than the kernel that this CPU has: see
+/// the table of the [module](super).
+#[inline]
+fn is_plain_faster<T: SimdFrame>() -> bool {
+    let (_, len) = const { T::WINDOW.bytes(T::SIZE) };
+    let is_long = const { say_all_of::<T>() } && len >= 32;
+    !HAS_KERNELS
+        || is_long
+            && match Level::current() {
+                Level::Scalar | Level::Baseline | Level::Sse42 => true,
+                Level::Avx2 | Level::Avx512 | Level::Neon => false,
+            }
 }
 
 /// Whether each frame passes what the byte ranges do not say. No frame type without such a check pays.
@@ -51,7 +74,7 @@ fn pass_checks<T: SimdFrame>(bytes: &[u8]) -> bool {
     frames.all(|frame| T::check(frame).is_ok())
 }
 
-/// The same for each frame on its own, compiled for the type.
+/// Whether every byte of each frame is within its range, compiled for the type.
 #[inline]
 pub fn plain<T: SimdFrame>(bytes: &[u8]) -> bool {
     let frames = bytes.chunks_exact(const { size::<T>() });
