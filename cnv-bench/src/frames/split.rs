@@ -85,8 +85,6 @@ pub fn run(settings: Settings) -> (Vec<Group>, Vec<Goal>) {
         split,
         interleaved,
     } = long(FRAMES);
-    let mut moved = vec![0];
-    moved.extend_from_slice(split.as_slice());
     let (mut groups, mut goals) = (Vec::new(), Vec::new());
     for (part, reach, wanted) in [
         ("headers only", Reach::Headers, Wanted::AtLeast(8.0)),
@@ -108,9 +106,6 @@ pub fn run(settings: Settings) -> (Vec<Group>, Vec<Goal>) {
             vec![
                 Contender::new("cnv, split", || {
                     scan_split(black_box(split.as_slice()), frames, reach)
-                }),
-                Contender::new("cnv, split, at an odd address", || {
-                    scan_split(black_box(&moved[1..]), frames, reach)
                 }),
                 Contender::new("zerocopy, interleaved", || {
                     scan_interleaved(black_box(&interleaved), reach)
