@@ -94,14 +94,7 @@ impl Evidence {
     /// Evidence that presents nothing yet.
     #[must_use]
     pub fn new(verifier: &Verifier) -> Self {
-        Self::open(Session {
-            verifier: verifier.clone(),
-            token: None,
-            proof: None,
-            is_development: false,
-            verified: OnceLock::new(),
-            opening: Mutex::new(()),
-        })
+        Self::open(Session::new(verifier.clone()))
     }
 
     fn open(session: Session) -> Self {
@@ -114,12 +107,9 @@ impl Evidence {
     #[must_use]
     pub fn with_token(self, token: impl Into<String>) -> Self {
         Self::open(Session {
-            verifier: self.session.verifier.clone(),
             token: Some(token.into()),
-            proof: None,
             is_development: self.session.is_development,
-            verified: OnceLock::new(),
-            opening: Mutex::new(()),
+            ..Session::new(self.session.verifier.clone())
         })
     }
 
@@ -128,12 +118,10 @@ impl Evidence {
     #[must_use]
     pub fn with_proof(self, proof: ProofOfPossession, request: RequestDigest) -> Self {
         Self::open(Session {
-            verifier: self.session.verifier.clone(),
             token: self.session.token.clone(),
             proof: Some((proof, request)),
             is_development: self.session.is_development,
-            verified: OnceLock::new(),
-            opening: Mutex::new(()),
+            ..Session::new(self.session.verifier.clone())
         })
     }
 
@@ -201,6 +189,18 @@ impl Evidence {
 }
 
 impl Session {
+    /// One that presents nothing.
+    fn new(verifier: Verifier) -> Self {
+        Self {
+            verifier,
+            token: None,
+            proof: None,
+            is_development: false,
+            verified: OnceLock::new(),
+            opening: Mutex::new(()),
+        }
+    }
+
     #[inline]
     fn decide(&self, required: &CapabilityContract) -> Result<&Verified, Denied> {
         match self.verified.get() {
@@ -346,11 +346,8 @@ pub fn development_authority(
         .without_revocation()
         .build();
     Ok(Evidence::open(Session {
-        verifier,
         token: Some(attestation.to_string()),
-        proof: None,
         is_development: true,
-        verified: OnceLock::new(),
-        opening: Mutex::new(()),
+        ..Session::new(verifier)
     }))
 }
