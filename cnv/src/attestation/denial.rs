@@ -63,6 +63,19 @@ impl Denied {
     pub fn link(&self) -> Option<LinkPlace> {
         self.detail.place
     }
+
+    /// The refusal that `error` is. A wrapper that passes on the source of what it wraps, as `#[error(transparent)]` makes
+    /// one, hides the refusal itself and leaves its detail.
+    #[cfg(feature = "command")]
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        let detail = error.downcast_ref::<Detail>();
+        let denied = error.downcast_ref::<Self>().cloned();
+        denied.or_else(|| {
+            detail.map(|detail| Self {
+                detail: Box::new(detail.clone()),
+            })
+        })
+    }
 }
 
 impl From<DenialReason> for Denied {

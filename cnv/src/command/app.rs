@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::verb::Registration;
-use crate::attestation::TrustStore;
 use crate::attestation::revocation::Revocations;
+use crate::attestation::{Clock, SystemClock, TrustStore};
 use crate::audit::AuditLog;
 use crate::quota::{Limits, Resource};
 
@@ -33,7 +33,9 @@ pub struct App {
     pub(super) verbs: Vec<Registration>,
     pub(super) limits: Option<Limits>,
     pub(super) trust: Option<TrustStore>,
-    pub(super) production: bool,
+    pub(super) development: bool,
+    pub(super) explains_denials: bool,
+    pub(super) clock: Option<Arc<dyn Clock>>,
     pub(super) audit: Option<Arc<AuditLog>>,
     pub(super) revocation: RevocationPolicy,
     pub(super) accepts_bearer: bool,
@@ -61,7 +63,9 @@ impl App {
             verbs: Vec::new(),
             limits: None,
             trust: None,
-            production: false,
+            development: false,
+            explains_denials: false,
+            clock: None,
             audit: None,
             revocation: RevocationPolicy::Missing,
             accepts_bearer: false,
@@ -97,18 +101,44 @@ impl App {
         self
     }
 
-    /// The roots that attestations are checked against. Without this and without `--trust`, an
-    /// authority made for the process vouches for every call, and says so.
+    /// The roots that attestations are checked against. Nobody who calls has a say in it: `--trust` is then no option, and
+    /// `CNV_TRUST` is not read.
+    ///
+    /// Without this the program leaves its roots to its operator, who names a trust store there. Where there is none,
+    /// every guarded call is denied.
     #[must_use]
     pub fn trust(mut self, trust: TrustStore) -> Self {
         self.trust = Some(trust);
         self
     }
 
-    /// Refuses the development authority: without a trust store, every guarded call is denied.
+    /// For developing: as long as nothing is set up, an authority made for the process vouches for every call with
+    /// everything there is, and a notice on standard error says so. Take it out of what others run.
+    ///
+    /// Something is set up as soon as there are roots, revocations or an audit log, in the program or in its environment,
+    /// or the caller presents a token or has a key. Then this changes nothing: what is not attested is denied.
     #[must_use]
-    pub fn production(mut self) -> Self {
-        self.production = true;
+    pub fn development(mut self) -> Self {
+        self.development = true;
+        self
+    }
+
+    /// Tells the caller why a call was denied. Without this the caller hears that it was, for which command and
+    /// capability, and under which number the operator finds the reason in the audit log: one that could tell "expired"
+    /// from "revoked" could feel its way to what is accepted.
+    ///
+    /// For programs whose caller is their operator.
+    #[must_use]
+    pub fn explain_denials(mut self) -> Self {
+        self.explains_denials = true;
+        self
+    }
+
+    /// Where the present moment comes from, for every decision and every entry of the audit log. Default: the operating
+    /// system's clock. Deadlines and budgets are measured and not read from it.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
         self
     }
 
@@ -157,6 +187,11 @@ impl App {
     pub fn audit(mut self, log: Arc<AuditLog>) -> Self {
         self.audit = Some(log);
         self
+    }
+
+    /// The clock of every decision.
+    pub(super) fn time(&self) -> Arc<dyn Clock> {
+        self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock))
     }
 
     /// Finds every fault that start-up would, for a unit test.

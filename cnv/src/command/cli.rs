@@ -12,13 +12,15 @@ use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::app::App;
-use super::audit::digest_of_arguments;
-use super::context::{Cancellation, Sink};
+use super::audit::{Recorder, digest_of_arguments};
+use super::context::{CallId, Cancellation, Sink};
 use super::display::{Display, Format};
-use super::evidence::{ENVIRONMENT_HELP, Presented, audit_log, evidence};
+use super::evidence::{ENVIRONMENT_HELP, Presented, Unfit, evidence};
 use super::failure::{Failure, FailureCode};
+use super::log::audit_log;
 use super::output::Output;
 use super::pipeline::{Collector, Reply, Visit, call_id, explain};
+use super::transaction::TransactionId;
 use super::verb::Registration;
 
 /// Serves one command line and says how the process ends.
@@ -107,41 +109,50 @@ async fn attend(
         return Reply::refused(Failure::new(FailureCode::Usage, "no such command"));
     };
     if options.dry_run {
-        return Reply::without_call(Output::of(&explain(&entry.spec, options.timeout)));
+        return Reply::without_call(Output::of(&explain(entry, options.timeout)));
     }
     let cancellation = Arc::new(Cancellation::default());
     if is_process {
         catch_signals(Arc::clone(&cancellation));
     }
-    let log = match audit_log(app) {
+    let log = match audit_log(app).await {
         Ok(log) => log,
         Err(failure) => return Reply::refused(failure),
-    };
-    let presented = Presented {
-        token: options.token.as_deref(),
-        trust: options.trust.as_deref(),
-        arguments: digest_of_arguments(&(entry.arguments)(), &matches),
     };
     let tell = |text: &str| {
         if is_process && !options.quiet {
             notice(options.format, text);
         }
     };
-    let prepared = evidence(app, &entry.spec, &presented, tell).and_then(|evidence| {
+    // Without randomness for a number, it is refused as the call of number zero.
+    let number = call_id();
+    let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
+    let presented = Presented {
+        token: options.token.as_deref(),
+        trust: options.trust.as_deref(),
+        arguments: digest_of_arguments(&(entry.arguments)(), &matches),
+    };
+    let (evidence, token) = evidence(app, &entry.spec, &presented, &tell);
+    let recorder = log.map(|log| {
+        let mut recorder = Recorder::new(log, app.time(), entry, id, options.transaction);
+        recorder.presented(presented.arguments, token);
+        recorder
+    });
+    let prepared = evidence.and_then(|evidence| {
         Ok(Visit {
             matches,
             evidence,
-            audit: log.clone(),
-            deadline: options.deadline()?,
+            deadline: options.deadline().map_err(Unfit::Callers)?,
             cancellation,
             sink,
             show_progress: is_process && !options.quiet,
-            call_id: call_id()?,
+            call_id: number.map_err(Unfit::Callers)?,
+            transaction: options.transaction,
         })
     });
     match prepared {
-        Ok(visit) => app.serve(entry, visit).await,
-        Err(failure) => app.refuse(&entry.spec, log.as_ref(), failure).await,
+        Ok(visit) => app.serve(entry, visit, recorder, &tell).await,
+        Err(unfit) => app.refuse(&entry.spec, id, recorder, unfit, &tell).await,
     }
 }
 
@@ -157,7 +168,7 @@ pub(super) fn command(app: &App) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .after_help(ENVIRONMENT_HELP)
-        .args(global_options());
+        .args(global_options(app));
     if let Some(about) = app.about {
         root = root.about(about);
     }
@@ -203,14 +214,14 @@ fn named_value(argument: Arg) -> Arg {
 }
 
 /// Keep the names in step with those that `#[arg(..)]` refuses.
-fn global_options() -> [Arg; 8] {
+fn global_options(app: &App) -> Vec<Arg> {
     let option = |name: &'static str| {
         Arg::new(format!("cnv-{name}"))
             .long(name)
             .global(true)
             .help_heading("Options of every command")
     };
-    [
+    let mut options = vec![
         option("output")
             .value_name("FORMAT")
             .value_parser(value_parser!(Format))
@@ -236,17 +247,27 @@ fn global_options() -> [Arg; 8] {
             .hide_env_values(true)
             .value_parser(value_parser!(OsString))
             .help("The attestation that allows the call, or @ and a file with it"),
-        option("trust")
-            .value_name("FILE")
-            .env("CNV_TRUST")
-            .hide_env_values(true)
-            .value_parser(value_parser!(PathBuf))
-            .help("The trust store: public keys whose attestations are believed"),
+        option("transaction")
+            .value_name("ID")
+            .env("CNV_TRANSACTION")
+            .value_parser(value_parser!(TransactionId))
+            .help("The transaction that the call belongs to: 32 hexadecimal digits, or a UUID"),
         option("quiet")
             .short('q')
             .action(ArgAction::SetTrue)
             .help("No progress, notice or receipt on standard error"),
-    ]
+    ];
+    if app.trust.is_none() {
+        options.push(
+            option("trust")
+                .value_name("FILE")
+                .env("CNV_TRUST")
+                .hide_env_values(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("The trust store: public keys whose attestations are believed"),
+        );
+    }
+    options
 }
 
 /// What the options of every verb say.
@@ -255,7 +276,9 @@ struct Options {
     dry_run: bool,
     timeout: Option<Duration>,
     token: Option<OsString>,
+    /// Always `None` where the program has its own roots.
     trust: Option<PathBuf>,
+    transaction: Option<TransactionId>,
     quiet: bool,
 }
 
@@ -279,7 +302,13 @@ impl Options {
             dry_run: innermost.get_flag("cnv-dry-run"),
             timeout: innermost.get_one::<Duration>("cnv-timeout").copied(),
             token: innermost.get_one::<OsString>("cnv-attestation").cloned(),
-            trust: innermost.get_one::<PathBuf>("cnv-trust").cloned(),
+            trust: match innermost.try_get_one::<PathBuf>("cnv-trust") {
+                Ok(path) => path.cloned(),
+                Err(_) => None,
+            },
+            transaction: innermost
+                .get_one::<TransactionId>("cnv-transaction")
+                .copied(),
             quiet: innermost.get_flag("cnv-quiet"),
         }
     }
