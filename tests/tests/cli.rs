@@ -453,7 +453,7 @@ fn the_whole_way_from_a_key_to_an_attested_call() {
         "scan",
         &log
     ];
-    let scan = expect(0, &mut ops(scan));
+    let scan = expect(0, &mut ops_alone(scan));
     scan.says(&format!(
         "attested read_only for agent-42 by ops-2026 ({})",
         key["key_id"].as_str().unwrap()
@@ -690,7 +690,7 @@ fn what_cannot_be_checked_is_denied_and_only_what_the_caller_brought_is_explaine
     absent.says("cannot read the attestation in `missing.token`");
 }
 
-/// What a caller may take out of its environment gives it nothing.
+/// What a caller may take out of its environment, or write on its command line, gives it nothing.
 #[test]
 fn an_environment_that_was_stripped_allows_nothing_that_is_guarded() {
     let authority = Authority::new();
@@ -699,6 +699,19 @@ fn an_environment_that_was_stripped_allows_nothing_that_is_guarded() {
         &mut ops_alone(line!["log", "scan", &authority.log, "-q"]),
     )
     .wrote_nothing();
+    let store = line![
+        "log",
+        "scan",
+        &authority.log,
+        "--trust",
+        &authority.store,
+        "--attestation",
+        authority.token()
+    ];
+    expect(0, &mut ops_alone(&store));
+    let replaced = expect(2, &mut ops(&store));
+    replaced.wrote_nothing();
+    replaced.says("`--trust` cannot take the place of the trust store that CNV_TRUST names");
     let digest = line!["tree", "digest", authority.folder.path("")];
     expect(0, &mut ops_alone(digest)).says("no attestation needed");
 }

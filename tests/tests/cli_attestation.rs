@@ -11,7 +11,7 @@ use cnv::attestation::{AttestationChain, CapabilityAttestation, PrivateKey, Time
 use cnv::capability::CapabilityContract;
 use serde_json::{Value, json};
 
-use programs::{Ended, Folder, cnv, expect, line, ops};
+use programs::{Ended, Folder, cnv, expect, line, ops_alone};
 
 /// A root, a team and an agent with their keys in files, a trust store, an empty revocation list, and a token of the team.
 struct Parties {
@@ -85,8 +85,8 @@ impl Parties {
     }
 
     fn ops(&self, token: &str) -> Command {
-        let mut ops = ops(line!["tree", "digest", self.folder.path("greeting.d")]);
-        let _ = fs::create_dir(self.folder.path("greeting.d"));
+        let log = self.folder.file("access.log", "");
+        let mut ops = ops_alone(line!["log", "scan", log]);
         ops.env("CNV_TRUST", self.folder.path("roots.txt")).env(
             "CNV_ATTESTATION",
             self.words(&format!("@%/{token}")).remove(0),
@@ -685,7 +685,7 @@ fn a_program_asks_for_the_holders_key() {
     let stolen = expect(8, &mut run());
     stolen.wrote_nothing();
     stolen.says("name the file of its private half in CNV_KEY");
-    stolen.says("no proof was presented");
+    stolen.says("error: attestation refused: `log scan` requires");
     let other = expect(8, run().env("CNV_KEY", parties.folder.path("team.pem")));
     other.says("the attestation is held by the key ");
     let missing = expect(8, run().env("CNV_KEY", parties.folder.path("missing.pem")));
@@ -703,11 +703,23 @@ fn a_program_asks_for_the_holders_key() {
 fn a_program_asks_the_list_that_the_environment_names() {
     let parties = Parties::new();
     parties.delegate();
+    fs::create_dir(parties.folder.path("logs")).unwrap();
     let run = |list: &str| {
         let mut ops = parties.ops("agent.token");
         ops.env("CNV_KEY", parties.folder.path("agent.pem"))
-            .env("CNV_REVOCATIONS", parties.folder.path(list));
+            .env("CNV_REVOCATIONS", parties.folder.path(list))
+            .env("CNV_AUDIT", parties.folder.path("logs"))
+            .env("CNV_AUDIT_KEY", parties.folder.path("root.pem"));
         ops
+    };
+    // The reason is in the log, and nowhere else.
+    let is_denied = |list: &str, reason: &str| {
+        let denied = expect(8, &mut run(list));
+        denied.says("error: attestation refused: `log scan` requires");
+        assert!(!denied.stderr.contains(reason), "{}", denied.stderr);
+        let tail = parties.ok("audit tail %/logs/ops --count 1");
+        let detail = tail[0]["detail"].as_str().unwrap();
+        assert!(detail.contains(reason), "{detail}");
     };
     expect(0, &mut run("revoked.txt"));
     for (list, says) in [
@@ -715,10 +727,10 @@ fn a_program_asks_the_list_that_the_environment_names() {
         ("roots.txt", "is none"),
         ("", "is not a file"),
     ] {
-        expect(8, &mut run(list)).says(says);
+        is_denied(list, says);
     }
     parties.ok("revocation sign --key %/agent.pem --out %/foreign.txt");
-    expect(8, &mut run("foreign.txt")).says("which is not in the trust store");
+    is_denied("foreign.txt", "which is not in the trust store");
     let past = cnv::attestation::RevocationList::sign(
         Default::default(),
         7,
@@ -727,9 +739,9 @@ fn a_program_asks_the_list_that_the_environment_names() {
         &parties.root,
     );
     parties.folder.file("stale.txt", past.unwrap().to_string());
-    expect(8, &mut run("stale.txt")).says("cannot be used");
+    is_denied("stale.txt", "cannot be used");
     parties.ok("attestation revoke @%/agent.token --link 1 --key %/root.pem --list %/revoked.txt");
-    expect(8, &mut run("revoked.txt")).says("link 1 of 2: the link ");
+    is_denied("revoked.txt", "link 1 of 2: the link ");
 }
 
 #[test]

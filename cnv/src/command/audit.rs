@@ -207,7 +207,7 @@ mod tests {
     use crate::attestation::TrustStore;
     use crate::audit::{WhenUnavailable, on_a_broken_disk};
     use crate::capability::CapabilityContract;
-    use crate::command::spec::Effect;
+    use crate::command::spec::{Effect, VerbSpec};
     use crate::command::verb::Registration;
     use crate::command::{App, Reply};
 

@@ -1,6 +1,7 @@
 //! The command-line door: parses the process's arguments with clap, hands the call to the pipeline, and
 //! shows what comes back. Data goes to standard output, everything else to standard error.
 
+use std::env;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use super::app::App;
 use super::audit::{Recorder, digest_of_arguments};
 use super::context::{CallId, Cancellation, Sink};
 use super::display::{Display, Format};
-use super::evidence::{ENVIRONMENT_HELP, Presented, Unfit, evidence};
+use super::evidence::{ENVIRONMENT_HELP, Presented, TRUST, Unfit, evidence};
 use super::failure::{Failure, FailureCode};
 use super::log::audit_log;
 use super::output::Output;
@@ -60,7 +61,7 @@ impl App {
 
     /// Serves the process's command line, on the caller's tokio runtime.
     pub async fn run(self) -> ExitCode {
-        run(&self, std::env::args_os()).await
+        run(&self, env::args_os()).await
     }
 
     /// Makes a call in this process, as the command line would, and keeps what it streams. The
@@ -111,6 +112,10 @@ async fn attend(
     if options.dry_run {
         return Reply::without_call(Output::of(&explain(entry, options.timeout)));
     }
+    let trust = match options.trust(app) {
+        Ok(trust) => trust,
+        Err(failure) => return Reply::refused(failure),
+    };
     let cancellation = Arc::new(Cancellation::default());
     if is_process {
         catch_signals(Arc::clone(&cancellation));
@@ -129,7 +134,7 @@ async fn attend(
     let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
     let presented = Presented {
         token: options.token.as_deref(),
-        trust: options.trust.as_deref(),
+        trust: trust.as_deref(),
         arguments: digest_of_arguments(&(entry.arguments)(), &matches),
     };
     let (evidence, token) = evidence(app, &entry.spec, &presented, &tell);
@@ -261,10 +266,8 @@ fn global_options(app: &App) -> Vec<Arg> {
         options.push(
             option("trust")
                 .value_name("FILE")
-                .env("CNV_TRUST")
-                .hide_env_values(true)
                 .value_parser(value_parser!(PathBuf))
-                .help("The trust store: public keys whose attestations are believed"),
+                .help("The trust store where CNV_TRUST names none: public keys whose attestations are believed"),
         );
     }
     options
@@ -276,7 +279,6 @@ struct Options {
     dry_run: bool,
     timeout: Option<Duration>,
     token: Option<OsString>,
-    /// Always `None` where the program has its own roots.
     trust: Option<PathBuf>,
     transaction: Option<TransactionId>,
     quiet: bool,
@@ -310,6 +312,21 @@ impl Options {
                 .get_one::<TransactionId>("cnv-transaction")
                 .copied(),
             quiet: innermost.get_flag("cnv-quiet"),
+        }
+    }
+
+    /// The trust store's file that the operator names, where the program leaves its roots to its operator. What the
+    /// environment names is not replaced by who types the command.
+    fn trust(&self, app: &App) -> Result<Option<PathBuf>, Failure> {
+        if app.trust.is_some() {
+            return Ok(None);
+        }
+        match (env::var_os(TRUST), &self.trust) {
+            (Some(_), Some(_)) => Err(Failure::usage(format!(
+                "`--trust` cannot take the place of the trust store that {TRUST} names"
+            ))),
+            (Some(path), None) => Ok(Some(path.into())),
+            (None, path) => Ok(path.clone()),
         }
     }
 

@@ -26,6 +26,8 @@ const TOKEN_FILE_MAX_BYTES: u64 = 8 * 1024;
 
 /// Names the file of the private key that the presented token is held by.
 const KEY: &str = "CNV_KEY";
+/// Names the trust store's file, where the program leaves its roots to its operator.
+pub(super) const TRUST: &str = "CNV_TRUST";
 /// Names the file of the revocation list.
 const REVOCATIONS: &str = "CNV_REVOCATIONS";
 
@@ -33,6 +35,7 @@ const REVOCATIONS: &str = "CNV_REVOCATIONS";
 pub(super) const ENVIRONMENT_HELP: &str = "\
 Environment, besides the options that name a variable:
   CNV_KEY          The private key's file of whoever holds the attestation
+  CNV_TRUST        The trust store's file, unless the program has its own roots
   CNV_REVOCATIONS  The revocation list's file, signed by a trusted root
   CNV_AUDIT        A folder for audit logs, one of each application's name, and with it
   CNV_AUDIT_KEY    the private key's file that signs them";
