@@ -81,21 +81,21 @@ impl<S: Storage> Writer<S> {
         self.last.as_ref()
     }
 
-    /// Writes a group, waits for the disk, and signs. After an error nothing may be written any more: what is on disk is
-    /// not known then, and a second `fdatasync` would report success for pages that the first one gave up.
-    pub(super) fn commit<'a>(&mut self, group: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
+    /// Writes entries, which the next checkpoint covers. After an error of this or of another function nothing may be
+    /// written any more: what is on disk is not known then, and a second `fdatasync` would report success for pages that
+    /// the first one gave up.
+    pub(super) fn write(&mut self, entries: impl Iterator<Item = Vec<u8>>) -> io::Result<()> {
         self.buffer.clear();
-        for body in group {
-            record::put(&mut self.buffer, self.frontier.size(), body);
-            self.frontier.push(TreeHash::leaf(body));
+        for body in entries {
+            record::put(&mut self.buffer, self.frontier.size(), &body);
+            self.frontier.push(TreeHash::leaf(&body));
         }
-        self.storage.write(LogFile::Entries, &self.buffer)?;
-        self.checkpoint()
+        self.storage.write(LogFile::Entries, &self.buffer)
     }
 
-    /// Signs the tree as it is. Its entries are on disk before, so that no signed tree is larger than the one that the
-    /// next start finds.
-    fn checkpoint(&mut self) -> io::Result<()> {
+    /// Waits for the disk, and signs the tree as it is. Its entries are on disk before, so that no signed tree is larger
+    /// than the one that the next start finds.
+    pub(super) fn commit(&mut self) -> io::Result<()> {
         if self.syncs {
             self.storage.sync(LogFile::Entries)?;
         }
@@ -168,7 +168,7 @@ pub(super) fn open(
             .write_all(MAGIC)
             .map_err(io_error(&paths[0]))?;
         let mut writer = Writer::new(files, key, log.clone(), syncs);
-        let begun = writer.checkpoint().and_then(|()| writer.finish());
+        let begun = writer.commit().and_then(|()| writer.finish());
         begun.map_err(io_error(folder))?;
         sync_folder(folder);
         if made {
@@ -204,7 +204,7 @@ pub(super) fn open(
     writer.checkpoints = found.checkpoints;
     writer.last = Some(found.last);
     if !is_signed {
-        writer.checkpoint().map_err(io_error(folder))?;
+        writer.commit().map_err(io_error(folder))?;
     }
     let recovered = Recovered {
         entries_bytes: found.entries_rest,
