@@ -1,6 +1,7 @@
 //! What an application's calls leave in its audit log.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use cnv::attestation::{CapabilityAttestation, ManualClock, PrivateKey, Timestamp, TrustStore};
@@ -297,6 +298,49 @@ fn entries_have_the_time_of_the_applications_clock() {
     let entries = AuditReader::new(folder.path()).entries().unwrap();
     let times: Vec<_> = entries.map(|read| read.unwrap().1.time).collect();
     assert_eq!(times, [noon; 3]);
+}
+
+/// Ends the process in its body.
+#[verb(noun = "process", effect = "dangerous", public)]
+fn abort() -> Result<(), Failure> {
+    std::process::abort()
+}
+
+/// The folder of the log of a process that ends itself.
+const LOG_OF_ABORT: &str = "CNV_TESTS_LOG_OF_ABORT";
+
+/// What [`a_call_that_ends_its_process_is_recorded`] runs in a process of its own.
+#[test]
+#[ignore = "ends the process"]
+fn the_process_that_ends() {
+    let folder = std::env::var_os(LOG_OF_ABORT).unwrap();
+    let app = App::new("calls")
+        .verbs(verbs![abort])
+        .audit(Arc::new(open(Path::new(&folder))));
+    app.call_blocking(["process", "abort"]);
+}
+
+#[test]
+fn a_call_that_ends_its_process_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_process_that_ends", "--ignored"])
+        .env(LOG_OF_ABORT, folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(!status.success());
+    let entries = AuditReader::new(folder.path()).entries().unwrap();
+    let entries: Vec<_> = entries.map(|read| read.unwrap().1).collect();
+    let [entry] = &entries[..] else {
+        panic!("{entries:?}");
+    };
+    assert_eq!(
+        (entry.verb.as_str(), &entry.outcome),
+        ("process abort", &None)
+    );
+    assert_eq!(entry.decision, Decision::Allowed);
 }
 
 #[test]

@@ -13,7 +13,9 @@ use super::output::Output;
 use super::transaction::TransactionId;
 use super::verb::Registration;
 use crate::attestation::{Clock, Evidence};
-use crate::audit::{AuditEntry, AuditLog, Decision, Digest, Outcome, PartsDigest, Reason};
+use crate::audit::{
+    AppendError, AuditEntry, AuditLog, Decision, Digest, Outcome, PartsDigest, Reason,
+};
 use crate::quota::Usage;
 
 /// What the digest of a call's arguments covers: for each argument, in the order of the parameters, its name, how many
@@ -72,15 +74,16 @@ impl Recorder {
         })
     }
 
-    /// Records that the call may run.
+    /// Records that the call may run, and returns once that is in the log's file: what the call does to its process cannot
+    /// take it back.
     ///
     /// # Errors
     ///
     /// Where that cannot be recorded: then it may not.
     pub(super) async fn allowed(&mut self, evidence: &Evidence) -> Result<(), Failure> {
         self.used(evidence);
-        self.write("the call was not run, because the audit log takes no entry")
-            .await
+        let or_else = "the call was not run, because the audit log takes no entry";
+        self.write(AuditLog::record_written, or_else).await
     }
 
     /// Whose word the call rests on, once some of it does.
@@ -97,10 +100,8 @@ impl Recorder {
     pub(super) async fn denied(&mut self, failure: &Failure, tell: &Tell<'_>) -> Record {
         self.entry.decision = Decision::Denied(reason(failure));
         self.entry.token = self.token;
-        match self
-            .write("the call was denied, and that is not in the audit log")
-            .await
-        {
+        let or_else = "the call was denied, and that is not in the audit log";
+        match self.write(AuditLog::record, or_else).await {
             Ok(()) => Record::Written,
             Err(failure) => {
                 tell(&failure.to_string());
@@ -142,14 +143,18 @@ impl Recorder {
                 Outcome::Succeeded
             }
         });
-        self.write("the call has run, and its end is not in the audit log, which takes no entry")
-            .await
+        let or_else = "the call has run, and its end is not in the audit log, which takes no entry";
+        self.write(AuditLog::record, or_else).await
     }
 
     /// On a thread of its own, because it may wait for the disk.
-    async fn write(&self, or_else: &str) -> Result<(), Failure> {
+    async fn write(
+        &self,
+        record: fn(&AuditLog, &AuditEntry) -> Result<(), AppendError>,
+        or_else: &str,
+    ) -> Result<(), Failure> {
         let (log, entry) = (Arc::clone(&self.log), self.entry.clone());
-        let written = tokio::task::spawn_blocking(move || log.record(&entry)).await;
+        let written = tokio::task::spawn_blocking(move || record(&log, &entry)).await;
         let refused =
             |error: &dyn Error| Failure::new(FailureCode::Failed, format!("{or_else}: {error}"));
         match written {
