@@ -412,14 +412,12 @@ fn what_an_application_does_not_accept_is_refused() {
         reason(trusting().without_revocation()),
         DenialReason::BearerNotAccepted
     );
-    assert_eq!(
-        reason(trusting().accept_bearer()),
-        DenialReason::NoRevocationList
-    );
+    let none = DenialReason::NoRevocationList { root: public.id() };
+    assert_eq!(reason(trusting().accept_bearer()), none);
 
-    let revocations = Arc::new(Revocations::new(public));
+    let revocations = Arc::new(Revocations::new(store.clone()));
     let listed = || trusting().accept_bearer().revocations(revocations.clone());
-    assert_eq!(reason(listed()), DenialReason::NoRevocationList);
+    assert_eq!(reason(listed()), none);
     // Fresh when it was put in force, and stale since.
     let at = Timestamp::from_unix_seconds;
     let list = RevocationList::sign(Default::default(), 1, at(1_000), at(2_000), &key).unwrap();

@@ -110,6 +110,9 @@ fn decidable(
         verifier = verifier.accept_bearer();
     }
     let verifier = verifier.build();
+    if let RevocationPolicy::Live(live) = &app.revocation {
+        verifier.follow(live).map_err(refused)?;
+    }
     let evidence = Evidence::new(&verifier);
     match token {
         Some(token) => prove(app, spec, &token, presented.arguments, evidence, notice),
@@ -125,11 +128,11 @@ fn with_revocations(
     builder: VerifierBuilder,
 ) -> Result<VerifierBuilder, Failure> {
     Ok(match (&app.revocation, env::var_os(REVOCATIONS)) {
-        (RevocationPolicy::Live(live), _) => match live.current() {
-            Some(set) => builder.revocations(set),
-            None => builder,
-        },
-        (_, Some(path)) => builder.revocations(load_list(Path::new(&path), store)?),
+        // It is followed.
+        (RevocationPolicy::Live(_), _) => builder,
+        (_, Some(path)) => builder
+            .revocations(load_list(Path::new(&path), store)?)
+            .map_err(refused)?,
         (RevocationPolicy::Unused, None) => builder.without_revocation(),
         (RevocationPolicy::Missing, None) => builder,
     })
