@@ -182,6 +182,7 @@ fn a_clock_that_is_set_back_makes_no_list_fresh() {
     let verifier = Verifier::builder(store_of("root", 1), Arc::clone(&clock) as Arc<dyn Clock>)
         .accept_bearer()
         .revocations(set)
+        .unwrap()
         .build();
     let evidence = Evidence::new(&verifier).with_token(bearer(None));
     let permit = evidence.authorise(&NETWORK).unwrap();
@@ -207,7 +208,7 @@ fn a_list_that_ends_sooner_is_stale_sooner() {
         Verifier::builder(store_of("root", 1), Arc::clone(&clock) as Arc<dyn Clock>).accept_bearer()
     };
     for verifier in [
-        builder().revocations(set(1, 500)).build(),
+        builder().revocations(set(1, 500)).unwrap().build(),
         builder().without_revocation().build(),
     ] {
         clock.set(NOON);
@@ -234,6 +235,7 @@ fn the_last_holders_key_can_be_revoked() {
     };
     let verifier = Verifier::builder(store_of("root", 1), Arc::clone(&clock) as Arc<dyn Clock>)
         .revocations(set(1, &[]))
+        .unwrap()
         .build();
     let token = held(None).to_string();
     let request = RequestDigest::of(b"fetch");

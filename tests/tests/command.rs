@@ -342,7 +342,7 @@ fn the_development_authority_ends_where_anything_is_set_up() {
         ("roots", app().trust(roots.clone())),
         (
             "revocations",
-            app().revocations(Arc::new(Revocations::new(root))),
+            app().revocations(Arc::new(Revocations::new(roots.clone()))),
         ),
         ("a log", app().audit(Arc::new(log.unwrap()))),
     ];
@@ -575,14 +575,12 @@ fn what_an_application_does_not_accept_is_refused() {
         reason(trusting().without_revocation()),
         DenialReason::BearerNotAccepted
     );
-    assert_eq!(
-        reason(trusting().accept_bearer()),
-        DenialReason::NoRevocationList
-    );
+    let none = DenialReason::NoRevocationList { root: public.id() };
+    assert_eq!(reason(trusting().accept_bearer()), none);
 
-    let revocations = Arc::new(Revocations::new(public));
+    let revocations = Arc::new(Revocations::new(store.clone()));
     let listed = || trusting().accept_bearer().revocations(revocations.clone());
-    assert_eq!(reason(listed()), DenialReason::NoRevocationList);
+    assert_eq!(reason(listed()), none);
     // Fresh when it was put in force, and stale since.
     let at = Timestamp::from_unix_seconds;
     let list = RevocationList::sign(Default::default(), 1, at(1_000), at(2_000), &key).unwrap();

@@ -117,7 +117,7 @@ pub fn verify(
         Some(path) => {
             let set = list_in_force(path, &trusted, now)?;
             revocation = format!("list {}, next update {}", set.number(), set.next_update());
-            builder = builder.revocations(set);
+            builder = builder.revocations(set)?;
         }
         None => {
             debug_assert!(without_revocation);

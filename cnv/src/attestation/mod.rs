@@ -103,7 +103,7 @@
 //!
 //! A verifier without a name (an audience) accepts proofs that were made for any verifier without a name. A bearer token
 //! can be used by whoever has its text until it expires or is revoked, so keep its time to live short. Across a restart a
-//! clock that is set back is noticed only where [`Verifier::latest_moment`] was kept.
+//! clock that is set back, and an older revocation list, are noticed only where there are [`Floors`].
 //!
 //! # Sources
 //!
@@ -126,6 +126,7 @@ mod delegate;
 mod denial;
 mod evidence;
 mod field;
+mod floors;
 pub(crate) mod guard;
 mod hex;
 mod issue;
@@ -140,6 +141,7 @@ mod published;
 pub mod revocation;
 mod token;
 mod trust;
+pub mod trusted_file;
 mod verified;
 mod verifier;
 
@@ -154,6 +156,7 @@ pub use delegate::{Delegation, DelegationError};
 pub use denial::{DenialReason, Denied, LinkPlace};
 pub use evidence::{CarriesEvidence, DEVELOPMENT_TTL_SECONDS, Evidence, development_authority};
 pub use field::TextFault;
+pub use floors::{FloorError, Floors};
 pub use hex::IdError;
 pub use issue::{
     AttestationBuilder, AttestationError, Bearer, DEFAULT_DEPTH, DEFAULT_TTL_SECONDS, Decided,
@@ -174,5 +177,6 @@ pub use public_key::{KeyId, PublicKey, PublicKeyError, Signature, SignatureError
 pub use revocation::{RevocationList, RevocationSet};
 pub use token::TokenError;
 pub use trust::{LineFault, RootError, TrustStore, TrustStoreError, TrustedRoot};
+pub use trusted_file::TrustedFileError;
 pub use verified::Verified;
 pub use verifier::{Verifier, VerifierBuilder};

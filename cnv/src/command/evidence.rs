@@ -143,6 +143,9 @@ fn decidable(
         verifier = verifier.accept_bearer();
     }
     let verifier = verifier.build();
+    if let RevocationPolicy::Live(live) = &app.revocation {
+        verifier.follow(live).map_err(kept)?;
+    }
     let evidence = Evidence::new(&verifier);
     match token {
         Some(token) => prove(app, spec, &token, presented.arguments, evidence, tell),
@@ -169,11 +172,11 @@ fn with_revocations(
     builder: VerifierBuilder,
 ) -> Result<VerifierBuilder, Unfit> {
     Ok(match (&app.revocation, env::var_os(REVOCATIONS)) {
-        (RevocationPolicy::Live(live), _) => match live.current() {
-            Some(set) => builder.revocations(set),
-            None => builder,
-        },
-        (_, Some(path)) => builder.revocations(load_list(Path::new(&path), app, store)?),
+        // It is followed.
+        (RevocationPolicy::Live(_), _) => builder,
+        (_, Some(path)) => builder
+            .revocations(load_list(Path::new(&path), app, store)?)
+            .map_err(kept)?,
         (RevocationPolicy::Unused, None) => builder.without_revocation(),
         (RevocationPolicy::Missing, None) => builder,
     })
