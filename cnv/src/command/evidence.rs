@@ -10,13 +10,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::app::{App, RevocationPolicy};
 use super::audit::Tell;
+use super::deciding::Roots;
 use super::failure::{Failure, FailureCode};
 use super::log::{AUDIT, AUDIT_KEY};
 use super::spec::VerbSpec;
-use crate::attestation::revocation::{RevocationFile, RevocationSource, RevocationUpdate};
 use crate::attestation::{
-    AttestationChain, Evidence, Possession, RequestDigest, RevocationSet, TrustStore, Verifier,
-    VerifierBuilder, development_authority, key_file,
+    AttestationChain, Evidence, Possession, RequestDigest, TrustStore, Verifier,
+    development_authority, key_file,
 };
 use crate::audit::Digest;
 use crate::capability::CapabilityContract;
@@ -28,15 +28,18 @@ const TOKEN_FILE_MAX_BYTES: u64 = 8 * 1024;
 const KEY: &str = "CNV_KEY";
 /// Names the trust store's file, where the program leaves its roots to its operator.
 pub(super) const TRUST: &str = "CNV_TRUST";
-/// Names the file of the revocation list.
-const REVOCATIONS: &str = "CNV_REVOCATIONS";
+/// Names the folder that keeps time and lists from going back, where the program leaves it to its operator.
+pub(super) const STATE: &str = "CNV_STATE";
+/// Names the files of the revocation lists, one of each root, separated as in `PATH`.
+pub(super) const REVOCATIONS: &str = "CNV_REVOCATIONS";
 
 /// What the help says of the variables that have no option.
 pub(super) const ENVIRONMENT_HELP: &str = "\
 Environment, besides the options that name a variable:
   CNV_KEY          The private key's file of whoever holds the attestation
   CNV_TRUST        The trust store's file, unless the program has its own roots
-  CNV_REVOCATIONS  The revocation list's file, signed by a trusted root
+  CNV_REVOCATIONS  The files of the roots' revocation lists, separated as in PATH
+  CNV_STATE        A folder that keeps the clock and the lists from going back between runs
   CNV_AUDIT        A folder for audit logs, one of each application's name, and with it
   CNV_AUDIT_KEY    the private key's file that signs them";
 
@@ -63,7 +66,7 @@ impl Unfit {
         Self::Callers(Failure::new(FailureCode::Attestation, message))
     }
 
-    fn operators(message: impl Into<String>) -> Self {
+    pub(super) fn operators(message: impl Into<String>) -> Self {
         Self::Operators(Failure::new(FailureCode::Attestation, message))
     }
 
@@ -125,9 +128,9 @@ fn decidable(
     *digest = token
         .as_ref()
         .map(|token| Digest::from_bytes(Sha256::digest(token).into()));
-    let store = match (&app.trust, presented.trust) {
-        (Some(store), _) => store.clone(),
-        (None, Some(path)) => TrustStore::load(path).map_err(kept)?,
+    let roots = match (&app.trust, presented.trust) {
+        (Some(store), _) => Roots::Programs(store),
+        (None, Some(path)) => Roots::Operators(path),
         (None, None) if app.development && is_bare(app, presented) => {
             tell(
                 "nothing is set up, so an authority made for this process vouches for the call, as the program asks for with `App::development()`",
@@ -137,15 +140,7 @@ fn decidable(
         }
         (None, None) => return Err(Unfit::callers(NOBODY_IS_TRUSTED)),
     };
-    let verifier = Verifier::builder(store.clone(), app.time()).audience(app.name);
-    let mut verifier = with_revocations(app, &store, verifier)?;
-    if app.accepts_bearer {
-        verifier = verifier.accept_bearer();
-    }
-    let verifier = verifier.build();
-    if let RevocationPolicy::Live(live) = &app.revocation {
-        verifier.follow(live).map_err(kept)?;
-    }
+    let verifier = app.deciding.verifier(app, roots)?;
     let evidence = Evidence::new(&verifier);
     match token {
         Some(token) => prove(app, spec, &token, presented.arguments, evidence, tell),
@@ -160,46 +155,11 @@ fn is_bare(app: &App, presented: &Presented<'_>) -> bool {
         && presented.trust.is_none()
         && presented.token.is_none()
         && app.audit.is_none()
+        && app.state.is_none()
         && !matches!(app.revocation, RevocationPolicy::Live(_))
-        && ![KEY, REVOCATIONS, AUDIT, AUDIT_KEY].iter().any(is_named)
-}
-
-/// The list of the application, then the one that the environment names. Without either everything is refused, unless the
-/// application said that it has none.
-fn with_revocations(
-    app: &App,
-    store: &TrustStore,
-    builder: VerifierBuilder,
-) -> Result<VerifierBuilder, Unfit> {
-    Ok(match (&app.revocation, env::var_os(REVOCATIONS)) {
-        // It is followed.
-        (RevocationPolicy::Live(_), _) => builder,
-        (_, Some(path)) => builder
-            .revocations(load_list(Path::new(&path), app, store)?)
-            .map_err(kept)?,
-        (RevocationPolicy::Unused, None) => builder.without_revocation(),
-        (RevocationPolicy::Missing, None) => builder,
-    })
-}
-
-/// Reads the list in a file, which a root has to have signed.
-fn load_list(path: &Path, app: &App, store: &TrustStore) -> Result<RevocationSet, Unfit> {
-    let bytes = RevocationFile::new(path).load().map_err(kept)?;
-    let about =
-        |text: &str| Unfit::operators(format!("the revocation list `{}` {text}", path.display()));
-    let list = match RevocationUpdate::read(&bytes.unwrap_or_default()) {
-        Ok(RevocationUpdate::List(list)) => list,
-        Ok(RevocationUpdate::Delta(_)) => return Err(about("is a delta; name the whole list")),
-        Err(error) => return Err(about(&format!("is none: {error}"))),
-    };
-    let issuer = list.issuer();
-    let Some(root) = store.find(&issuer) else {
-        return Err(about(&format!(
-            "was signed by the key {issuer}, which is not in the trust store"
-        )));
-    };
-    RevocationSet::new(list, root.key(), app.time().now())
-        .map_err(|error| about(&format!("cannot be used: {error}")))
+        && ![KEY, REVOCATIONS, STATE, AUDIT, AUDIT_KEY]
+            .iter()
+            .any(is_named)
 }
 
 /// Presents a token, and proves possession of the key that it names, for this call, where the environment says where the key is.
@@ -287,7 +247,7 @@ fn path_after_at(path: &[u8], text: &OsStr) -> PathBuf {
 }
 
 /// A trust store or a list that cannot be read lets nobody act.
-fn kept(error: impl std::error::Error) -> Unfit {
+pub(super) fn kept(error: impl std::error::Error) -> Unfit {
     Unfit::operators(with_causes(&error))
 }
 

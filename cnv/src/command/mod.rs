@@ -34,8 +34,8 @@
 //! `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are respected. Exit codes: 0 ok, 1 failed, 2 usage, 7 deadline, 8
 //! attestation, 9 budget, 130 interrupted.
 //!
-//! `CNV_KEY` names the private key's file of whoever holds the attestation, `CNV_REVOCATIONS` the file of a revocation
-//! list, `CNV_AUDIT` and `CNV_AUDIT_KEY` a folder for audit logs and the key's file that signs them. Secrets are never
+//! `CNV_KEY` names the private key's file of whoever holds the attestation, `CNV_REVOCATIONS` the files of the
+//! roots' revocation lists, separated as in `PATH`, `CNV_STATE` a folder that keeps time and lists from going back between runs, `CNV_AUDIT` and `CNV_AUDIT_KEY` a folder for audit logs and the key's file that signs them. Secrets are never
 //! read from the command line, apart from a bearer token that somebody writes there in place of `@FILE`.
 //!
 //! # Who is told what
@@ -64,6 +64,7 @@ pub(crate) mod argument;
 mod audit;
 mod cli;
 mod context;
+mod deciding;
 mod denial;
 mod display;
 mod evidence;
