@@ -9,8 +9,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::entry::{AuditEntry, EntryError};
+use super::files::Storage;
 use super::note::{SignedCheckpoint, VerifierKey};
-use super::writer::{self, OpenError, Recovered, Storage, Writer};
+use super::recovery::{self, OpenError, Recovered};
+use super::writer::Writer;
 use crate::attestation::PrivateKey;
 
 /// The most entries of a group, which one checkpoint covers.
@@ -179,7 +181,7 @@ impl AuditLog {
             .map_err(OpenError::Origin)?;
         let syncs = options.durability != Durability::Written;
         let folder = folder.as_ref();
-        let (writer, recovered) = writer::open(folder, &log, key, syncs)?;
+        let (writer, recovered) = recovery::open(folder, &log, key, syncs)?;
         Self::start(writer, log, options, recovered).map_err(|source| OpenError::Io {
             path: folder.into(),
             source,
@@ -359,8 +361,8 @@ impl AuditLog {
 
     /// What opening the log cut off.
     #[must_use]
-    pub const fn recovered(&self) -> Recovered {
-        self.recovered
+    pub const fn recovered(&self) -> &Recovered {
+        &self.recovered
     }
 
     /// The log's name and public key, for those who verify.
