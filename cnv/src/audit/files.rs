@@ -16,6 +16,8 @@ pub(super) trait Storage: Send {
     fn write(&mut self, file: LogFile, bytes: &[u8]) -> io::Result<()>;
     /// Waits until what was written is on disk.
     fn sync(&mut self, file: LogFile) -> io::Result<()>;
+    /// How many bytes there is room for, where that is known.
+    fn free_bytes(&self) -> Option<u64>;
 }
 
 /// The two files in a folder, and the lock on it for as long as this lives.
@@ -170,6 +172,16 @@ impl Storage for Files {
 
     fn sync(&mut self, file: LogFile) -> io::Result<()> {
         self.file(file).sync_data()
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        #[cfg(unix)]
+        {
+            let disk = rustix::fs::fstatvfs(&self.entries).ok()?;
+            Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        }
+        #[cfg(not(unix))]
+        None
     }
 }
 

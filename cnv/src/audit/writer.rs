@@ -61,6 +61,11 @@ impl<S: Storage> Writer<S> {
         &mut self.storage
     }
 
+    /// Whether the disk is known to have less room than this.
+    pub(super) fn has_less_than(&self, bytes: u64) -> bool {
+        bytes > 0 && self.storage.free_bytes().is_some_and(|free| free < bytes)
+    }
+
     /// The last checkpoint that was signed.
     pub(super) const fn last(&self) -> Option<&SignedCheckpoint> {
         self.last.as_ref()
