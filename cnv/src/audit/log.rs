@@ -8,10 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::entry::{AuditEntry, EntryError};
+use super::entry::{AuditEntry, Decision, EntryError, Reason};
+use super::files::Storage;
 use super::note::{SignedCheckpoint, VerifierKey};
-use super::writer::{self, OpenError, Recovered, Storage, Writer};
-use crate::attestation::PrivateKey;
+use super::recovery::{self, OpenError, Recovered};
+use super::writer::Writer;
+use crate::attestation::{PrivateKey, Timestamp};
 
 /// The most entries of a group, which one checkpoint covers.
 pub const GROUP_ENTRIES: usize = 256;
@@ -69,6 +71,7 @@ pub struct AuditOptions {
     capacity: usize,
     when_full: WhenFull,
     when_unavailable: WhenUnavailable,
+    reserve_bytes: u64,
     /// How long an entry waits for its group: [`GROUP_MS`], except in tests.
     patience: Duration,
 }
@@ -76,6 +79,9 @@ pub struct AuditOptions {
 impl AuditOptions {
     /// The queue's capacity unless another is set, in entries.
     pub const DEFAULT_CAPACITY: usize = 4096;
+
+    /// The reserve unless another is set, in bytes.
+    pub const DEFAULT_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 
     /// The defaults, for the log of this name: see [`VerifierKey::new`].
     #[must_use]
@@ -86,6 +92,7 @@ impl AuditOptions {
             capacity: Self::DEFAULT_CAPACITY,
             when_full: WhenFull::default(),
             when_unavailable: WhenUnavailable::default(),
+            reserve_bytes: Self::DEFAULT_RESERVE_BYTES,
             patience: Duration::from_millis(GROUP_MS),
         }
     }
@@ -102,6 +109,19 @@ impl AuditOptions {
     pub const fn queue(mut self, capacity: usize, when_full: WhenFull) -> Self {
         self.capacity = if capacity == 0 { 1 } else { capacity };
         self.when_full = when_full;
+        self
+    }
+
+    /// How much free space refused calls leave to the others, in bytes; [`DEFAULT_RESERVE_BYTES`](Self::DEFAULT_RESERVE_BYTES)
+    /// unless this is called, and nothing with 0.
+    ///
+    /// Anybody can be refused, as often as they like. Where the disk has less room than this for the log's owner, entries
+    /// of denied calls are counted instead of written, and one entry that says how many stands before the next that is.
+    /// It has the verb `audit refusals` and the reason `not_recorded`. How much room there is is looked at after each
+    /// group; a process that is killed loses the count. Without effect outside Unix.
+    #[must_use]
+    pub const fn reserve_bytes(mut self, bytes: u64) -> Self {
+        self.reserve_bytes = bytes;
         self
     }
 
@@ -129,6 +149,7 @@ struct Shared {
     /// How many entries do not wait for more: a group, or a full queue.
     group: usize,
     patience: Duration,
+    reserve_bytes: u64,
     /// Wakes the thread.
     work: Condvar,
     /// Wakes who waits for room, for the file or for the disk.
@@ -147,6 +168,11 @@ struct State {
     /// How many entries somebody waits to see in the file.
     wanted: u64,
     checkpoint: Option<SignedCheckpoint>,
+    /// Whether only the reserve is left of the disk, how many refused calls were not recorded for that, and when the last
+    /// of these was refused.
+    is_scarce: bool,
+    refused: u64,
+    refused_at: Option<Timestamp>,
     /// Somebody waits for everything that was appended.
     flush: bool,
     stop: bool,
@@ -179,7 +205,7 @@ impl AuditLog {
             .map_err(OpenError::Origin)?;
         let syncs = options.durability != Durability::Written;
         let folder = folder.as_ref();
-        let (writer, recovered) = writer::open(folder, &log, key, syncs)?;
+        let (writer, recovered) = recovery::open(folder, &log, key, syncs)?;
         Self::start(writer, log, options, recovered).map_err(|source| OpenError::Io {
             path: folder.into(),
             source,
@@ -197,12 +223,14 @@ impl AuditLog {
             written: writer.size(),
             committed: writer.size(),
             checkpoint: writer.last().cloned(),
+            is_scarce: writer.has_less_than(options.reserve_bytes),
             ..State::default()
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             group: options.capacity.min(GROUP_ENTRIES),
             patience: options.patience,
+            reserve_bytes: options.reserve_bytes,
             work: Condvar::new(),
             progress: Condvar::new(),
         });
@@ -228,8 +256,9 @@ impl AuditLog {
     /// # Errors
     ///
     /// [`AppendError::ReadOnly`] once something could not be written, for good: an entry for which it is returned may or
-    /// may not be found in the log. [`AppendError::Full`] where that was asked for, worth a retry. [`AppendError::Entry`]
-    /// for an entry that is none.
+    /// may not be found in the log. [`AppendError::Full`] where that was asked for, worth a retry.
+    /// [`AppendError::Reserved`] for a denied call on a disk that is nearly full. [`AppendError::Entry`] for an entry that
+    /// is none.
     pub fn append(&self, entry: &AuditEntry) -> Result<u64, AppendError> {
         let (number, state) = self.push(entry)?;
         if self.options.durability == Durability::Durable {
@@ -262,7 +291,7 @@ impl AuditLog {
     }
 
     /// Records a call's entry, and says whether the call may go on: as [`append`](Self::append), but under
-    /// [`WhenUnavailable::Allow`] a log that cannot be written is no error.
+    /// [`WhenUnavailable::Allow`] a log that cannot be written is no error, and a denied call that is counted never is.
     ///
     /// # Errors
     ///
@@ -284,6 +313,8 @@ impl AuditLog {
 
     fn unless_allowed(&self, appended: Result<u64, AppendError>) -> Result<(), AppendError> {
         match (appended, self.options.when_unavailable) {
+            // It is counted, and the call does not run.
+            (Err(AppendError::Reserved), _) => Ok(()),
             (Err(error), WhenUnavailable::Deny) => Err(error),
             _ => Ok(()),
         }
@@ -303,6 +334,18 @@ impl AuditLog {
         if let Some(failure) = &state.failure {
             return Err(AppendError::read_only(failure));
         }
+        if state.is_scarce && matches!(entry.decision, Decision::Denied(_)) {
+            state.refused += 1;
+            state.refused_at = Some(entry.time);
+            return Err(AppendError::Reserved);
+        }
+        self.enqueue_refused(&mut state);
+        let number = self.enqueue(&mut state, body);
+        Ok((number, state))
+    }
+
+    /// The number of the entry in the log.
+    fn enqueue(&self, state: &mut State, body: Vec<u8>) -> u64 {
         let number = state.appended;
         state.appended += 1;
         if state.queue.is_empty() {
@@ -315,7 +358,22 @@ impl AuditLog {
         if state.queue.len() == 1 || uncommitted == self.shared.group as u64 {
             self.shared.work.notify_one();
         }
-        Ok((number, state))
+        number
+    }
+
+    /// Puts an entry for the refused calls that were not recorded into the queue, which it may make one too long.
+    fn enqueue_refused(&self, state: &mut State) {
+        let Some(last) = state.refused_at.take() else {
+            return;
+        };
+        let count = std::mem::take(&mut state.refused);
+        let detail = format!(
+            "{count} refused calls are not recorded one by one, since the disk was nearly full; this is the time of the last"
+        );
+        let decision = Decision::Denied(Reason::new("not_recorded", detail));
+        let entry = AuditEntry::new(last, [0; 16], "audit refusals", decision);
+        let body = entry.encode().expect("a short verb");
+        self.enqueue(state, body);
     }
 
     /// Waits until everything that was appended is written and signed for, and returns the last checkpoint.
@@ -342,6 +400,7 @@ impl AuditLog {
     ///
     /// [`AppendError::ReadOnly`] where something of it could not be written.
     pub fn close(mut self) -> Result<SignedCheckpoint, AppendError> {
+        self.enqueue_refused(&mut self.shared.lock());
         let checkpoint = self.flush();
         self.stop();
         match &self.shared.lock().failure {
@@ -359,8 +418,8 @@ impl AuditLog {
 
     /// What opening the log cut off.
     #[must_use]
-    pub const fn recovered(&self) -> Recovered {
-        self.recovered
+    pub const fn recovered(&self) -> &Recovered {
+        &self.recovered
     }
 
     /// The log's name and public key, for those who verify.
@@ -389,7 +448,10 @@ impl AuditLog {
     }
 
     fn stop(&mut self) {
-        self.shared.lock().stop = true;
+        let mut state = self.shared.lock();
+        self.enqueue_refused(&mut state);
+        state.stop = true;
+        drop(state);
         self.shared.work.notify_one();
         if let Some(thread) = self.thread.take() {
             // If it panicked, it has said so in the state.
@@ -432,7 +494,9 @@ fn run<S: Storage>(shared: &Shared, mut writer: Writer<S>, is_durable: bool) {
             Task::Commit => writer.commit(),
             Task::End => writer.finish(),
         });
+        let is_scarce = writer.has_less_than(shared.reserve_bytes);
         let mut state = shared.lock();
+        state.is_scarce = is_scarce;
         match done {
             Ok(()) if task == Task::Commit => {
                 state.committed = writer.size();
@@ -537,6 +601,10 @@ pub enum AppendError {
         /// The queue's capacity.
         capacity: usize,
     },
+    /// The entry is of a denied call, and the rest of the disk is kept for others: it is counted. See
+    /// [`AuditOptions::reserve_bytes`].
+    #[error("the disk is nearly full, so refused calls are counted and not recorded one by one")]
+    Reserved,
     /// Something could not be written, and from then on nothing is. What is on disk is not known before the log is opened
     /// again.
     #[error(
@@ -558,6 +626,7 @@ impl AppendError {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc;
 
     use super::*;
@@ -576,6 +645,7 @@ pub(crate) mod tests {
         steps: mpsc::Sender<Step>,
         gate: Option<mpsc::Receiver<()>>,
         fails_at: Option<Step>,
+        free_bytes: Arc<AtomicU64>,
     }
 
     impl Disk {
@@ -599,18 +669,25 @@ pub(crate) mod tests {
         fn sync(&mut self, file: LogFile) -> io::Result<()> {
             self.step(Step::Sync(file))
         }
+
+        fn free_bytes(&self) -> Option<u64> {
+            Some(self.free_bytes.load(Ordering::Relaxed))
+        }
     }
 
     struct Rig {
         log: AuditLog,
         steps: mpsc::Receiver<Step>,
         gate: mpsc::Sender<()>,
+        free_bytes: Arc<AtomicU64>,
     }
 
     fn rig(options: AuditOptions, fails_at: Option<Step>, is_gated: bool) -> Rig {
         let (steps, told) = mpsc::channel();
         let (gate, opened) = mpsc::channel();
+        let free_bytes = Arc::new(AtomicU64::new(u64::MAX));
         let disk = Disk {
+            free_bytes: Arc::clone(&free_bytes),
             steps,
             gate: is_gated.then_some(opened),
             fails_at,
@@ -624,6 +701,7 @@ pub(crate) mod tests {
             log,
             steps: told,
             gate,
+            free_bytes,
         }
     }
 
@@ -744,6 +822,38 @@ pub(crate) mod tests {
         assert!(rig.log.record(&entry()).is_ok());
         assert!(rig.log.append(&entry()).is_err());
         assert!(rig.log.failure().is_some());
+    }
+
+    #[test]
+    fn refused_calls_leave_the_reserve_to_the_others() {
+        let refused = || {
+            let mut entry = entry();
+            entry.decision = Decision::Denied(Reason::new("missing", ""));
+            entry
+        };
+        let rig = rig(options().reserve_bytes(1000), None, false);
+        assert_eq!(rig.log.append(&refused()).unwrap(), 0);
+        rig.free_bytes.store(999, Ordering::Relaxed);
+        rig.log.flush().unwrap();
+        for _ in 0..100 {
+            assert!(matches!(
+                rig.log.append(&refused()),
+                Err(AppendError::Reserved)
+            ));
+            assert!(rig.log.record(&refused()).is_ok());
+        }
+        // One entry for the 200, and the call that was let in.
+        assert_eq!(rig.log.append(&entry()).unwrap(), 2);
+        assert_eq!(rig.log.append(&entry()).unwrap(), 3);
+        rig.free_bytes.store(1000, Ordering::Relaxed);
+        assert!(rig.log.record(&refused()).is_ok());
+        rig.log.flush().unwrap();
+        // As soon as there is room, they are written again.
+        assert_eq!(rig.log.append(&refused()).unwrap(), 5);
+        rig.free_bytes.store(0, Ordering::Relaxed);
+        rig.log.flush().unwrap();
+        assert!(rig.log.record(&refused()).is_ok());
+        assert_eq!(rig.log.close().unwrap().checkpoint().size(), 7);
     }
 
     #[test]

@@ -76,7 +76,7 @@
 //! | 4 | length of the body, big-endian |
 //! | 4 | CRC32C of the body |
 //! | 4 | CRC32C of the record's number, 8 bytes big-endian, and of the 8 bytes before |
-//! | .. | the body: an encoded entry, or a signed note |
+//! | .. | the body: a signed note, or an encoded entry and 16 bytes of its authentication code |
 //! | 1 | a line feed |
 //!
 //! # Costs
@@ -113,11 +113,14 @@
 
 mod damage;
 mod entry;
+mod files;
 mod log;
+mod mac;
 mod note;
 mod proof;
 mod reader;
 mod record;
+mod recovery;
 mod tree;
 mod writer;
 
@@ -134,5 +137,5 @@ pub use log::{
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 pub use proof::{AuditProof, ConsistencyProof, ProofError};
 pub use reader::{AuditReader, Entries, VerifiedLog};
+pub use recovery::{Cut, OpenError, Recovered};
 pub use tree::TreeHash;
-pub use writer::{OpenError, Recovered};
