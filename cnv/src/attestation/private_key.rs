@@ -14,7 +14,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{PublicKey, Signature};
+use super::{PublicKey, Signature, random};
 
 /// An Ed25519 private key.
 ///
@@ -63,13 +63,7 @@ impl PrivateKey {
     /// denies the system call. The first passes by itself.
     pub fn try_generate() -> Result<(Self, PublicKey), PrivateKeyError> {
         let mut seed = Zeroizing::new([0; Self::SEED_LEN_BYTES]);
-        getrandom::fill(&mut *seed).map_err(|error| {
-            let source = error.raw_os_error().map_or_else(
-                || io::Error::other(error.to_string()),
-                io::Error::from_raw_os_error,
-            );
-            PrivateKeyError::Randomness { source }
-        })?;
+        random::fill(&mut *seed).map_err(|source| PrivateKeyError::Randomness { source })?;
         let key = Self::from_seed(&seed);
         let public = key.public_key();
         Ok((key, public))

@@ -33,6 +33,30 @@ use rustix::fs::OFlags;
 /// [`TrustedFileError`]. Nothing of a file that is refused is used.
 pub fn read(path: impl AsRef<Path>, max_len_bytes: usize) -> Result<Vec<u8>, TrustedFileError> {
     let path = path.as_ref();
+    let mut content = Vec::new();
+    open(path)?
+        .take((max_len_bytes as u64).saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(|source| TrustedFileError::Io {
+            path: path.into(),
+            source,
+        })?;
+    if content.len() > max_len_bytes {
+        return Err(TrustedFileError::TooLarge {
+            path: path.into(),
+            max_len_bytes,
+        });
+    }
+    Ok(content)
+}
+
+/// The file itself, opened for reading: for whoever looks at its beginning first.
+///
+/// # Errors
+///
+/// As [`read`], without [`TrustedFileError::TooLarge`].
+pub fn open(path: impl AsRef<Path>) -> Result<File, TrustedFileError> {
+    let path = path.as_ref();
     let io_error = |source| TrustedFileError::Io {
         path: path.into(),
         source,
@@ -64,17 +88,7 @@ pub fn read(path: impl AsRef<Path>, max_len_bytes: usize) -> Result<Vec<u8>, Tru
             });
         }
     }
-    let mut content = Vec::new();
-    file.take((max_len_bytes as u64).saturating_add(1))
-        .read_to_end(&mut content)
-        .map_err(io_error)?;
-    if content.len() > max_len_bytes {
-        return Err(TrustedFileError::TooLarge {
-            path: path.into(),
-            max_len_bytes,
-        });
-    }
-    Ok(content)
+    Ok(file)
 }
 
 /// Puts `content` in the place of what a file has, and waits until it is on disk: whoever reads it meanwhile, or after a
