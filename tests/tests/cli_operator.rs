@@ -163,6 +163,25 @@ fn a_log_that_stays_locked_refuses_the_call() {
     expect(0, &mut operator.ops(0, &lists));
 }
 
+/// A pipe would be waited for, and for ever.
+#[cfg(unix)]
+#[test]
+fn a_token_is_not_read_from_a_pipe() {
+    let operator = Operator::new();
+    let pipe = operator.folder.path("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut presented = OsString::from("@");
+    presented.push(&pipe);
+    let refused = expect(8, operator.ops(0, &[]).env("CNV_ATTESTATION", presented));
+    refused.says("cannot read the attestation in `");
+}
+
 /// What a guarded program takes from the command line is never the operator's part.
 #[test]
 fn no_option_takes_the_place_of_the_operators_part() {

@@ -3,7 +3,6 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -16,13 +15,13 @@ use super::log::{AUDIT, AUDIT_KEY};
 use super::spec::VerbSpec;
 use crate::attestation::{
     AttestationChain, Evidence, Possession, RequestDigest, TrustStore, Verifier,
-    development_authority, key_file,
+    development_authority, key_file, trusted_file,
 };
 use crate::audit::Digest;
 use crate::capability::CapabilityContract;
 
 /// A token is at most 4 KiB of text; a file with one may end in a newline.
-const TOKEN_FILE_MAX_BYTES: u64 = 8 * 1024;
+const TOKEN_FILE_MAX_BYTES: usize = 8 * 1024;
 
 /// Names the file of the private key that the presented token is held by.
 const KEY: &str = "CNV_KEY";
@@ -213,22 +212,16 @@ fn read_token(text: &OsStr) -> Result<String, Unfit> {
         return token.ok_or_else(|| Unfit::callers("the attestation is not text"));
     };
     let path = path_after_at(path, text);
-    let unreadable = |error: io::Error| {
+    let unreadable = |why: &dyn std::error::Error| {
         Unfit::callers(format!(
-            "cannot read the attestation in `{}`: {error}",
-            path.display()
+            "cannot read the attestation in `{}`: {}",
+            path.display(),
+            with_causes(why)
         ))
     };
-    let mut token = String::new();
-    let file = std::fs::File::open(&path).map_err(unreadable)?;
-    io::Read::read_to_string(
-        &mut io::Read::take(file, TOKEN_FILE_MAX_BYTES + 1),
-        &mut token,
-    )
-    .map_err(unreadable)?;
-    if token.len() as u64 > TOKEN_FILE_MAX_BYTES {
-        return Err(unreadable(io::Error::other("too large to be a token")));
-    }
+    let content =
+        trusted_file::read(&path, TOKEN_FILE_MAX_BYTES).map_err(|why| unreadable(&why))?;
+    let token = str::from_utf8(&content).map_err(|why| unreadable(&why))?;
     Ok(token.trim_end().to_owned())
 }
 

@@ -84,7 +84,6 @@ pub fn program(path: &Path) -> Command {
         "CNV_ATTESTATION",
         "CNV_KEY",
         "CNV_REVOCATIONS",
-        "CNV_STATE",
         "CNV_AUDIT",
         "CNV_AUDIT_KEY",
         "CNV_STATE",
