@@ -439,7 +439,7 @@ fn a_denial_says_nothing_of_its_reason() {
     }
     assert_eq!(numbers.len(), 4);
     let text = told(&app, &["file", "fetch"]);
-    let within = "attestation refused: `file fetch` called what requires an attestation; call ID: ";
+    let within = "attestation refused: `file fetch` called what requires more; call ID: ";
     assert!(
         text.replace(&number(&text), "ID").starts_with(within),
         "{text}"

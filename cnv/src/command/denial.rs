@@ -27,18 +27,28 @@ impl Record {
     }
 }
 
+/// The call that was denied, and where its reason is.
+pub(super) struct Denial<'a> {
+    pub(super) spec: &'a VerbSpec,
+    pub(super) call_id: CallId,
+    pub(super) record: Record,
+    /// Whether it was a function within that was denied.
+    pub(super) is_within: bool,
+}
+
 /// A failure as the caller hears it. One that is no denial is told as it is.
-pub(super) fn told(failure: Failure, spec: &VerbSpec, call_id: CallId, record: Record) -> Failure {
+pub(super) fn told(failure: Failure, denial: &Denial<'_>) -> Failure {
     if failure.code() != FailureCode::Attestation {
         return failure;
     }
+    let Denial { spec, call_id, .. } = denial;
     let requires = match spec.contract() {
-        Some(contract) => format!(" requires `{contract}`"),
-        None => " called what requires an attestation".to_owned(),
+        Some(contract) if !denial.is_within => format!("requires `{contract}`"),
+        _ => "called what requires more".to_owned(),
     };
-    let why = record.as_str();
+    let why = denial.record.as_str();
     failure.with_whole_message(format!(
-        "attestation refused: `{spec}`{requires}; call {call_id}: {why}"
+        "attestation refused: `{spec}` {requires}; call {call_id}: {why}"
     ))
 }
 

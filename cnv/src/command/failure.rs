@@ -156,7 +156,8 @@ impl Failure {
         self
     }
 
-    /// The error that the handler returned, if there was one.
+    /// The error that the handler returned, if there was one. Of a denial it has the reason, which
+    /// [`Display`](fmt::Display) keeps from the caller: it is for the program that serves the call.
     #[must_use]
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.source.as_deref()

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use super::app::App;
 use super::audit::{Recorder, Tell};
 use super::context::{Call, CallId, Cancellation, Context, Sink};
-use super::denial::{self, Record};
+use super::denial::{self, Denial, Record};
 use super::evidence::Unfit;
 use super::failure::{Failure, FailureCode};
 use super::grammar::digest_of_grammar;
@@ -132,9 +132,14 @@ impl App {
             }
             _ => result,
         };
-        let is_development = evidence.is_development();
-        let result = result
-            .map_err(|failure| self.tell_denial(failure, &spec, call_id, record, is_development));
+        let denial = Denial {
+            spec: &spec,
+            call_id,
+            record,
+            is_within: is_run,
+        };
+        let is_explained = self.explains_denials || evidence.is_development();
+        let result = result.map_err(|failure| tell_denial(failure, &denial, is_explained));
         Reply {
             receipt: Some(Receipt {
                 call_id,
@@ -162,26 +167,16 @@ impl App {
             Some(mut recorder) => recorder.denied(unfit.failure(), tell).await,
             None => Record::Unkept,
         };
+        let denial = Denial {
+            spec,
+            call_id,
+            record,
+            is_within: false,
+        };
         Reply::refused(match unfit {
             Unfit::Callers(failure) => failure,
-            Unfit::Operators(failure) => self.tell_denial(failure, spec, call_id, record, false),
+            Unfit::Operators(failure) => tell_denial(failure, &denial, self.explains_denials),
         })
-    }
-
-    /// A failure as the caller hears it.
-    fn tell_denial(
-        &self,
-        failure: Failure,
-        spec: &VerbSpec,
-        call_id: CallId,
-        record: Record,
-        is_development: bool,
-    ) -> Failure {
-        if self.explains_denials || is_development {
-            denial::explained(failure)
-        } else {
-            denial::told(failure, spec, call_id, record)
-        }
     }
 
     /// Whether the application has room for what the verb declares.
@@ -198,6 +193,15 @@ impl App {
                 ),
             )),
         }
+    }
+}
+
+/// A failure as the caller hears it.
+fn tell_denial(failure: Failure, denial: &Denial<'_>, is_explained: bool) -> Failure {
+    if is_explained {
+        denial::explained(failure)
+    } else {
+        denial::told(failure, denial)
     }
 }
 
