@@ -37,7 +37,8 @@ const CLOCK_STEP_SECONDS: u64 = 60;
 ///
 /// Give it to [`VerifierBuilder::floors`](super::VerifierBuilder::floors), and to
 /// [`Revocations::with_floors`](super::revocation::Revocations::with_floors) where that is used alone. A list is written
-/// down before it is in force; the time at most once a minute, and at the end. Several processes can share a folder: what
+/// down before it is in force; the time at most once a minute, by the call that comes then and waits for the disk, and at
+/// the end. Several processes can share a folder: what
 /// is there only rises, whoever writes it.
 ///
 /// A folder that is not there, or is empty, is a first start. A file that cannot be read is an error, because then it is
