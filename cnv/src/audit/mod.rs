@@ -48,7 +48,8 @@
 //! - **Groups.** One thread writes what came within 100 ms, at most 256 entries, waits for the disk once, and signs once.
 //!   A group is on disk before it is signed, so no checkpoint is of more than a start after a loss of power finds. Under
 //!   [`Durability::Durable`] an append waits for that; otherwise it costs the same however long the log is, and a process
-//!   that is killed loses what the last 100 ms brought.
+//!   that is killed loses what the last 100 ms brought. [`AuditLog::append_written`] waits until the entry is in the file:
+//!   then a loss of power can take it, and the end of the process cannot.
 //! - **Nothing is dropped.** The queue is bounded; what finds it full waits or is refused. After a write or an `fdatasync`
 //!   that failed, the log is read-only until it is opened again: a second `fdatasync` would succeed without the pages that
 //!   the first one lost.
@@ -75,7 +76,7 @@
 //! | 4 | length of the body, big-endian |
 //! | 4 | CRC32C of the body |
 //! | 4 | CRC32C of the record's number, 8 bytes big-endian, and of the 8 bytes before |
-//! | .. | the body: an encoded entry, or a signed note |
+//! | .. | the body: a signed note, or an encoded entry and 16 bytes of its authentication code |
 //! | 1 | a line feed |
 //!
 //! # Costs
@@ -112,11 +113,14 @@
 
 mod damage;
 mod entry;
+mod files;
 mod log;
+mod mac;
 mod note;
 mod proof;
 mod reader;
 mod record;
+mod recovery;
 mod tree;
 mod writer;
 
@@ -133,5 +137,5 @@ pub use log::{
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 pub use proof::{AuditProof, ConsistencyProof, ProofError};
 pub use reader::{AuditReader, Entries, VerifiedLog};
+pub use recovery::{Cut, OpenError, Recovered};
 pub use tree::TreeHash;
-pub use writer::{OpenError, Recovered};
