@@ -106,7 +106,7 @@ pub fn verify(
         root: found.last.checkpoint().root().to_string(),
         earlier_checkpoint,
         unfinished: (rest > 0).then(|| {
-            format!("{rest} bytes of an unfinished entry at byte {end}; the log's writer cuts them off when it opens it")
+            format!("{rest} bytes from byte {end} on that are no whole entries; the log's writer cuts them off when it opens it")
         }),
         entry: None,
     })

@@ -12,7 +12,7 @@ use super::entry::{AuditEntry, Decision, EntryError, Reason};
 use super::files::Storage;
 use super::note::{SignedCheckpoint, VerifierKey};
 use super::recovery::{self, OpenError, Recovered};
-use super::writer::Writer;
+use super::writer::{Leaf, Writer};
 use crate::attestation::{PrivateKey, Timestamp};
 
 /// The most entries of a group, which one checkpoint covers.
@@ -158,7 +158,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Vec<u8>>,
+    queue: VecDeque<Leaf>,
     /// When the first entry of the queue came.
     waiting_since: Option<Instant>,
     /// How many entries were taken, how many of these are in the file, and how many are signed for.
@@ -250,7 +250,7 @@ impl AuditLog {
     }
 
     /// Takes an entry and returns its number in the log. Where the log is [`Durable`](Durability::Durable), waits until
-    /// the entry is on disk; otherwise costs an encoding and a lock, whatever the log's length, and a process that is
+    /// the entry is on disk; otherwise costs an encoding, its hash and a lock, whatever the log's length, and a process that is
     /// killed loses what the last [`GROUP_MS`] brought: see [`append_written`](Self::append_written).
     ///
     /// # Errors
@@ -322,7 +322,8 @@ impl AuditLog {
 
     /// Puts an entry into the queue, and returns its number and the state, still locked.
     fn push(&self, entry: &AuditEntry) -> Result<(u64, MutexGuard<'_, State>), AppendError> {
-        let body = entry.encode()?;
+        // Hashed before the lock, so that the log's one thread has less to do than those that call it.
+        let leaf = Leaf::new(entry.encode()?);
         let mut state = self.shared.lock();
         while state.failure.is_none() && state.queue.len() >= self.options.capacity {
             if self.options.when_full == WhenFull::Refuse {
@@ -340,18 +341,18 @@ impl AuditLog {
             return Err(AppendError::Reserved);
         }
         self.enqueue_refused(&mut state);
-        let number = self.enqueue(&mut state, body);
+        let number = self.enqueue(&mut state, leaf);
         Ok((number, state))
     }
 
     /// The number of the entry in the log.
-    fn enqueue(&self, state: &mut State, body: Vec<u8>) -> u64 {
+    fn enqueue(&self, state: &mut State, leaf: Leaf) -> u64 {
         let number = state.appended;
         state.appended += 1;
         if state.queue.is_empty() {
             state.waiting_since = Some(Instant::now());
         }
-        state.queue.push_back(body);
+        state.queue.push_back(leaf);
         // The thread sleeps while there is nothing, and while there is less than a group; waking it at every entry would
         // cost a system call each time.
         let uncommitted = state.appended - state.committed;
@@ -373,7 +374,7 @@ impl AuditLog {
         let decision = Decision::Denied(Reason::new("not_recorded", detail));
         let entry = AuditEntry::new(last, [0; 16], "audit refusals", decision);
         let body = entry.encode().expect("a short verb");
-        self.enqueue(state, body);
+        self.enqueue(state, Leaf::new(body));
     }
 
     /// Waits until everything that was appended is written and signed for, and returns the last checkpoint.
@@ -537,7 +538,7 @@ struct Group {
     /// How many entries it has, written or not.
     len: usize,
     /// Those that are to be written.
-    entries: Vec<Vec<u8>>,
+    entries: Vec<Leaf>,
 }
 
 /// What the thread does once it has written what it took.

@@ -54,8 +54,15 @@
 //!   that failed, the log is read-only until it is opened again: a second `fdatasync` would succeed without the pages that
 //!   the first one lost.
 //! - **A torn write is not a flipped bit.** Each record has a checksum of its header and one of its content. Opening cuts off
-//!   a record that is not all there behind the last checkpoint, because a crash leaves that. Everything else is
+//!   a record that is not all there behind the last checkpoint, because a crash leaves that. A loss of power may also leave
+//!   a *hole*: zeros up to the end of a sector, with later bytes behind them. Behind the last checkpoint the log is cut
+//!   there, and what lies behind is saved to `entries.cut-N`; [`Recovered`] has the place. Everything else is
 //!   [`Damage`], which names the entry and its byte, and is never repaired. Checksums find accidents; the tree finds intent.
+//! - **Opening signs what the log wrote.** Entries that a crash left behind the last checkpoint are signed by the next
+//!   start, and anybody can compute a checksum. So each record has a code that takes the log's key: HMAC-SHA256 of its
+//!   number and leaf hash, 16 bytes of it. A record without its code there is [`Fault::Code`], and the log does not open:
+//!   save the file, and cut it off at the byte that is named, if you know that nothing of yours stands behind. A code for
+//!   each written group was rejected: it costs less, but then an entry that was added cannot be told from a torn group.
 //! - **A key of its own.** The log's key signs notes that begin with the log's name, which has no NUL, and the signed bytes
 //!   of attestations begin with a tag that has one: neither passes for the other. Yet a key that does one thing is easier
 //!   to keep, so do not issue attestations with it. A log keeps its name and its key; begin another log for a new one.
@@ -65,7 +72,8 @@
 //! The owner of the key can write another history and sign it, and whoever can write the folder can cut off entries and
 //! checkpoints together. Both are found with a checkpoint that was kept elsewhere: `cnv audit checkpoint --out`, and later
 //! `cnv audit verify --earlier`, or [`AuditReader::prove_consistency`]. Entries behind the last checkpoint are not signed
-//! for yet. Digests of arguments hide only what cannot be guessed.
+//! for yet: without the key nobody can tell who wrote them. Whoever puts back what the log itself once wrote at the same
+//! place, before it was cut off there, has a code for it. Digests of arguments hide only what cannot be guessed.
 //!
 //! # Files
 //!
@@ -81,9 +89,9 @@
 //!
 //! # Costs
 //!
-//! An entry costs 3 us of processor time on an x86-64 without SHA instructions, four fifths of which are SHA-256: 330,000
-//! entries a second of processor time, where signing each makes 36,000. By the clock, with the log's thread beside the
-//! caller's, that is 18 to 25 times what signing each reaches. On disk, groups take 50 to 170 times the entries that one
+//! An entry costs 3.7 us of processor time on an x86-64 without SHA instructions, four fifths of which are SHA-256, and two
+//! ninths of that its code: some 270,000 entries a second of processor time, where signing each makes 36,000. The code
+//! takes a fifth of the rate (0.80 of it, by processor time, four interleaved runs each of before and after). On disk, groups take 50 to 170 times the entries that one
 //! `fdatasync` each takes. An append puts an encoding of some 250 bytes into the queue. `cargo bench -p cnv --bench audit`
 //! measures them on your machine.
 //!
@@ -97,10 +105,16 @@
 //! | group | at most [`GROUP_ENTRIES`] (256) entries, [`GROUP_MS`] (100) ms |
 //! | queue | [`AuditOptions::DEFAULT_CAPACITY`] (4096) entries; waits when full |
 //! | durability | [`Durability::Grouped`] |
+//! | reserve | [`AuditOptions::DEFAULT_RESERVE_BYTES`] (16 MiB) of free space, which refused calls leave to the others |
 //! | log | grows without end; begin another and keep the last checkpoint of the old one |
 //! | time | whole seconds, by the clock of whoever decided; the order of entries is the log's |
 //!
-//! The lock is advisory on Unix: it keeps writers that open the log out, and nobody else.
+//! The lock is advisory on Unix: it keeps writers that open the log out, and nobody else. Files are made with mode 0600 and
+//! opened without following a link in their place, and a folder or file that the group or others can write is refused. Who
+//! owns them, access lists beyond the mode and the folders above are not looked at.
+//!
+//! Refused calls write entries, and anybody can be refused. The reserve bounds what they take of the disk, and nothing
+//! bounds how fast they take the rest: limit the rate where calls come in.
 //!
 //! # Sources
 //!
