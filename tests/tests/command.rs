@@ -117,6 +117,13 @@ fn a_call_returns_its_value_and_a_receipt() {
     assert!(receipt.attestation.is_none() && receipt.failure.is_none());
 }
 
+/// Servers spawn calls on runtimes with several threads.
+#[test]
+fn a_call_may_cross_threads() {
+    fn is_send(_: &impl Send) {}
+    is_send(&app().call(["sum", "add", "2", "3"]));
+}
+
 #[test]
 fn a_handlers_error_is_a_failure_with_code_1() {
     let reply = app().call_blocking(["sum", "add", "200", "100"]);
