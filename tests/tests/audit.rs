@@ -724,7 +724,9 @@ fn an_entry_that_the_log_did_not_write_is_never_signed() {
     let tail_of = |key: PrivateKey, origin: &str| {
         let other = tempfile::tempdir().unwrap();
         let log = AuditLog::open(other.path(), key, AuditOptions::new(origin)).unwrap();
-        (0..3).for_each(|number| drop(log.append(&entry(number)).unwrap()));
+        for number in 0..3 {
+            log.append(&entry(number)).unwrap();
+        }
         log.close().unwrap();
         let bytes = read(&other, LogFile::Entries);
         bytes[records(LogFile::Entries, &bytes)[2].clone()].to_vec()
