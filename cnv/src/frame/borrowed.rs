@@ -39,7 +39,7 @@ impl<'a> FrameRef<'a> {
     #[inline]
     #[must_use]
     pub fn header(&self) -> FrameHeader {
-        first(self.line)
+        self.line.first()
     }
 
     /// The bytes of the payload.
@@ -58,12 +58,6 @@ impl<'a> FrameRef<'a> {
     pub fn to_frame(&self) -> Result<Frame, FrameError> {
         Frame::of(&self.header(), self.payload.to_vec())
     }
-}
-
-/// The line of a view of one.
-#[inline]
-pub(super) fn first(line: FramesView<'_, FrameHeader>) -> FrameHeader {
-    line.get(0).expect("a line that was checked")
 }
 
 impl fmt::Debug for FrameRef<'_> {

@@ -13,7 +13,7 @@
 //! the bytes, as their number does: a reader that took as many lines as add up to the bytes it has would
 //! take the start of a batch that was cut off for a shorter one, with lines for payloads.
 
-use super::borrowed::{FrameRef, first};
+use super::borrowed::FrameRef;
 use super::buffer::AlignedBuffer;
 use super::error::FrameError;
 use super::frames::{Frames, FramesError, FramesView};
@@ -178,6 +178,7 @@ impl<'a> SplitBatch<'a> {
     }
 
     /// Each frame with its payload, wherever that stands, in their order.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = FrameRef<'a>> + use<'a> {
         let mut heap = self.heap;
         self.headers.each().map(move |line| {
@@ -228,7 +229,7 @@ fn bytes_of(line: FramesView<'_, FrameHeader>) -> &[u8; LINE_BYTES] {
 
 #[cold]
 fn unused(line: FramesView<'_, FrameHeader>, index: usize) -> SplitBatchError {
-    let (offset, value) = first(line).unused_byte().unwrap_or_default();
+    let (offset, value) = line.first().unused_byte().unwrap_or_default();
     SplitBatchError::UnusedByte {
         index,
         offset,

@@ -213,20 +213,23 @@ impl<'a, T: SimdFrame> FramesView<'a, T> {
     #[inline]
     #[must_use]
     pub fn get(&self, index: usize) -> Option<T> {
-        if index >= self.len() {
-            return None;
-        }
-        let start = index * size::<T>();
-        let bytes = &self.bytes[start..start + size::<T>()];
+        self.each().nth(index).map(|one| one.first())
+    }
+
+    /// A copy of the first frame, which there has to be. No `Option`: what tells `Some` from `None` can be a
+    /// byte of the frame, and the compiler does not know that it was checked.
+    #[inline]
+    pub(in crate::frame) fn first(&self) -> T {
+        let bytes = &self.bytes[..size::<T>()];
         // SAFETY: `bytes` are the `SIZE` initialised bytes of one frame, within `LO` and `SPAN`
         // (`new`), for which the implementor of `SimdFrame` promises a valid value.
-        Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+        unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
     }
 
     /// Copies of all frames, in their order.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + use<'a, T> {
-        self.each().map(|one| one.get(0).expect("a view of one"))
+        self.each().map(|one| one.first())
     }
 
     /// A view of each frame, in their order.
