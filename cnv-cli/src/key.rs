@@ -1,7 +1,6 @@
 //! `cnv key`: makes, imports and shows keys, and rotates the set of those that are believed.
 
 use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -9,7 +8,7 @@ use cnv::attestation::{
     KeySet, KeySetError, PrivateKey, PublicKey, TrustStore, TrustedKeys, key_file,
 };
 use cnv::prelude::*;
-use cnv::quota::{File, charge_io};
+use cnv::quota::charge_io;
 use serde::Serialize;
 
 use crate::{public_key, publish};
@@ -181,7 +180,8 @@ pub fn show(
     {
         return Ok(one(PUBLIC_KEY, text.parse()?));
     }
-    if starts_with(&key, PRIVATE_PEM)? {
+    // No more of it is read, so that no private key is read where it is not erased.
+    if publish::starts_with(&key, "key", PRIVATE_PEM)? {
         charge_io(3)?;
         return Ok(one("private key", key_file::load(&key)?.public_key()));
     }
@@ -204,19 +204,6 @@ pub fn show(
 )]
 pub struct NoKey {
     path: PathBuf,
-}
-
-/// Looks at no more of a file than that, so that no private key is read where it is not erased.
-fn starts_with(path: &Path, prefix: &[u8]) -> Result<bool, publish::FileError> {
-    let mut start = Vec::new();
-    let read =
-        File::open(path).and_then(|file| file.take(prefix.len() as u64).read_to_end(&mut start));
-    read.map_err(|source: io::Error| publish::FileError::Read {
-        what: "key",
-        path: path.into(),
-        source,
-    })?;
-    Ok(start == prefix)
 }
 
 fn shown_set(set: &KeySet) -> ShownKeys {
@@ -282,6 +269,7 @@ pub fn rotate(
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 ) -> Result<ShownKeys, Failure> {
+    let _lock = publish::lock(&out, KEY_SET)?;
     let mut signers = Vec::new();
     let mut keys = Vec::new();
     let before = set.map(|path| read_set(&path)).transpose()?;

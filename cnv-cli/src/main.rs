@@ -26,6 +26,8 @@ fn app() -> App {
     App::new("cnv")
         .about("Keys, attestations, audit logs and frames")
         .version(env!("CARGO_PKG_VERSION"))
+        // It has no guarded command. What `attestation verify` finds is for whoever holds or issues the token.
+        .explain_denials()
         .verbs(verbs![
             key::new,
             key::import,

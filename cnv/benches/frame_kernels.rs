@@ -9,9 +9,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use cnv::frame::seal_line;
 use cnv::frame::simd::{checksum, encode, extract, ranges, swap, view};
 use cnv::frame::{AlignedBuffer, FrameHeader, Frames, SimdFrame};
-use cnv::frame::{Store, seal_line};
 use cnv::{columns, encode_columns};
 
 /// Frames of a batch that fits in the first-level cache, the second, and the third.
@@ -109,7 +109,7 @@ fn validate<T: SimdFrame>(name: &str) {
                 }),
             ),
         ];
-        for (level, kernel) in ranges::kernels().skip(1) {
+        for (level, kernel) in ranges::kernels() {
             let table = &table;
             // SAFETY: `kernels` lists those whose features this CPU has.
             candidates.push((
@@ -150,11 +150,10 @@ fn checksums() {
 frame!(Words: session: [u8; 16], stream: u8, f: bool, g: bool, h: bool, len: u32, a: u64, b: u64, c: u64, d: u64, e: u64);
 
 /// Five columns of 8 bytes, `a` to `e`; the constrained bytes stand in the word before them.
-fn columns() {
+fn columns_out() {
     for (cache, frames) in BATCHES {
         let bytes = batch::<Words>(frames);
         let bytes = bytes.as_slice();
-        let template = Words::read(Words::LO).expect("legal");
         let mut out: [Vec<u64>; 5] = core::array::from_fn(|_| vec![1; frames]);
         let mut one_pass = out.clone();
         let one_pass = Box::new(move || {
@@ -200,7 +199,14 @@ fn columns() {
             ));
         }
         group(&format!("columns/{cache}"), frames, &mut candidates);
+    }
+}
 
+/// The same five columns into lines.
+fn columns_in() {
+    let template = Words::read(Words::LO).expect("legal");
+    let template = &template;
+    for (cache, frames) in BATCHES {
         let columns: [Vec<u64>; 5] = core::array::from_fn(|_| vec![1; frames]);
         let columns = &columns;
         let mut lines = vec![[0_u8; 64]; frames];
@@ -214,27 +220,20 @@ fn columns() {
             }
             0
         });
-        let mut buffers = [AlignedBuffer::new(), AlignedBuffer::new()];
-        let [temporal, stream] = &mut buffers;
-        let template = &template;
+        let mut buffer = AlignedBuffer::new();
+        let buffer = &mut buffer;
         let mut candidates: Vec<Candidate<'_>> = vec![
             ("plain, one pass".into(), one_pass),
             (
                 "encode_columns!".into(),
                 Box::new(move || {
                     let [a, b, c, d, e] = columns;
-                    encode_columns!(template, Words => a: a, b: b, c: c, d: d, e: e; temporal, Store::Temporal).expect("legal") as u64
-                }),
-            ),
-            (
-                "encode_columns! stream".into(),
-                Box::new(move || {
-                    let [a, b, c, d, e] = columns;
-                    encode_columns!(template, Words => a: a, b: b, c: c, d: d, e: e; stream, Store::Stream).expect("legal") as u64
+                    encode_columns!(template, Words => a: a, b: b, c: c, d: d, e: e; buffer)
+                        .expect("legal") as u64
                 }),
             ),
         ];
-        for (level, kernel, _) in encode::kernels() {
+        for (level, kernel) in encode::kernels() {
             let mut lines = vec![[0_u8; 64]; frames];
             candidates.push((
                 format!("{level:?}"),
@@ -318,7 +317,8 @@ fn big_endian() {
 
 fn main() {
     big_endian();
-    columns();
+    columns_out();
+    columns_in();
     checksums();
     validate::<FrameHeader>("validate/8");
     validate::<Window16>("validate/16");

@@ -6,8 +6,8 @@
 use std::hint::black_box;
 
 use cnv::frame::{
-    AlignedBuffer, Frame, FrameHeader, FramePayload, FrameSerializer, Frames, SimdFrame,
-    SplitBatch, SplitBatchWriter, Store, first_corrupt_line, seal_line,
+    AlignedBuffer, Frame, FramePayload, FrameSerializer, Frames, SimdFrame, SplitBatch,
+    SplitBatchWriter, first_corrupt_line, seal_line,
 };
 use cnv::{columns, encode_columns};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -152,7 +152,7 @@ fn five_columns(criterion: &mut Criterion) {
                 encode_columns!(
                     black_box(&SAMPLE),
                     Sample => sequence: &a, timestamp_ns: &b, low: &c, high: &d, last: &e;
-                    &mut buffer, Store::Temporal
+                    &mut buffer
                 )
             });
         });
@@ -179,8 +179,8 @@ fn split_batches(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("iter", frames), |bench| {
             bench.iter(|| {
                 let parts = black_box(batch).iter();
-                parts.fold(0, |sum, (header, payload): (&FrameHeader, &[u8])| {
-                    sum + header.sequence() + payload.len() as u64
+                parts.fold(0, |sum, frame| {
+                    sum + frame.header().sequence() + frame.payload().len() as u64
                 })
             });
         });

@@ -23,5 +23,6 @@ fn words(cx: Context, path: std::path::PathBuf) -> Result<usize, Failure> {
 }
 
 fn main() -> std::process::ExitCode {
-    App::new("quickstart").verbs(verbs![words]).main()
+    let app = App::new("quickstart").verbs(verbs![words]);
+    app.development().main()
 }

@@ -1,9 +1,9 @@
-//! Columns in, columns out: of any length, at any address, through either kind of store, they are what
+//! Columns in, columns out: of any length, at any address, they are what
 //! went in, and a value that its field does not allow is refused.
 #![no_main]
 
 use arbitrary::Arbitrary;
-use cnv::frame::{AlignedBuffer, ColumnsError, Frames, FramesError, SimdFrame, Store};
+use cnv::frame::{AlignedBuffer, ColumnsError, Frames, FramesError, SimdFrame};
 use cnv::{columns, encode_columns};
 use cnv_fuzz::at_address;
 use libfuzzer_sys::fuzz_target;
@@ -45,7 +45,6 @@ struct Input {
     repeat: u8,
     start: u8,
     wild: Option<(u8, u8, u32)>,
-    is_streamed: bool,
     columns: u8,
 }
 
@@ -75,16 +74,11 @@ fn line(input: &Input, rows: &[(u64, f64, i64, u32, u16)]) {
         rest: [7, 8, 9],
         last: 10,
     };
-    let store = if input.is_streamed {
-        Store::Stream
-    } else {
-        Store::Temporal
-    };
     let mut buffer = AlignedBuffer::new();
     if input.columns & 1 == 0 {
-        // Words alone, which is what stores past the caches take.
+        // Words alone, which a kernel writes.
         let written = encode_columns!(&template, Line => last: &last, sequence: &sequence, value: &value;
-            &mut buffer, store);
+            &mut buffer);
         assert_eq!(written.expect("free columns"), frames);
         let read = Frames::<Line>::validate_all(buffer.as_slice()).expect("written");
         for (index, frame) in read.iter().enumerate() {
@@ -102,7 +96,7 @@ fn line(input: &Input, rows: &[(u64, f64, i64, u32, u16)]) {
         return;
     }
     let written = encode_columns!(&template, Line => count: &count, delta: &delta, level: &level,
-        sequence: &sequence, unit: &unit, value: &value, last: &last; &mut buffer, store);
+        sequence: &sequence, unit: &unit, value: &value, last: &last; &mut buffer);
     if let Some(bad) = bad {
         let error = written.expect_err("a value that is not allowed");
         let ColumnsError::Frames(FramesError::BadFrame(found)) = error else {
@@ -171,7 +165,7 @@ fn short(input: &Input, rows: &[(u64, f64, i64, u32, u16)]) {
     };
     let mut buffer = AlignedBuffer::new();
     let written = encode_columns!(&template, Short => id: &id, len: &len, ratio: &ratio, shift: &shift;
-        &mut buffer, Store::Temporal);
+        &mut buffer);
     if let Some(bad) = bad {
         let error = written.expect_err("a value that is not allowed");
         let is_named = matches!(error, ColumnsError::Frames(FramesError::BadFrame(found)) if found.index == bad);

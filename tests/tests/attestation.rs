@@ -9,7 +9,8 @@ use cnv::attestation::{
     AttestationError, CapabilityAttestation, CarriesEvidence, ClaimsError, Clock, DenialReason,
     Denied, Evidence, KeyFileError, LineFault, ManualClock, Permit, PrivateKey, PrivateKeyError,
     PublicKey, PublicKeyError, RootError, Signature, SystemClock, TextFault, Timestamp, TokenError,
-    TrustStore, TrustStoreError, Verified, Verifier, development_authority, key_file,
+    TrustStore, TrustStoreError, TrustedFileError, Verified, Verifier, development_authority,
+    key_file,
 };
 use cnv::capability::{CapabilityContract, Gap, ResourceBand};
 use proptest::prelude::*;
@@ -1493,7 +1494,7 @@ fn trust_store_text() {
     let huge = "#".repeat(TrustStore::MAX_LEN_BYTES + 1);
     assert!(matches!(
         TrustStore::parse(&huge),
-        Err(TrustStoreError::TooLarge { path: None })
+        Err(TrustStoreError::TooLarge)
     ));
     assert!(TrustStore::parse(&huge[1..]).is_ok());
 
@@ -1518,12 +1519,12 @@ fn trust_store_file() {
 
     let error = load().unwrap_err();
     assert!(
-        matches!(error, TrustStoreError::Io { .. }) && error.source().is_some(),
+        matches!(error, TrustStoreError::File(_)) && error.source().is_some(),
         "{error}"
     );
     assert!(matches!(
         TrustStore::load(folder.path()),
-        Err(TrustStoreError::Io { .. })
+        Err(TrustStoreError::File(_))
     ));
 
     fs::write(&path, format!("{} ops\n", authority().public_key())).unwrap();
@@ -1552,19 +1553,22 @@ fn trust_store_file() {
     fs::write(&path, "#".repeat(TrustStore::MAX_LEN_BYTES + 1)).unwrap();
     assert!(matches!(
         load(),
-        Err(TrustStoreError::TooLarge { path: Some(_) })
+        Err(TrustStoreError::File(TrustedFileError::TooLarge { .. }))
     ));
 
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         fs::write(&path, "").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(matches!(
-            load(),
-            Err(TrustStoreError::WritableByAll { mode: 0o666, .. })
-        ));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+        for writable in [0o646, 0o664] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(writable)).unwrap();
+            assert!(matches!(
+                load(),
+                Err(TrustStoreError::File(TrustedFileError::WritableByOthers { mode, .. }))
+                    if mode == writable
+            ));
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(load().unwrap().is_empty());
     }
 }

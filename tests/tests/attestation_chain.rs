@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cnv::attestation::revocation::{
-    Reloaded, RevocationEntry, RevocationError, RevocationMailbox, Revocations,
+    ReloadError, Reloaded, RevocationEntry, RevocationError, RevocationMailbox, Revocations,
 };
 use cnv::attestation::{
     AttestationChain, CapabilityAttestation, Clock, DelegationError, DenialReason, Denied,
@@ -1016,6 +1016,7 @@ fn with_list(clock: &Arc<ManualClock>, set: RevocationSet) -> Verifier {
     Verifier::builder(store(), Arc::clone(clock) as Arc<dyn Clock>)
         .accept_bearer()
         .revocations(set)
+        .unwrap()
         .build()
 }
 
@@ -1028,7 +1029,8 @@ fn without_a_list_nothing_is_allowed() {
     let evidence = Evidence::new(&verifier).with_token(bearer_chain("agent-42").to_string());
     let network = CapabilityContract::network();
     let denied = evidence.authorise(&network).unwrap_err();
-    assert_eq!(denied.reason(), &DenialReason::NoRevocationList);
+    let root = root().public_key().id();
+    assert_eq!(denied.reason(), &DenialReason::NoRevocationList { root });
     verifier.set_revocations(revocations(1, [])).unwrap();
     evidence.authorise(&network).unwrap();
 }
@@ -1125,16 +1127,23 @@ fn an_older_or_forked_list_is_refused_and_the_present_one_stays() {
     let verifier = with_list(&clock, revocations(5, [entry]));
     assert!(matches!(
         verifier.set_revocations(revocations(4, [])),
-        Err(RevocationError::Older { number: 4, have: 5 })
+        Err(ReloadError::Refused(RevocationError::Older {
+            number: 4,
+            have: 5
+        }))
     ));
     assert!(matches!(
         verifier.set_revocations(revocations(5, [])),
-        Err(RevocationError::Fork { number: 5, .. })
+        Err(ReloadError::Refused(RevocationError::Fork {
+            number: 5,
+            ..
+        }))
     ));
     verifier.set_revocations(revocations(5, [entry])).unwrap();
     let evidence = Evidence::new(&verifier).with_token(chain.to_string());
     assert!(evidence.authorise(&CapabilityContract::pure()).is_err());
-    assert_eq!(verifier.revocations().unwrap().number(), 5);
+    let present = verifier.revocations(&root().public_key().id()).unwrap();
+    assert_eq!(present.number(), 5);
 }
 
 #[test]
@@ -1146,11 +1155,9 @@ fn a_list_from_a_source_is_asked_from_the_next_call_on() {
     let chain = bearer_chain("agent-42");
     let evidence = Evidence::new(&verifier).with_token(chain.to_string());
     let network = CapabilityContract::network();
-    let (revocations, mailbox) = (
-        Revocations::new(root().public_key()),
-        RevocationMailbox::new(),
-    );
-    let reload = || verifier.reload_revocations(&revocations, &mailbox);
+    let (revocations, mailbox) = (Revocations::new(store()), RevocationMailbox::new());
+    verifier.follow(&revocations).unwrap();
+    let reload = || revocations.reload(&mailbox, verifier.latest_moment());
     let send = |number, entries: &[RevocationEntry]| {
         let entries = entries.iter().copied().collect();
         let list = RevocationList::sign(entries, number, NOON, after(3600), &root()).unwrap();

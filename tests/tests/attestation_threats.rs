@@ -5,12 +5,16 @@
 //! | forged, truncated, any bit flipped | `attestation::every_flipped_bit_of_the_bytes_is_refused`, `..of_the_text..`, `every_truncation_is_refused`; `attestation_chain::every_prefix_of_a_chain_is_refused`, `every_flipped_bit_of_a_chain_is_refused` |
 //! | wrong root | `attestation::a_wrong_root_is_refused` |
 //! | expired, not yet valid | `attestation::attestation_expire`, `attestation_not_yet_valid` |
-//! | the clock is set back | `attestation::the_floor_of_time_outlives_a_restart`; here |
+//! | the clock is set back | here; over a restart: `attestation_revocation::a_restart_brings_no_older_list_and_no_earlier_time_back`, `attestation::the_floor_of_time_outlives_a_restart`; on the command line: `cli_attestation::verify_with_a_state_takes_no_older_list_and_no_earlier_time` |
 //! | meant for another audience | `attestation::a_wrong_audience_is_refused`; live: here |
 //! | a stolen token | `attestation_chain::a_stolen_token_is_worth_nothing_without_its_key`, `bearer_tokens_are_accepted_only_where_that_was_said` |
 //! | a proof that is used again, elsewhere, later or for something else | `attestation_chain::a_proof_is_good_for_one_session_one_verifier_one_request_and_a_minute`, `a_nonce_opens_one_session_whoever_is_faster`; what it signs: here |
 //! | a revoked id, key or time, at any link, warm and cold | `attestation_chain::what_is_revoked_at_any_link_is_refused_from_the_next_call_on`; a holder's key: here |
-//! | a list that is stale, missing, older or forked | `attestation_chain::a_stale_list_denies_on_a_warm_handle`, `without_a_list_nothing_is_allowed`, `an_older_or_forked_list_is_refused_and_the_present_one_stays`; one that ends sooner: here |
+//! | a list that is stale, missing, older or forked | `attestation_chain::a_stale_list_denies_on_a_warm_handle`, `without_a_list_nothing_is_allowed`, `an_older_or_forked_list_is_refused_and_the_present_one_stays`; one that ends sooner: here; over a restart: `attestation_revocation::a_restart_brings_no_older_list_and_no_earlier_time_back`, `a_number_that_cannot_be_written_down_is_no_lists_in_force`; on the command line: `cli_attestation::verify_with_a_state_takes_no_older_list_and_no_earlier_time` |
+//! | the list of another root, or of a key that is none | `attestation_revocation::a_root_takes_back_what_it_granted_and_nothing_else`, `a_list_outlives_that_its_issuer_is_not_trusted`; `cnv`'s `each_root_has_numbers_of_its_own` |
+//! | a list from the future, which would be fresh for as long as its issuer likes | `attestation_revocation::a_list_from_the_future_denies`; `cnv`'s `a_list_from_the_future_is_refused` |
+//! | a live list that verifiers do not hear of | `attestation_revocation::a_verifier_follows_the_lists_in_force` |
+//! | two who revoke at the same time | `cli_attestation::revocations_at_the_same_time_are_all_on_the_list` |
 //! | too deep | `attestation_chain::a_chain_is_at_most_eight_links_deep` |
 //! | escalation in mid-chain | `attestation_chain::escalation_in_mid_chain_is_refused_in_every_dimension`, `a_chain_holds_exactly_where_every_link_is_within_the_one_before` |
 //! | splicing, reordering | `attestation_chain::links_cannot_be_spliced_or_reordered` |
@@ -21,11 +25,12 @@
 //! | oversized and hostile input | here; the fuzz targets |
 //! | poisoning the cache, flooding it | `attestation_chain::signatures_are_checked_once`, `a_flood_does_not_evict_the_hot`; here |
 //! | a cache that outlives an expiry or a key | `attestation_chain::a_permit_does_not_outlive_its_attestation`, `a_root_that_is_no_longer_trusted_ends_warm_handles_and_remembered_tokens`; another key under the root's place: here |
-//! | use after a revocation, in the middle of a handler | `attestation_chain::what_is_revoked_at_any_link_is_refused_from_the_next_call_on` by `Permit::recheck`, `changes_under_load_are_never_missed`; every order of threads: `attestation::published` with loom |
-//! | a way past the guard: async, generics, `self`, early return, nested functions, trait impls | `command`, and the programs in `ui-tests` |
+//! | use after a revocation, in the middle of a handler | `attestation_chain::what_is_revoked_at_any_link_is_refused_from_the_next_call_on` by `Permit::recheck`, `changes_under_load_are_never_missed`; every order of threads, also with a verdict that is remembered late: `cnv`'s `attestation::published` with loom |
+//! | a way past the guard: async, generics, `self`, early return, nested functions, trait impls | `guard::items`, `guard::permits`, `guard::privileged`, `command::the_guard_stands_before_the_body_also_without_a_pipeline`; what does not compile: `ui-tests/fail/attestation` |
 //! | a log whose tail is cut, that is edited or reordered | `audit::a_tail_cut_below_a_checkpoint_is_damage`, `an_edited_moved_exchanged_or_added_entry_is_found_in_its_group`, `records_that_change_places_as_they_are_are_found_at_once` |
 //! | two writers, torn writes | `audit::a_log_has_one_writer_one_name_and_one_key`, `audit_crash` |
 //! | modes of a key's file | `attestation::key_files` |
+//! | a trust store, a list or a token that others can write, or a pipe in its place | `cli_attestation::what_others_could_change_is_not_read`; `cnv`'s `attestation::trusted_file` |
 
 use std::sync::Arc;
 
@@ -182,6 +187,7 @@ fn a_clock_that_is_set_back_makes_no_list_fresh() {
     let verifier = Verifier::builder(store_of("root", 1), Arc::clone(&clock) as Arc<dyn Clock>)
         .accept_bearer()
         .revocations(set)
+        .unwrap()
         .build();
     let evidence = Evidence::new(&verifier).with_token(bearer(None));
     let permit = evidence.authorise(&NETWORK).unwrap();
@@ -207,7 +213,7 @@ fn a_list_that_ends_sooner_is_stale_sooner() {
         Verifier::builder(store_of("root", 1), Arc::clone(&clock) as Arc<dyn Clock>).accept_bearer()
     };
     for verifier in [
-        builder().revocations(set(1, 500)).build(),
+        builder().revocations(set(1, 500)).unwrap().build(),
         builder().without_revocation().build(),
     ] {
         clock.set(NOON);
@@ -234,6 +240,7 @@ fn the_last_holders_key_can_be_revoked() {
     };
     let verifier = Verifier::builder(store_of("root", 1), Arc::clone(&clock) as Arc<dyn Clock>)
         .revocations(set(1, &[]))
+        .unwrap()
         .build();
     let token = held(None).to_string();
     let request = RequestDigest::of(b"fetch");

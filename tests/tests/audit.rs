@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use cnv::attestation::{PrivateKey, Timestamp};
 use cnv::audit::{
     AppendError, AuditEntry, AuditLog, AuditOptions, AuditProof, AuditReader, Checkpoint,
-    ConsistencyProof, Damage, Decision, Digest, Durability, EntryError, Fault, LogFile, NoteError,
-    OpenError, Outcome, ProofError, ReadError, Reason, SignedCheckpoint, Used, VerifierKey,
+    ConsistencyProof, Cut, Damage, Decision, Digest, Durability, EntryError, Fault, LogFile,
+    NoteError, OpenError, Outcome, ProofError, ReadError, Reason, SignedCheckpoint, Used,
+    VerifierKey,
 };
 use cnv::frame::crc32c;
 use cnv::quota::Limits;
@@ -76,6 +77,14 @@ fn start(file: LogFile) -> usize {
     }
 }
 
+/// How many bytes of a record's body are its code, which only the key's owner can make.
+fn code_len(file: LogFile) -> usize {
+    match file {
+        LogFile::Entries => 16,
+        LogFile::Checkpoints => 0,
+    }
+}
+
 /// Where the records of a file stand: a length, two checksums, a body, a line feed.
 fn records(file: LogFile, bytes: &[u8]) -> Vec<Range<usize>> {
     let mut records = Vec::new();
@@ -103,7 +112,7 @@ fn record(number: u64, body: &[u8]) -> Vec<u8> {
 fn bodies(file: LogFile, bytes: &[u8]) -> Vec<Vec<u8>> {
     let records = records(file, bytes).into_iter();
     records
-        .map(|record| bytes[record.start + 12..record.end - 1].to_vec())
+        .map(|record| bytes[record.start + 12..record.end - code_len(file) - 1].to_vec())
         .collect()
 }
 
@@ -111,7 +120,8 @@ fn bodies(file: LogFile, bytes: &[u8]) -> Vec<Vec<u8>> {
 fn rewrite(folder: &TempDir, file: LogFile, bodies: &[Vec<u8>]) {
     let mut bytes = read(folder, file)[..start(file)].to_vec();
     for (number, body) in bodies.iter().enumerate() {
-        bytes.extend(record(number as u64, body));
+        let body = [&body[..], &vec![0; code_len(file)]].concat();
+        bytes.extend(record(number as u64, &body));
     }
     write(folder, file, &bytes);
 }
@@ -260,16 +270,69 @@ fn an_entry_that_breaks_a_rule_is_refused_and_the_log_goes_on() {
 }
 
 #[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+#[cfg(unix)]
 #[test]
 fn only_the_owner_can_read_the_log() {
-    use std::os::unix::fs::MetadataExt;
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("audit");
     drop(open(&folder).unwrap());
-    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
     assert_eq!(mode(&folder), 0o700);
-    for file in [LogFile::Entries, LogFile::Checkpoints] {
-        assert_eq!(mode(&folder.join(file.name())), 0o600);
+    for name in ["entries", "checkpoints", "lock"] {
+        assert_eq!(mode(&folder.join(name)), 0o600);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_that_others_can_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = log_of(&[1]);
+    let set = |path: &Path, mode| fs::set_permissions(path, PermissionsExt::from_mode(mode));
+    let names = ["", "entries", "checkpoints", "lock"];
+    for path in names.map(|name| folder.path().join(name)) {
+        let good = mode(&path);
+        for bad in [0o720, 0o702, 0o1777] {
+            set(&path, bad).unwrap();
+            let error = open(folder.path()).unwrap_err();
+            assert!(error.to_string().contains("chmod go-w"), "{error}");
+            assert!(matches!(error, OpenError::Mode { mode, .. } if mode == bad));
+        }
+        // Others may read, where the owner says so.
+        set(&path, 0o755).unwrap();
+        open(folder.path()).unwrap();
+        set(&path, good).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_a_file_is_refused() {
+    for name in ["entries", "checkpoints", "lock"] {
+        let folder = log_of(&[1]);
+        let path = folder.path().join(name);
+        let elsewhere = tempfile::tempdir().unwrap();
+        let target = elsewhere.path().join("target");
+        fs::rename(&path, &target).unwrap();
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        let before = fs::read(&target).unwrap();
+        let opened = open(folder.path());
+        assert!(matches!(&opened, Err(OpenError::NotAFile { path: found }) if *found == path));
+        assert_eq!(fs::read(&target).unwrap(), before);
+        if name != "lock" {
+            assert!(AuditReader::new(folder.path()).verify(&verifier()).is_err());
+        }
+        // A new file is not made at the link's end either.
+        fs::remove_file(&target).unwrap();
+        assert!(matches!(
+            open(folder.path()),
+            Err(OpenError::NotAFile { .. })
+        ));
+        assert!(!target.exists());
     }
 }
 
@@ -499,6 +562,105 @@ fn a_crash_at_every_byte_of_the_last_group_costs_what_was_not_whole() {
     }
 }
 
+/// A loss of power before an `fdatasync`: some pages are on disk and others are not, whichever was written first.
+#[test]
+fn a_hole_behind_the_last_checkpoint_costs_what_lies_behind_it() {
+    const PAGE: usize = 4096;
+    let folder = log_of(&[3, 120]);
+    let good = read(&folder, LogFile::Entries);
+    let checkpoints = read(&folder, LogFile::Checkpoints);
+    let marks = records(LogFile::Checkpoints, &checkpoints);
+    let unsigned = &checkpoints[..marks[2].start];
+    let places = records(LogFile::Entries, &good);
+    let signed_end = places[2].end;
+    assert!(good.len() > 3 * PAGE, "{}", good.len());
+    let mut saved = 0;
+    for first in 0..good.len() / PAGE {
+        for last in [first, first + 1] {
+            let hole = (first * PAGE).max(signed_end)..(last + 1) * PAGE;
+            if hole.end >= good.len() {
+                continue;
+            }
+            let mut bad = good.clone();
+            bad[hole].fill(0);
+            write(&folder, LogFile::Entries, &bad);
+            write(&folder, LogFile::Checkpoints, unsigned);
+            let is_whole = |place: &Range<usize>| bad[place.clone()] == good[place.clone()];
+            let whole = places.iter().take_while(|place| is_whole(place)).count();
+            let end = places[whole].start;
+            assert_eq!(verify(&folder), Ok((whole as u64, whole as u64 - 3)));
+
+            let log = open(folder.path()).unwrap();
+            saved += 1;
+            let [cut] = &log.recovered().cuts[..] else {
+                panic!("{:?}", log.recovered());
+            };
+            assert_eq!(
+                (cut.file, cut.number, cut.offset, cut.len_bytes),
+                (
+                    LogFile::Entries,
+                    whole as u64,
+                    end as u64,
+                    (bad.len() - end) as u64
+                )
+            );
+            let name = format!("entries.cut-{saved}");
+            assert_eq!(cut.saved, folder.path().join(name));
+            assert_eq!(fs::read(&cut.saved).unwrap(), bad[end..]);
+            #[cfg(unix)]
+            assert_eq!(mode(&cut.saved), 0o600);
+            assert_eq!(log.append(&entry(7)).unwrap(), whole as u64);
+            log.close().unwrap();
+            assert_eq!(verify(&folder), Ok((whole as u64 + 1, 0)));
+        }
+    }
+    assert!(saved >= 5, "{saved}");
+
+    // Below the last checkpoint the disk had been waited for, so a hole is damage.
+    let mut bad = good.clone();
+    bad[PAGE..2 * PAGE].fill(0);
+    write(&folder, LogFile::Entries, &bad);
+    write(&folder, LogFile::Checkpoints, &checkpoints);
+    let damage = refused(&folder);
+    assert_eq!(damage.file, LogFile::Entries);
+    assert!(places[damage.number as usize].contains(&PAGE) || damage.offset == PAGE as u64);
+}
+
+#[test]
+fn a_hole_in_the_checkpoints_costs_no_entry() {
+    let folder = log_of(&[1; 60]);
+    let mut bad = read(&folder, LogFile::Checkpoints);
+    let places = records(LogFile::Checkpoints, &bad);
+    bad[4096..8192].fill(0);
+    write(&folder, LogFile::Checkpoints, &bad);
+    let first = places.iter().position(|place| place.end > 4096).unwrap();
+    let log = open(folder.path()).unwrap();
+    let [cut] = &log.recovered().cuts[..] else {
+        panic!("{:?}", log.recovered());
+    };
+    let Cut { file, number, .. } = cut;
+    assert_eq!((*file, *number), (LogFile::Checkpoints, first as u64));
+    assert_eq!(fs::read(&cut.saved).unwrap(), bad[places[first].start..]);
+    log.close().unwrap();
+    assert_eq!(verify(&folder), Ok((60, 0)));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_cut_off_is_not_saved_through_a_link() {
+    let folder = log_of(&[1, 90]);
+    drop_last_checkpoint(&folder);
+    let mut bad = read(&folder, LogFile::Entries);
+    bad[4096..8192].fill(0);
+    write(&folder, LogFile::Entries, &bad);
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("entries.cut-1")).unwrap();
+    let log = open(folder.path()).unwrap();
+    let saved = &log.recovered().cuts[0].saved;
+    assert_eq!(saved, &folder.path().join("entries.cut-2"));
+    assert_eq!(fs::read(elsewhere.path()).unwrap(), b"");
+}
+
 #[test]
 fn a_crash_while_the_log_was_begun_begins_it_again() {
     let folder = log_of(&[]);
@@ -549,6 +711,67 @@ fn checkpoints_that_are_gone_are_missed() {
 }
 
 // Attacks by somebody who writes well-formed files and has not the key.
+
+/// Whoever can write the file and has not the key does not get the next start to sign what they wrote.
+#[test]
+fn an_entry_that_the_log_did_not_write_is_never_signed() {
+    let folder = log_of(&[2]);
+    let good = read(&folder, LogFile::Entries);
+    let places = records(LogFile::Entries, &good);
+    let code = |number: usize| &good[places[number].end - 17..places[number].end - 1];
+    let forged = entry(2).encode().unwrap();
+    // The tail of a log of another name with the same key, and with another key and the same name.
+    let tail_of = |key: PrivateKey, origin: &str| {
+        let other = tempfile::tempdir().unwrap();
+        let log = AuditLog::open(other.path(), key, AuditOptions::new(origin)).unwrap();
+        for number in 0..3 {
+            log.append(&entry(number)).unwrap();
+        }
+        log.close().unwrap();
+        let bytes = read(&other, LogFile::Entries);
+        bytes[records(LogFile::Entries, &bytes)[2].clone()].to_vec()
+    };
+    let tails = [
+        record(2, &[&forged[..], &[0; 16]].concat()),
+        record(2, &[&forged[..], code(1)].concat()),
+        record(2, &[&entry(1).encode().unwrap()[..], code(1)].concat()),
+        record(2, &forged[..15]),
+        tail_of(key(), "example.com/audit/other"),
+        tail_of(PrivateKey::from_seed(&[66; 32]), ORIGIN),
+    ];
+    for tail in &tails {
+        write(&folder, LogFile::Entries, &[&good[..], tail].concat());
+        let damage = refused(&folder);
+        assert_eq!(
+            (damage.file, damage.number, damage.offset, damage.fault),
+            (LogFile::Entries, 2, good.len() as u64, Fault::Code)
+        );
+    }
+    // What the log itself would have written there is taken, since a crash leaves that.
+    let tail = tail_of(key(), ORIGIN);
+    write(&folder, LogFile::Entries, &[&good[..], &tail].concat());
+    open(folder.path()).unwrap().close().unwrap();
+    assert_eq!(verify(&folder), Ok((3, 0)));
+
+    // An entry that a crash left unsigned, edited with a checksum that is right.
+    drop_last_checkpoint(&folder);
+    let mut edited = AuditEntry::decode(&bodies(LogFile::Entries, &good)[1]).unwrap();
+    edited.subject = Some("somebody-else".to_owned());
+    let edited = record(1, &[&edited.encode().unwrap()[..], code(1)].concat());
+    let start = places[1].start;
+    write(&folder, LogFile::Checkpoints, &{
+        let checkpoints = read(&folder, LogFile::Checkpoints);
+        let first = records(LogFile::Checkpoints, &checkpoints)[0].clone();
+        checkpoints[first].to_vec()
+    });
+    write(
+        &folder,
+        LogFile::Entries,
+        &[&good[..start], &edited].concat(),
+    );
+    let damage = refused(&folder);
+    assert_eq!((damage.number, damage.fault), (1, Fault::Code));
+}
 
 /// What a change of the bodies of the entries is found as; the groups are 0..2, 2..4 and 4..6.
 fn found_after(change: impl Fn(&mut Vec<Vec<u8>>)) -> Damage {

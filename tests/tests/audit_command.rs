@@ -1,15 +1,17 @@
 //! What an application's calls leave in its audit log.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use cnv::attestation::{CapabilityAttestation, PrivateKey, TrustStore};
+use cnv::attestation::{CapabilityAttestation, ManualClock, PrivateKey, Timestamp, TrustStore};
 use cnv::audit::{
     AuditEntry, AuditLog, AuditOptions, AuditReader, Decision, Digest, Outcome, VerifierKey,
 };
 use cnv::capability::CapabilityContract;
 use cnv::prelude::*;
 use cnv::quota::Limits;
+use sha2::{Digest as _, Sha256};
 
 const ORIGIN: &str = "example.com/audit/calls";
 
@@ -188,8 +190,14 @@ fn a_denied_call_is_recorded_with_the_reason_and_without_what_it_claims() {
         &["file", "read"],
         &["file", "read", "--attestation", &expired],
         &["file", "read", "--attestation", "cnv1.AAAA"],
-        &["file", "read", "--trust", "/nonexistent/store"],
+        &["file", "read", "--attestation", "@/nonexistent/token"],
     ]);
+    let arguments = Some(Digest::of("cnv arguments 1", []));
+    assert!(entries.iter().all(|entry| entry.arguments == arguments));
+    // Of what could be read; it says nothing that counts.
+    let sha256 = |text: &str| Some(Digest::from_bytes(Sha256::digest(text).into()));
+    let tokens: Vec<_> = entries.iter().map(|entry| entry.token).collect();
+    assert_eq!(tokens, [None, sha256(&expired), sha256("cnv1.AAAA"), None]);
     let reasons: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -213,14 +221,126 @@ fn a_denied_call_is_recorded_with_the_reason_and_without_what_it_claims() {
     );
 }
 
+fn token(contract: CapabilityContract) -> CapabilityAttestation {
+    CapabilityAttestation::builder(contract, "agent-42")
+        .bearer()
+        .sign(&issuer())
+        .unwrap()
+}
+
 #[test]
 fn a_denial_within_a_call_is_its_outcome() {
-    let entries = entries_of(&[&["file", "delegate"]]);
+    let token = token(CapabilityContract::read_only()).to_string();
+    let entries = entries_of(&[&["file", "delegate", "--attestation", &token]]);
     assert_eq!(entries[0].decision, Decision::Allowed);
+    assert_eq!(entries[0].token, None);
     let Some(Outcome::Failed(reason)) = &entries[1].outcome else {
         panic!("{entries:?}");
     };
-    assert_eq!(reason.code(), "missing");
+    assert_eq!(reason.code(), "insufficient");
+    let digest = Digest::from_bytes(Sha256::digest(&token).into());
+    assert_eq!(entries[1].token, Some(digest));
+    assert_eq!((&entries[1].subject, entries[1].links.len()), (&None, 0));
+}
+
+#[test]
+fn a_token_that_only_a_function_within_used_is_in_the_receipt() {
+    let attestation = token(CapabilityContract::network());
+    let token = attestation.to_string();
+    let entries = entries_of(&[&["file", "delegate", "--attestation", &token]]);
+    assert_eq!((&entries[0].subject, entries[0].links.len()), (&None, 0));
+    assert_eq!(entries[1].outcome, Some(Outcome::Succeeded));
+    assert_eq!(entries[1].subject.as_deref(), Some("agent-42"));
+    assert_eq!(entries[1].links, [Digest::from(attestation.id())]);
+}
+
+#[test]
+fn every_entry_has_the_grammar_of_its_verb() {
+    let add = ["sum", "add", "2"];
+    let entries = entries_of(&[&add, &["sum", "count", "1"], &["file", "read"], &add]);
+    let grammars: Vec<Digest> = entries.iter().map(|entry| entry.grammar.unwrap()).collect();
+    let [add_before, add_after, count, _, read, again, _] = grammars[..] else {
+        panic!("{entries:?}");
+    };
+    assert_eq!((add_before, add_before), (add_after, again));
+    assert!(add_before != count && add_before != read && count != read);
+    // It is what the application says of itself.
+    let folder = tempfile::tempdir().unwrap();
+    let explained = app(open(folder.path())).call_blocking(["sum", "add", "2", "--dry-run"]);
+    let explained: serde_json::Value =
+        serde_json::from_str(explained.result.unwrap().as_json()).unwrap();
+    assert_eq!(explained["grammar"], add_before.to_string());
+}
+
+#[test]
+fn a_transaction_is_recorded_with_each_of_its_calls() {
+    let id = "00112233445566778899aabbccddeeff";
+    let entries = entries_of(&[
+        &["sum", "add", "2", "--transaction", id],
+        &["file", "read", "--transaction", id],
+        &["sum", "add", "2"],
+    ]);
+    let bytes = u128::from_str_radix(id, 16).unwrap().to_be_bytes();
+    let ids: Vec<_> = entries.iter().map(|entry| entry.transaction_id).collect();
+    let some = Some(bytes);
+    assert_eq!(ids, [some, some, some, None, None]);
+}
+
+#[test]
+fn entries_have_the_time_of_the_applications_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let noon = Timestamp::from_unix_seconds(1_800_000_000);
+    let clock = Arc::new(ManualClock::at(noon));
+    let app = app(open(folder.path())).clock(clock);
+    app.call_blocking(["sum", "add", "2"]);
+    app.call_blocking(["file", "read"]);
+    drop(app);
+    let entries = AuditReader::new(folder.path()).entries().unwrap();
+    let times: Vec<_> = entries.map(|read| read.unwrap().1.time).collect();
+    assert_eq!(times, [noon; 3]);
+}
+
+/// Ends the process in its body.
+#[verb(noun = "process", effect = "dangerous", public)]
+fn abort() -> Result<(), Failure> {
+    std::process::abort()
+}
+
+/// The folder of the log of a process that ends itself.
+const LOG_OF_ABORT: &str = "CNV_TESTS_LOG_OF_ABORT";
+
+/// What [`a_call_that_ends_its_process_is_recorded`] runs in a process of its own.
+#[test]
+#[ignore = "ends the process"]
+fn the_process_that_ends() {
+    let folder = std::env::var_os(LOG_OF_ABORT).unwrap();
+    let app = App::new("calls")
+        .verbs(verbs![abort])
+        .audit(Arc::new(open(Path::new(&folder))));
+    app.call_blocking(["process", "abort"]);
+}
+
+#[test]
+fn a_call_that_ends_its_process_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_process_that_ends", "--ignored"])
+        .env(LOG_OF_ABORT, folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(!status.success());
+    let entries = AuditReader::new(folder.path()).entries().unwrap();
+    let entries: Vec<_> = entries.map(|read| read.unwrap().1).collect();
+    let [entry] = &entries[..] else {
+        panic!("{entries:?}");
+    };
+    assert_eq!(
+        (entry.verb.as_str(), &entry.outcome),
+        ("process abort", &None)
+    );
+    assert_eq!(entry.decision, Decision::Allowed);
 }
 
 #[test]

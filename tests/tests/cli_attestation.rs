@@ -7,11 +7,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use cnv::attestation::{AttestationChain, CapabilityAttestation, PrivateKey, Timestamp, key_file};
+use cnv::attestation::{
+    AttestationChain, CapabilityAttestation, PrivateKey, RevocationList, Timestamp, key_file,
+};
 use cnv::capability::CapabilityContract;
 use serde_json::{Value, json};
 
-use programs::{Ended, Folder, cnv, expect, line, ops};
+use programs::{Ended, Folder, cnv, expect, line, ops_alone};
 
 /// A root, a team and an agent with their keys in files, a trust store, an empty revocation list, and a token of the team.
 struct Parties {
@@ -85,8 +87,8 @@ impl Parties {
     }
 
     fn ops(&self, token: &str) -> Command {
-        let mut ops = ops(line!["tree", "digest", self.folder.path("greeting.d")]);
-        let _ = fs::create_dir(self.folder.path("greeting.d"));
+        let log = self.folder.file("access.log", "");
+        let mut ops = ops_alone(line!["log", "scan", log]);
         ops.env("CNV_TRUST", self.folder.path("roots.txt")).env(
             "CNV_ATTESTATION",
             self.words(&format!("@%/{token}")).remove(0),
@@ -579,6 +581,82 @@ fn verify_says_which_link_failed_and_what_to_do() {
         .says("forged or was changed; do not use it");
 }
 
+#[test]
+fn verify_with_a_state_takes_no_older_list_and_no_earlier_time() {
+    let parties = Parties::new();
+    let verify = "attestation verify @%/team.token --store %/roots.txt --audience ops --revocations %/revoked.txt";
+    let first = fs::read_to_string(parties.folder.path("revoked.txt")).unwrap();
+    parties.ok("attestation revoke @%/team.token --key %/root.pem --list %/revoked.txt");
+    let revoked = "is revoked";
+    parties.refused(8, &format!("{verify} --state %/state"), revoked);
+
+    // Somebody puts the list back that was before.
+    parties.folder.file("revoked.txt", &first);
+    parties.ok(verify);
+    let older = "the revocation list 1 is older than 2, which was seen already";
+    parties.refused(1, &format!("{verify} --state %/state"), older);
+    let state = parties.folder.path("state");
+    let ended = expect(1, parties.cnv(verify).env("CNV_STATE", &state));
+    ended.says(older);
+    // A question about another time is another question.
+    let at = Timestamp::now();
+    parties.ok(&format!("{verify} --state %/state --at {at}"));
+
+    // And the clock: at a later time the token has expired.
+    let floors = fs::read_to_string(state.join("floors")).unwrap();
+    let end = parties.chain("team.token").leaf().expires_at();
+    let clock = format!("clock {}\n", end.as_unix_seconds());
+    let later = format!("cnvfloors1\n{clock}");
+    fs::write(state.join("floors"), later).unwrap();
+    let verify = verify.replace("--revocations %/revoked.txt", "--without-revocation");
+    parties.refused(
+        8,
+        &format!("{verify} --state %/state"),
+        &format!("the attestation expired 0 s ago, at {end}"),
+    );
+    // What cannot be read is not taken for a first start.
+    fs::write(state.join("floors"), floors.trim_end()).unwrap();
+    parties.refused(
+        1,
+        &format!("{verify} --state %/state"),
+        "does not hold the time and the numbers",
+    );
+}
+
+/// A pipe is not waited for, and what others can write is not believed.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_others_could_change_is_not_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let parties = Parties::new();
+    let verify = |token: &str, store: &str, list: &str| {
+        format!(
+            "attestation verify @%/{token} --store %/{store} --audience ops --revocations %/{list}"
+        )
+    };
+    let pipe = parties.folder.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let usual = ["team.token", "roots.txt", "revoked.txt"];
+    for place in 0..usual.len() {
+        let mut names = usual;
+        names[place] = "pipe";
+        let [token, store, list] = names;
+        parties.refused(1, &verify(token, store, list), "is not a file");
+
+        let path = parties.folder.path(usual[place]);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+        let [token, store, list] = usual;
+        parties.refused(
+            1,
+            &verify(token, store, list),
+            "has mode 0664: others could change it",
+        );
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    parties.refused(1, "key show %/pipe", "is not a file");
+}
+
 // revoke
 
 #[test]
@@ -630,6 +708,47 @@ fn revoke_takes_a_link_a_key_or_what_was_issued_before() {
         verify,
         &format!("link 2 of 2: what the key {team} issued before 2099-01-01T00:00:00Z is revoked"),
     );
+}
+
+/// Each adds to the list that another one has just put there.
+#[test]
+fn revocations_at_the_same_time_are_all_on_the_list() {
+    let parties = Parties::new();
+    let ids: Vec<String> = (1..=8).map(|id| format!("{id:064x}")).collect();
+    let running: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let revoke =
+                format!("attestation revoke --key %/root.pem --list %/revoked.txt --id {id}");
+            let mut revoke = parties.cnv(&revoke);
+            revoke.stdout(Stdio::null()).stderr(Stdio::piped());
+            revoke.spawn().unwrap()
+        })
+        .collect();
+    for child in running {
+        let ended = child.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.success(), "{told}");
+    }
+    let text = fs::read_to_string(parties.folder.path("revoked.txt")).unwrap();
+    let list: RevocationList = text.trim().parse().unwrap();
+    assert_eq!((list.number(), list.entries().len()), (9, 8));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_list_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let parties = Parties::new();
+    let list = parties.folder.path("revoked.txt");
+    let mode = || fs::metadata(&list).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode() & 0o022, 0);
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o640)).unwrap();
+    let id = "9".repeat(64);
+    parties.ok(&format!(
+        "attestation revoke --key %/root.pem --list %/revoked.txt --id {id}"
+    ));
+    assert_eq!(mode(), 0o640);
 }
 
 #[test]
@@ -685,7 +804,7 @@ fn a_program_asks_for_the_holders_key() {
     let stolen = expect(8, &mut run());
     stolen.wrote_nothing();
     stolen.says("name the file of its private half in CNV_KEY");
-    stolen.says("no proof was presented");
+    stolen.says("error: attestation refused: `log scan` requires");
     let other = expect(8, run().env("CNV_KEY", parties.folder.path("team.pem")));
     other.says("the attestation is held by the key ");
     let missing = expect(8, run().env("CNV_KEY", parties.folder.path("missing.pem")));
@@ -703,11 +822,23 @@ fn a_program_asks_for_the_holders_key() {
 fn a_program_asks_the_list_that_the_environment_names() {
     let parties = Parties::new();
     parties.delegate();
+    fs::create_dir(parties.folder.path("logs")).unwrap();
     let run = |list: &str| {
         let mut ops = parties.ops("agent.token");
         ops.env("CNV_KEY", parties.folder.path("agent.pem"))
-            .env("CNV_REVOCATIONS", parties.folder.path(list));
+            .env("CNV_REVOCATIONS", parties.folder.path(list))
+            .env("CNV_AUDIT", parties.folder.path("logs"))
+            .env("CNV_AUDIT_KEY", parties.folder.path("root.pem"));
         ops
+    };
+    // The reason is in the log, and nowhere else.
+    let is_denied = |list: &str, reason: &str| {
+        let denied = expect(8, &mut run(list));
+        denied.says("error: attestation refused: `log scan` requires");
+        assert!(!denied.stderr.contains(reason), "{}", denied.stderr);
+        let tail = parties.ok("audit tail %/logs/ops --count 1");
+        let detail = tail[0]["detail"].as_str().unwrap();
+        assert!(detail.contains(reason), "{detail}");
     };
     expect(0, &mut run("revoked.txt"));
     for (list, says) in [
@@ -715,10 +846,10 @@ fn a_program_asks_the_list_that_the_environment_names() {
         ("roots.txt", "is none"),
         ("", "is not a file"),
     ] {
-        expect(8, &mut run(list)).says(says);
+        is_denied(list, says);
     }
     parties.ok("revocation sign --key %/agent.pem --out %/foreign.txt");
-    expect(8, &mut run("foreign.txt")).says("which is not in the trust store");
+    is_denied("foreign.txt", "which is not in the trust store");
     let past = cnv::attestation::RevocationList::sign(
         Default::default(),
         7,
@@ -727,9 +858,9 @@ fn a_program_asks_the_list_that_the_environment_names() {
         &parties.root,
     );
     parties.folder.file("stale.txt", past.unwrap().to_string());
-    expect(8, &mut run("stale.txt")).says("cannot be used");
+    is_denied("stale.txt", "cannot be used");
     parties.ok("attestation revoke @%/agent.token --link 1 --key %/root.pem --list %/revoked.txt");
-    expect(8, &mut run("revoked.txt")).says("link 1 of 2: the link ");
+    is_denied("revoked.txt", "link 1 of 2: the link ");
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cnv::attestation::revocation::Revocations;
 use cnv::attestation::{
-    CapabilityAttestation, Denied, Evidence, PrivateKey, SystemClock, TrustStore, Verifier,
-    development_authority,
+    CapabilityAttestation, Denied, Evidence, ManualClock, PrivateKey, SystemClock, Timestamp,
+    TrustStore, Verifier, development_authority,
 };
+use cnv::audit::{AuditLog, AuditOptions};
 use cnv::capability::CapabilityContract;
 use cnv::command::{Effect, FailureCode, Fault, Reply, Stopped};
 use cnv::prelude::*;
@@ -96,7 +98,9 @@ mod duplicate {
 }
 
 fn app() -> App {
-    App::new("trial").verbs(verbs![add, self::bytes, fill, forever, count])
+    App::new("trial")
+        .verbs(verbs![add, self::bytes, fill, forever, count])
+        .development()
 }
 
 fn code(reply: &Reply) -> FailureCode {
@@ -111,6 +115,13 @@ fn a_call_returns_its_value_and_a_receipt() {
     assert_eq!(receipt.verb.to_string(), "sum add");
     assert_eq!(receipt.verb.effect(), Effect::Pure);
     assert!(receipt.attestation.is_none() && receipt.failure.is_none());
+}
+
+/// Servers spawn calls on runtimes with several threads.
+#[test]
+fn a_call_may_cross_threads() {
+    fn is_send(_: &impl Send) {}
+    is_send(&app().call(["sum", "add", "2", "3"]));
 }
 
 #[test]
@@ -299,27 +310,186 @@ fn without_one_that_covers_it_nothing_runs() {
     }
 }
 
+const GUARDED: [&str; 3] = ["file", "bytes", "/dev/null"];
+
 #[test]
-fn production_has_no_development_authority() {
-    let arguments = ["file", "bytes", "/dev/null"];
-    let development = app().call_blocking(arguments);
-    assert!(
-        development
-            .receipt
-            .unwrap()
-            .attestation
-            .unwrap()
-            .development
+fn without_roots_everything_that_is_guarded_is_denied() {
+    let app = App::new("trial").verbs(verbs![add, self::bytes]);
+    let denied = app.call_blocking(GUARDED);
+    assert_eq!(code(&denied).exit_code(), 8);
+    let told = denied.result.unwrap_err().to_string();
+    for part in [
+        "--trust",
+        "CNV_TRUST",
+        "`cnv key new`",
+        "`cnv attestation issue`",
+        "`App::development()`",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert!(app.call_blocking(["sum", "add", "1", "1"]).result.is_ok());
+}
+
+#[test]
+fn the_development_authority_ends_where_anything_is_set_up() {
+    let developing = app().call_blocking(GUARDED);
+    assert!(developing.receipt.unwrap().attestation.unwrap().development);
+
+    let root = PrivateKey::from_seed(&[1; 32]).public_key();
+    let mut roots = TrustStore::new();
+    roots.add("root", root).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let log = AuditLog::open(
+        folder.path(),
+        PrivateKey::from_seed(&[2; 32]),
+        AuditOptions::new("trial"),
     );
-    let production = app().production().call_blocking(arguments);
-    assert_eq!(code(&production).exit_code(), 8);
+    let set_up = [
+        ("roots", app().trust(TrustStore::new())),
+        ("roots", app().trust(roots.clone())),
+        (
+            "revocations",
+            app().revocations(Arc::new(Revocations::new(roots.clone()))),
+        ),
+        ("a log", app().audit(Arc::new(log.unwrap()))),
+    ];
+    for (what, app) in set_up {
+        let denied = app.call_blocking(GUARDED);
+        assert_eq!(code(&denied).exit_code(), 8, "{what}");
+    }
+    let store = folder.path().join("roots.txt");
+    std::fs::write(&store, format!("{root}  root\n")).unwrap();
+    for option in [
+        ["--attestation", "cnv1.AAAA"],
+        ["--trust", store.to_str().unwrap()],
+    ] {
+        let denied = app().call_blocking([&GUARDED[..], &option].concat());
+        assert_eq!(code(&denied).exit_code(), 8, "{option:?}");
+    }
+}
+
+/// Whoever types the command has no say in whom the program believes.
+#[test]
+fn a_program_with_roots_of_its_own_takes_none_from_its_caller() {
+    let (app, token) = trusting(CapabilityContract::read_only());
+    let stranger = PrivateKey::from_seed(&[77; 32]);
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("roots.txt");
+    std::fs::write(&store, format!("{}  stranger\n", stranger.public_key())).unwrap();
+    let forged =
+        CapabilityAttestation::new(CapabilityContract::dangerous(), "a", 60, &stranger).to_string();
+    let store = store.to_str().unwrap();
+    for token in [&token, &forged] {
+        let call = [&GUARDED[..], &["--attestation", token, "--trust", store]].concat();
+        assert_eq!(code(&app.call_blocking(call)).exit_code(), 2);
+    }
+    let call = [&GUARDED[..], &["--attestation", &token]].concat();
+    assert!(app.call_blocking(call).result.is_ok());
+    // A program that leaves its roots to its operator has the option.
+    let app = App::new("trial")
+        .verbs(verbs![self::bytes])
+        .accept_bearer()
+        .without_revocation();
+    let call = [&GUARDED[..], &["--attestation", &forged, "--trust", store]].concat();
+    assert!(app.call_blocking(call).result.is_ok());
+}
+
+/// The reply of a denied call, as its caller hears it.
+fn told(app: &App, arguments: &[&str]) -> String {
+    let reply = app.call_blocking(arguments.iter().copied());
+    assert_eq!(code(&reply), FailureCode::Attestation);
+    let failure = reply.result.unwrap_err();
+    let debug = format!("{failure:?}");
+    let text = failure.to_string();
+    assert!(debug.starts_with(&text), "{debug}");
+    assert_eq!(failure.causes().count(), 0);
+    text
+}
+
+/// Calls something that asks for more than it asks for itself.
+#[verb(noun = "file", effect = "read", public)]
+async fn fetch(cx: Context) -> Result<(), ReadError> {
+    inner_fetch(cx).await
+}
+
+#[requires_attestation(network)]
+async fn inner_fetch(cx: Context) -> Result<(), ReadError> {
+    cx.checkpoint()?;
+    Ok(())
+}
+
+#[test]
+fn a_denial_says_nothing_of_its_reason() {
+    let (app, token) = trusting(CapabilityContract::network());
+    let app = app.verbs(verbs![fetch]);
+    let expired = CapabilityAttestation::builder(CapabilityContract::read_only(), "a")
+        .issued_at(Timestamp::from_unix_seconds(1_000_000))
+        .bearer()
+        .sign(&PrivateKey::from_seed(&[1; 32]))
+        .unwrap()
+        .to_string();
+    let number = |text: &str| text.split_once("; call ").unwrap().1[..32].to_owned();
+    let mut numbers = std::collections::BTreeSet::new();
+    for arguments in [
+        &["--attestation", &token][..],
+        &["--attestation", &expired],
+        &["--attestation", ""],
+        &[],
+    ] {
+        let text = told(&app, &[&GUARDED, arguments].concat());
+        numbers.insert(number(&text));
+        assert_eq!(
+            text.replace(&number(&text), "ID"),
+            "attestation refused: `file bytes` requires `read_only/unlimited/stable/harmless`; call ID: there is no \
+             audit log to find the reason in; its operator names one in CNV_AUDIT"
+        );
+    }
+    assert_eq!(numbers.len(), 4);
+    let text = told(&app, &["file", "fetch"]);
+    let within = "attestation refused: `file fetch` called what requires more; call ID: ";
     assert!(
-        app()
-            .production()
-            .call_blocking(["sum", "add", "1", "1"])
-            .result
-            .is_ok()
+        text.replace(&number(&text), "ID").starts_with(within),
+        "{text}"
     );
+
+    // Where the program says so, and only there.
+    let app = app.explain_denials();
+    let text = told(&app, &GUARDED);
+    assert_eq!(
+        text,
+        "attestation refused: no attestation was presented, and this command requires one"
+    );
+    let text = told(&app, &["file", "fetch"]);
+    assert!(
+        text.starts_with("not allowed: attestation refused: no "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_clock_of_ones_own_decides() {
+    let (app, token) = trusting(CapabilityContract::read_only());
+    let call = [&GUARDED[..], &["--attestation", &token]].concat();
+    let clock = Arc::new(ManualClock::at(Timestamp::now()));
+    let app = app.clock(clock.clone());
+    assert!(app.call_blocking(call.clone()).result.is_ok());
+    clock.advance_seconds(60);
+    assert_eq!(code(&app.call_blocking(call)).exit_code(), 8);
+}
+
+#[test]
+fn the_receipt_repeats_the_transaction() {
+    let sum = ["sum", "add", "1", "1"];
+    let none = app().call_blocking(sum).receipt.unwrap();
+    assert_eq!(none.transaction_id, None);
+    let id = "00112233-4455-6677-8899-aabbccddeeff";
+    let given = app().call_blocking([&sum[..], &["--transaction", id]].concat());
+    let receipt = serde_json::to_value(given.receipt.unwrap()).unwrap();
+    assert_eq!(receipt["transaction_id"], id.replace('-', ""));
+    for wrong in ["", "7", "00112233445566778899aabbccddeefg"] {
+        let refused = app().call_blocking([&sum[..], &["--transaction", wrong]].concat());
+        assert_eq!(code(&refused).exit_code(), 2, "{wrong}");
+    }
 }
 
 /// A guard of its own inside the handler, behind a pipeline that already let the call in.
@@ -412,14 +582,12 @@ fn what_an_application_does_not_accept_is_refused() {
         reason(trusting().without_revocation()),
         DenialReason::BearerNotAccepted
     );
-    assert_eq!(
-        reason(trusting().accept_bearer()),
-        DenialReason::NoRevocationList
-    );
+    let none = DenialReason::NoRevocationList { root: public.id() };
+    assert_eq!(reason(trusting().accept_bearer()), none);
 
-    let revocations = Arc::new(Revocations::new(public));
+    let revocations = Arc::new(Revocations::new(store.clone()));
     let listed = || trusting().accept_bearer().revocations(revocations.clone());
-    assert_eq!(reason(listed()), DenialReason::NoRevocationList);
+    assert_eq!(reason(listed()), none);
     // Fresh when it was put in force, and stale since.
     let at = Timestamp::from_unix_seconds;
     let list = RevocationList::sign(Default::default(), 1, at(1_000), at(2_000), &key).unwrap();

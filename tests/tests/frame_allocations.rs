@@ -5,10 +5,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
+use bytes::BytesMut;
 use cnv::frame::{
-    AlignedBuffer, BatchProcessor, Be, Frame, FrameEnum, FrameHeader, FramePayload, FrameReader,
-    FrameSerializer, FrameWriter, Frames, SimdFrame, SplitBatch, SplitBatchWriter, Store, crc32c,
-    first_corrupt_line, seal_line,
+    AlignedBuffer, BatchProcessor, Be, Decoded, Frame, FrameDecoder, FrameEncoder, FrameEnum,
+    FrameHeader, FramePayload, FrameReader, FrameSerializer, FrameWriter, Frames, SimdFrame,
+    SplitBatch, SplitBatchWriter, crc32c, first_corrupt_line, seal_line,
 };
 use cnv::{columns, encode_columns};
 
@@ -74,7 +75,7 @@ fn nothing_is_allocated_in_the_hot_paths() {
     assert_eq!(
         allocations(|| {
             let batch = processor.deserialize(black_box(bytes), FRAMES).unwrap();
-            let bytes: usize = batch.iter().map(|(_, payload)| payload.len()).sum();
+            let bytes: usize = batch.iter().map(|frame| frame.payload().len()).sum();
             assert!(bytes > FRAMES);
         }),
         0
@@ -119,7 +120,7 @@ fn nothing_is_allocated_in_the_hot_paths() {
     let mut buffer = AlignedBuffer::new();
     let mut write = || {
         encode_columns!(&template, FrameHeader => sequence: &sequences, timestamp_ns: &stamps;
-            &mut buffer, Store::Stream)
+            &mut buffer)
     };
     assert_eq!(allocations(|| write().unwrap()), 0);
 
@@ -210,7 +211,8 @@ fn nothing_is_allocated_for_one_frame() {
 fn nothing_is_allocated_for_many_frames_with_checks() {
     let (starts, ends): (Vec<u64>, Vec<u64>) = (0..FRAMES as u64).map(|at| (at, at + 1)).unzip();
     let mut buffer = AlignedBuffer::new();
-    let mut write = || encode_columns!(&CHECKED, Checked => start: &starts, end: &ends; &mut buffer, Store::Temporal);
+    let mut write =
+        || encode_columns!(&CHECKED, Checked => start: &starts, end: &ends; &mut buffer);
     assert_eq!(allocations(|| assert_eq!(write().unwrap(), FRAMES)), 0);
     let bytes = buffer.as_slice();
     let (mut places, mut flags) = (vec![0_u64; FRAMES], vec![0_u8; FRAMES]);
@@ -281,7 +283,7 @@ fn nothing_is_allocated_to_write_messages_into_memory_that_is_there() {
     assert_eq!(allocations(&mut push), 0);
     let parse = || {
         let batch = SplitBatch::parse(black_box(batch.as_slice()), frames.len()).unwrap();
-        let sum: usize = batch.iter().map(|(_, payload)| payload.len()).sum();
+        let sum: usize = batch.iter().map(|frame| frame.payload().len()).sum();
         assert_eq!(sum, 1054);
     };
     assert_eq!(allocations(parse), 0);
@@ -302,4 +304,39 @@ fn a_message_costs_its_payload() {
         let found = allocations(|| FrameReader::new(black_box(&bytes[..])).next());
         assert!(found <= most, "{len}: {found}");
     }
+}
+
+/// Payloads share the memory of the buffer, which is what makes it count them; once it does, neither a frame
+/// nor a further round costs anything while no payload is kept.
+#[test]
+fn a_buffer_that_is_decoded_costs_one_allocation() {
+    let frames = [0, 5, 24, 25, 1000]
+        .map(|len| Frame::new([1; 16], 0, 1, 2, FramePayload::Data(vec![7; len])));
+    let (encoder, mut sent) = (FrameEncoder::new(), BytesMut::new());
+    let mut encode = || {
+        sent.clear();
+        for frame in &frames {
+            encoder.encode(frame, &mut sent).unwrap();
+        }
+    };
+    assert_eq!(allocations(&mut encode), 0);
+
+    let decoder = FrameDecoder::new();
+    let decode = |buffer: &mut BytesMut| {
+        let mut sum = 0;
+        for piece in black_box(&sent).chunks(100) {
+            buffer.extend_from_slice(piece);
+            while let Decoded::Frame(frame) = decoder.decode(buffer).unwrap() {
+                sum += frame.payload().len();
+            }
+        }
+        decoder.finish(buffer).unwrap();
+        assert_eq!(sum, 1054);
+    };
+    let mut buffer = BytesMut::with_capacity(4096);
+    let hundred = || (0..100).for_each(|_| decode(&mut buffer));
+    assert_eq!(allocations(hundred), 0);
+    // The memory of a new one, and the count of who shares it.
+    let new = || decode(&mut BytesMut::with_capacity(4096));
+    assert_eq!(allocations(new), 2);
 }

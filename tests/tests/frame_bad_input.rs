@@ -9,8 +9,7 @@ use std::io::Read;
 use cnv::frame::{
     AlignedBuffer, BatchProcessor, Column, ColumnField, ColumnsError, Frame, FrameError,
     FrameHeader, FramePayload, FrameReader, FrameSerializer, Frames, FramesError, LayoutError,
-    SimdFrame, SplitBatch, SplitBatchError, SplitBatchLimits, SplitBatchWriter, Store,
-    encode_columns,
+    SimdFrame, SplitBatch, SplitBatchError, SplitBatchLimits, SplitBatchWriter, encode_columns,
 };
 use cnv_tests::random::{Random, legal_frame};
 
@@ -168,7 +167,8 @@ fn lengths_that_do_not_add_up_to_the_heap_are_refused() {
         assert_eq!(held, 0);
         match (batch, expected) {
             (Ok(batch), Ok(expected)) => {
-                for ((_, payload), at) in batch.iter().zip(expected) {
+                for (frame, at) in batch.iter().zip(expected) {
+                    let payload = frame.payload();
                     let is_inline = payload.len() <= 24;
                     assert!(
                         is_inline && at.is_empty() || payload == &heap[at],
@@ -249,7 +249,7 @@ fn no_frames_are_no_bytes() {
     writer.clear();
     assert!(buffer.is_empty() && writer.is_empty());
     let columns = [Column::new(ColumnField::named("id"), &[] as &[u64])];
-    let written = encode_columns(&VALID, &columns, &mut buffer, Store::Stream).unwrap();
+    let written = encode_columns(&VALID, &columns, &mut buffer).unwrap();
     assert_eq!(written, 0);
 }
 
@@ -382,14 +382,8 @@ fn every_address_is_read_and_others_than_aligned_ones_are_not_borrowed() {
         let header = stating(&[1], &[]);
         let mut buffer = aligned(&vec![0; start]);
         buffer.extend_from_slice(header.as_slice()).unwrap();
-        let batch = SplitBatch::parse(&buffer.as_slice()[start..], 1);
-        match batch {
-            Ok(batch) => assert_eq!((batch.headers().len(), start % 8), (1, 0)),
-            Err(error) => assert!(matches!(
-                error,
-                SplitBatchError::Lines(FramesError::Misaligned { excess, .. }) if excess == start % 8
-            )),
-        }
+        let batch = SplitBatch::parse(&buffer.as_slice()[start..], 1).unwrap();
+        assert_eq!(batch.headers().len(), 1);
     }
 }
 
@@ -510,8 +504,7 @@ fn columns_that_do_not_fit_are_refused_before_memory_is_taken() {
         Column::new(ColumnField::named("count"), &counts),
     ];
     let mut buffer = AlignedBuffer::new();
-    let (error, held) =
-        most_held(|| encode_columns(&VALID, &columns, &mut buffer, Store::Temporal).unwrap_err());
+    let (error, held) = most_held(|| encode_columns(&VALID, &columns, &mut buffer).unwrap_err());
     assert!(matches!(
         error,
         ColumnsError::Length {

@@ -126,7 +126,8 @@ pub mod strict {
 #[::std::prelude::v1::test]
 fn the_strict_caller_works() {
     let app = renamed::command::App::new("strict")
-        .verbs(renamed::verbs![crate = renamed; strict::nested::all]);
+        .verbs(renamed::verbs![crate = renamed; strict::nested::all])
+        .development();
     let reply = app.call_blocking(["strict", "all", "2", "--deep"]);
     ::std::assert_eq!(reply.result.unwrap().as_json(), "4");
     let receipt = reply.receipt.unwrap();

@@ -91,17 +91,21 @@ fn in_general(line: &str) -> String {
 #[test]
 fn every_command_of_the_walk_through_prints_what_it_shows() {
     let page = read("docs/attestation.md");
-    let mut commands = Vec::new();
+    let mut commands: Vec<String> = Vec::new();
     let mut shown: Vec<Vec<String>> = Vec::new();
     for line in blocks(&page, "console").into_iter().flat_map(str::lines) {
-        match line.strip_prefix("$ ") {
-            Some(command) => {
-                commands.push(command);
-                shown.push(Vec::new());
-            }
-            None => shown.last_mut().unwrap().push(in_general(line)),
+        if let Some(command) = line.strip_prefix("$ ") {
+            commands.push(command.to_owned());
+            shown.push(Vec::new());
+        } else if let Some(more) = line.strip_prefix("> ") {
+            let command = commands.last_mut().unwrap();
+            command.push('\n');
+            command.push_str(more);
+        } else {
+            shown.last_mut().unwrap().push(in_general(line));
         }
     }
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
     assert!(commands.len() > 15);
     let folder = Folder::new();
     let printed = run(&folder, &commands);

@@ -28,6 +28,7 @@ fn verifier(store: TrustStore, root: &PrivateKey) -> Verifier {
         .audience("fetcher")
         .accept_bearer()
         .revocations(set.expect("fresh"))
+        .expect("its root's")
         .build()
 }
 

@@ -259,9 +259,10 @@ mod tests {
         let long = long(50);
         let batch = cnv::frame::SplitBatch::parse(long.split.as_slice(), long.frames).unwrap();
         let mut rest = long.interleaved.as_slice();
-        for (line, payload) in batch.iter() {
+        for frame in batch.iter() {
+            let payload = frame.payload();
             let (header, behind) = Header::try_ref_from_prefix(rest).unwrap();
-            assert_eq!(header.sequence.get(), line.sequence());
+            assert_eq!(header.sequence.get(), frame.header().sequence());
             assert_eq!(&behind[..payload.len()], payload);
             rest = &behind[payload.len()..];
         }

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use cnv::frame::{AlignedBuffer, SimdFrame, Store};
+use cnv::frame::{AlignedBuffer, SimdFrame};
 use cnv::{columns, encode_columns};
 
 use super::batches::{LINE_BYTES, Sample, Size, legal};
@@ -67,9 +67,9 @@ fn plain_encode(template: &[u8; LINE_BYTES], columns: &Columns, out: &mut [[u8; 
 }
 
 #[inline]
-fn encode(template: &Sample, columns: &Columns, buffer: &mut AlignedBuffer, store: Store) -> usize {
+fn encode(template: &Sample, columns: &Columns, buffer: &mut AlignedBuffer) -> usize {
     let [a, b, c, d, e] = columns;
-    encode_columns!(template, Sample => sequence: a, timestamp_ns: b, low: c, high: d, last: e; buffer, store)
+    encode_columns!(template, Sample => sequence: a, timestamp_ns: b, low: c, high: d, last: e; buffer)
         .expect("columns of one length")
 }
 
@@ -158,7 +158,7 @@ fn encoding(size: Size, settings: Settings) -> (Group, Vec<Goal>) {
     let template = template();
     let template = &template;
     let line = template.as_bytes().first_chunk().expect("a line");
-    let [mut temporal, mut stream] = [(); 2].map(|()| AlignedBuffer::new());
+    let mut buffer = AlignedBuffer::new();
     let mut lines = vec![[0; LINE_BYTES]; size.frames];
     let measured = measure(
         format!("five columns in, {}", size.name),
@@ -166,13 +166,8 @@ fn encoding(size: Size, settings: Settings) -> (Group, Vec<Goal>) {
         settings,
         vec![
             Contender::new("cnv", || {
-                let frames = encode(template, black_box(columns), &mut temporal, Store::Temporal);
-                black_box(&mut temporal);
-                frames
-            }),
-            Contender::new("cnv, past the caches", || {
-                let frames = encode(template, black_box(columns), &mut stream, Store::Stream);
-                black_box(&mut stream);
+                let frames = encode(template, black_box(columns), &mut buffer);
+                black_box(&mut buffer);
                 frames
             }),
             Contender::new("plain", || {
@@ -188,18 +183,11 @@ fn encoding(size: Size, settings: Settings) -> (Group, Vec<Goal>) {
         wanted,
         measured,
     };
-    let goals = vec![
-        goal(
-            "encode_columns! of five against plain code",
-            unless(size.name == "DRAM", Wanted::AtLeast(1.35)),
-            measured.speed_over("cnv", &["plain"]),
-        ),
-        goal(
-            "encode_columns! past the caches against plain code",
-            Wanted::ForInformation,
-            measured.speed_over("cnv, past the caches", &["plain"]),
-        ),
-    ];
+    let goals = vec![goal(
+        "encode_columns! of five against plain code",
+        unless(size.name == "DRAM", Wanted::AtLeast(1.35)),
+        measured.speed_over("cnv", &["plain"]),
+    )];
     (Group::from(&measured), goals)
 }
 
@@ -221,11 +209,9 @@ mod tests {
         let line = template.as_bytes().first_chunk().unwrap();
         let mut lines = vec![[0; LINE_BYTES]; 100];
         plain_encode(line, &fast, &mut lines);
-        for store in [Store::Temporal, Store::Stream] {
-            let mut buffer = AlignedBuffer::new();
-            assert_eq!(encode(&template, &fast, &mut buffer, store), 100);
-            assert_eq!(buffer.as_slice(), lines.as_flattened());
-        }
+        let mut buffer = AlignedBuffer::new();
+        assert_eq!(encode(&template, &fast, &mut buffer), 100);
+        assert_eq!(buffer.as_slice(), lines.as_flattened());
 
         for (at, value) in [(17, 4), (18, 0), (19, 1), (20, 25), (23, 1)] {
             let at = 70 * LINE_BYTES + at;

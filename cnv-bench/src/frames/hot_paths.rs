@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use cnv::frame::{
     AlignedBuffer, BatchProcessor, Frame, FramePayload, FrameSerializer, Frames, SimdFrame,
-    SplitBatch, Store, crc32c, first_corrupt_line, seal_line,
+    SplitBatch, crc32c, first_corrupt_line, seal_line,
 };
 use cnv::{columns, encode_columns};
 
@@ -95,8 +95,7 @@ fn of_many() -> Vec<Counted> {
         }),
         warm("encode_columns!", || {
             let [a, b] = &columns;
-            encode_columns!(&template, Sample => sequence: a, low: b; &mut encoded, Store::Temporal)
-                .expect("legal");
+            encode_columns!(&template, Sample => sequence: a, low: b; &mut encoded).expect("legal");
         }),
         warm("first_corrupt_line", || {
             assert_eq!(first_corrupt_line(black_box(&sealed)), None);
@@ -118,8 +117,8 @@ fn of_split_batches() -> Vec<Counted> {
     });
     let read = warm("SplitBatch::parse, iter", || {
         let batch = SplitBatch::parse(buffer.as_slice(), FRAMES).expect("legal");
-        for (header, payload) in batch.iter() {
-            black_box((header, payload));
+        for frame in batch.iter() {
+            black_box((frame.header(), frame.payload()));
         }
     });
     vec![written, read]

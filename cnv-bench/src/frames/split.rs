@@ -53,11 +53,12 @@ fn scan_split(bytes: &[u8], frames: usize, reach: Reach) -> u64 {
             sum.wrapping_add(header.sequence()).wrapping_add(route)
         });
     }
-    batch.iter().fold(0, |sum, (header, payload)| {
+    batch.iter().fold(0, |sum, frame| {
+        let header = frame.header();
         let route = header.kind() as u64 + u64::from(header.payload_len());
         sum.wrapping_add(header.sequence())
             .wrapping_add(route)
-            .wrapping_add(reach.read(payload))
+            .wrapping_add(reach.read(frame.payload()))
     })
 }
 

@@ -5,10 +5,12 @@ use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
 
+use cnv::attestation::trusted_file::{self, TrustedFileError};
 use cnv::attestation::{AttestationChain, CapabilityAttestation, TokenError};
 use cnv::prelude::*;
-use cnv::quota::File;
+use cnv::quota::{File, charge_io};
 
 use crate::stdin::Stdin;
 
@@ -18,7 +20,7 @@ const MAX_INPUT_BYTES: u64 = 2 * CapabilityAttestation::MAX_TEXT_LEN as u64;
 /// Holds the token, or `@` and its file, where none is named.
 const VARIABLE: &str = "CNV_ATTESTATION";
 
-/// The token in the file after `@` or, for `-`, on standard input; where nothing is named, that of the environment.
+/// The token in the file after `@`, which nobody but its owner can change, or, for `-`, on standard input; where nothing is named, that of the environment.
 pub(super) fn read(cx: &Context, named: Option<&str>) -> Result<String, Failure> {
     match named {
         Some(named) => read_named(cx, named),
@@ -33,28 +35,51 @@ pub(super) fn read(cx: &Context, named: Option<&str>) -> Result<String, Failure>
 }
 
 fn read_named(cx: &Context, named: &str) -> Result<String, Failure> {
-    let (place, input) = if named == "-" {
-        let input = Stdin::open(cx).map(|stdin| Box::new(stdin) as Box<dyn Read>);
-        ("standard input".to_owned(), input)
-    } else if let Some(path) = named.strip_prefix('@') {
-        let input = File::open(path).map(|file| Box::new(file) as Box<dyn Read>);
-        (format!("`{path}`"), input)
-    } else if named.starts_with(CapabilityAttestation::PREFIX) {
-        return Err(Failure::usage(format!(
-            "a token on the command line can be read by every user of this machine; name its file as @FILE, pipe it in and write -, or set {VARIABLE}"
-        )));
-    } else {
-        return Err(Failure::usage(format!(
-            "write @{named} for the file `{named}`, or - for standard input"
-        )));
-    };
-    let mut text = String::new();
-    let read = input.and_then(|input| input.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text));
-    match read {
-        Err(source) => Err(TokenFileError::Read { place, source }.into()),
-        Ok(len) if len as u64 > MAX_INPUT_BYTES => Err(TokenFileError::TooLarge { place }.into()),
-        Ok(_) => Ok(text.trim().to_owned()),
+    if named == "-" {
+        return Ok(from_stdin(cx)?);
     }
+    if let Some(path) = named.strip_prefix('@') {
+        // Opening and reading it.
+        charge_io(2)?;
+        return Ok(from_file(path)?);
+    }
+    Err(Failure::usage(
+        if named.starts_with(CapabilityAttestation::PREFIX) {
+            format!(
+                "a token on the command line can be read by every user of this machine; name its file as @FILE, pipe it in and write -, or set {VARIABLE}"
+            )
+        } else {
+            format!("write @{named} for the file `{named}`, or - for standard input")
+        },
+    ))
+}
+
+fn from_stdin(cx: &Context) -> Result<String, TokenFileError> {
+    let mut text = String::new();
+    let read = Stdin::open(cx)
+        .and_then(|input| input.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text))
+        .map_err(TokenFileError::Stdin)?;
+    if read as u64 > MAX_INPUT_BYTES {
+        return Err(TokenFileError::TooLarge {
+            place: "standard input".to_owned(),
+        });
+    }
+    Ok(text.trim().to_owned())
+}
+
+fn from_file(path: &str) -> Result<String, TokenFileError> {
+    let content = trusted_file::read(path, MAX_INPUT_BYTES as usize).map_err(|error| {
+        let place = format!("`{path}`");
+        match error {
+            TrustedFileError::TooLarge { .. } => TokenFileError::TooLarge { place },
+            source => TokenFileError::Read { place, source },
+        }
+    })?;
+    let text = str::from_utf8(&content).map_err(|source| TokenFileError::NotText {
+        place: format!("`{path}`"),
+        source,
+    })?;
+    Ok(text.trim().to_owned())
 }
 
 /// What a token says, unverified.
@@ -91,14 +116,25 @@ pub(super) fn write(path: &Path, token: &str) -> Result<(), TokenFileError> {
 /// Why a token was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFileError {
-    /// It could not be read.
+    /// The file could not be read.
     #[error("cannot read a token from {place}")]
     Read {
-        /// The file, or standard input.
+        /// The file.
         place: String,
         #[source]
-        source: io::Error,
+        source: TrustedFileError,
     },
+    /// The file is not text.
+    #[error("cannot read a token from {place}")]
+    NotText {
+        /// The file.
+        place: String,
+        #[source]
+        source: Utf8Error,
+    },
+    /// Standard input could not be read.
+    #[error("cannot read a token from standard input")]
+    Stdin(#[source] io::Error),
     /// There is too much of it.
     #[error("{place} has more than {MAX_INPUT_BYTES} bytes, so it is not a token")]
     TooLarge {

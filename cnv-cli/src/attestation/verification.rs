@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cnv::attestation::revocation::ReloadError;
 use cnv::attestation::{
-    AttestationChain, CapabilityAttestation, DenialReason, Evidence, KeyId, ManualClock,
+    AttestationChain, CapabilityAttestation, DenialReason, Evidence, Floors, KeyId, ManualClock,
     Possession, PossessionFault, PublicKey, RequestDigest, RevocationSet, Timestamp, TrustStore,
     Verifier, key_file,
 };
@@ -50,7 +51,8 @@ pub struct Confirmed {
 ///
 /// Form, root, attenuation, time, audience, capability, revocation, signatures and possession are checked, in this
 /// order; the first check that fails is reported with the link that it concerns, and the exit code is then 8. Say where
-/// the revocation list is, which a trusted key has to have signed, or that there is none.
+/// the revocation list is, which a trusted key has to have signed, or that there is none. With `--state` no list is
+/// believed that is older than one that was seen before, and no clock that was set back.
 ///
 /// Examples:
 ///   cnv attestation verify @agent.token --store roots.txt --revocations revoked.txt --audience ops --key agent.pem
@@ -84,6 +86,9 @@ pub fn verify(
     /// Ask no revocation list
     #[arg(long)]
     without_revocation: bool,
+    /// The folder that keeps the latest list's number and the time; with --at it is neither asked nor changed
+    #[arg(long, value_name = "FOLDER", env = "CNV_STATE")]
+    state: Option<PathBuf>,
     /// What it has to allow, in the form that `cnv attestation issue` takes [default: anything]
     #[arg(long = "class", value_name = "CLASS")]
     required: Option<CapabilityContract>,
@@ -106,18 +111,37 @@ pub fn verify(
     if let Some(key) = public {
         trusted.add(GIVEN_KEY, key)?;
     }
-    let now = at.map_or_else(Timestamp::now, |at| at.0);
+    let floors = match (state, &at) {
+        (Some(folder), None) => {
+            // Making it sure that there is the folder, opening the file, reading it, and then locking it, reading it
+            // again, writing it beside, making it durable and giving it its name, for the list and for the time.
+            charge_io(3 + 2 * 6)?;
+            Some(Arc::new(Floors::open(folder)?))
+        }
+        _ => None,
+    };
+    let now = match (at, &floors) {
+        (Some(at), _) => at.0,
+        (None, Some(floors)) => Timestamp::now().max(floors.moment()),
+        (None, None) => Timestamp::now(),
+    };
     let token = token::read(&cx, token.as_deref())?;
     let chain = token::parse(&token).ok();
 
     let mut builder =
         Verifier::builder(trusted.clone(), Arc::new(ManualClock::at(now))).accept_bearer();
+    if let Some(floors) = floors {
+        builder = builder.floors(floors)?;
+    }
     let mut revocation = "not asked".to_owned();
     match &revocations {
         Some(path) => {
             let set = list_in_force(path, &trusted, now)?;
             revocation = format!("list {}, next update {}", set.number(), set.next_update());
-            builder = builder.revocations(set);
+            builder = builder.revocations(set).map_err(|source| NotFollowing {
+                path: path.into(),
+                source,
+            })?;
         }
         None => {
             debug_assert!(without_revocation);
@@ -197,6 +221,15 @@ fn list_in_force(
         path: path.into(),
         source,
     })?)
+}
+
+/// A revocation list does not come after the one that was seen before.
+#[derive(Debug, thiserror::Error)]
+#[error("the list `{}` is not believed", path.display())]
+pub struct NotFollowing {
+    path: PathBuf,
+    #[source]
+    source: ReloadError,
 }
 
 /// A revocation list is somebody else's.

@@ -39,6 +39,10 @@ pub fn merge(
 ) -> Result<Signed, Failure> {
     let key = load_key(&key)?;
     let own = key.public_key();
+    let _lock = out
+        .as_deref()
+        .map(|path| publish::lock(path, LIST))
+        .transpose()?;
     let mut believed = TrustStore::new();
     if let Some(path) = store {
         // Opening and reading it.

@@ -119,6 +119,10 @@ pub fn sign(
 ) -> Result<Signed, Failure> {
     let key = load_key(&key)?;
     let now = Timestamp::now();
+    let _lock = out
+        .as_deref()
+        .map(|path| publish::lock(path, LIST))
+        .transpose()?;
     let base = base
         .map(|path| read_list(&path, |list| list.verify(&key.public_key())))
         .transpose()?;
@@ -168,6 +172,8 @@ pub(crate) fn add(
     if !path.exists() {
         return Err(NoList { path: path.into() }.into());
     }
+    // Until it is replaced: who adds to it at the same time has to add to the next.
+    let _lock = publish::lock(path, LIST)?;
     let base = read_list(path, |list| list.verify(&key.public_key()))?;
     let entries = base.entries().union(&added);
     let new = entries.len() - base.entries().len();

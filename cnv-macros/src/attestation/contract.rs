@@ -170,16 +170,30 @@ fn known_class(class: Ident, errors: &mut ErrorSink) -> Option<(Ident, &'static 
     None
 }
 
+/// Whether an attestation can have a character in a name: as `cnv::attestation` decides it.
+fn is_plain(character: char) -> bool {
+    !character.is_control()
+        && !matches!(
+            character,
+            '\u{061C}'
+                | '\u{200E}'
+                | '\u{200F}'
+                | '\u{2028}'..='\u{202E}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{FEFF}'
+        )
+}
+
 /// A name that no attestation can have would refuse everybody.
 fn audience(argument: &Argument, errors: &mut ErrorSink) -> Option<LitStr> {
     let literal = argument.string("fetcher", errors)?;
     let name = literal.value();
     let fault = if name.is_empty() {
-        "is empty"
+        "is empty".to_owned()
     } else if name.len() > MAX_AUDIENCE_BYTES {
-        "is longer than 256 bytes"
-    } else if name.chars().any(char::is_control) {
-        "has a control character"
+        format!("is longer than {MAX_AUDIENCE_BYTES} bytes")
+    } else if let Some(character) = name.chars().find(|&character| !is_plain(character)) {
+        format!("has the character {character:?}, which is not allowed")
     } else {
         return Some(literal);
     };
@@ -188,4 +202,18 @@ fn audience(argument: &Argument, errors: &mut ErrorSink) -> Option<LitStr> {
         format!("no attestation can name this audience, because it {fault}: write the name that the verifier answers to"),
     ));
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    /// Control characters, bidirectional controls, line separators and the byte order mark, as `cnv` refuses them.
+    #[test]
+    fn what_could_rearrange_a_line_is_in_no_name() {
+        let refused = "\0\n\u{7F}\u{85}\u{61C}\u{200E}\u{200F}\u{2028}\u{2029}\u{202A}\u{202E}\u{2066}\u{2069}\u{FEFF}";
+        assert!(refused.chars().all(|character| !is_plain(character)));
+        let allowed = " az-_/\u{200D}\u{2027}\u{202F}\u{2065}\u{206A}\u{e9}\u{1F600}";
+        assert!(allowed.chars().all(is_plain));
+    }
 }

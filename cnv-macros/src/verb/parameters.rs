@@ -62,6 +62,7 @@ const TAKEN_LONG: &[&str] = &[
     "output",
     "quiet",
     "timeout",
+    "transaction",
     "trust",
     "version",
 ];

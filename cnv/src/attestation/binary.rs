@@ -50,6 +50,10 @@ impl<'a> Reader<'a> {
         self.array().map(u8::from_be_bytes)
     }
 
+    pub(super) fn u16(&mut self) -> Result<u16, Truncated> {
+        self.array().map(u16::from_be_bytes)
+    }
+
     pub(super) fn u32(&mut self) -> Result<u32, Truncated> {
         self.array().map(u32::from_be_bytes)
     }
@@ -60,6 +64,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn moment(&mut self) -> Result<Timestamp, Truncated> {
         self.u64().map(Timestamp::from_unix_seconds)
+    }
+
+    /// What has not been read.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// How many bytes have not been read.

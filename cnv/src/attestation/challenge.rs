@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Timestamp;
 use super::possession::{Nonce, PROOF_TTL_SECONDS};
+use super::{Timestamp, random};
 
 /// The most nonces that are waiting for their proof. With both places of a nonce that is some 2 MiB.
 const MAX_WAITING: usize = 1 << 14;
@@ -37,13 +37,7 @@ impl Challenges {
     /// A nonce that was never given out before.
     pub(super) fn give_out(&self, now: Timestamp) -> Result<Nonce, ChallengeError> {
         let mut bytes = [0; Nonce::LEN_BYTES];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            let source = error.raw_os_error().map_or_else(
-                || io::Error::other(error.to_string()),
-                io::Error::from_raw_os_error,
-            );
-            ChallengeError::Randomness { source }
-        })?;
+        random::fill(&mut bytes).map_err(|source| ChallengeError::Randomness { source })?;
         let nonce = Nonce::from_bytes(bytes);
         let mut table = self.table();
         table.forget_expired(now);

@@ -63,6 +63,19 @@ impl Denied {
     pub fn link(&self) -> Option<LinkPlace> {
         self.detail.place
     }
+
+    /// The refusal that `error` is. A wrapper that passes on the source of what it wraps, as `#[error(transparent)]` makes
+    /// one, hides the refusal itself and leaves its detail.
+    #[cfg(feature = "command")]
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        let detail = error.downcast_ref::<Detail>();
+        let denied = error.downcast_ref::<Self>().cloned();
+        denied.or_else(|| {
+            detail.map(|detail| Self {
+                detail: Box::new(detail.clone()),
+            })
+        })
+    }
 }
 
 impl From<DenialReason> for Denied {
@@ -187,11 +200,14 @@ pub enum DenialReason {
     /// It is revoked.
     #[error("{0}; ask its issuer for a new attestation")]
     Revoked(Revoked),
-    /// There is no revocation list, and this verifier asks for one.
+    /// There is no revocation list of its root, and this verifier asks for one.
     #[error(
-        "there is no revocation list to ask, so what was revoked is not known; give the verifier one, or build it `without_revocation()`"
+        "there is no revocation list of the root {root} to ask, so what it revoked is not known; give the verifier one, or build it `without_revocation()`"
     )]
-    NoRevocationList,
+    NoRevocationList {
+        /// The id of the root's key.
+        root: KeyId,
+    },
     /// The revocation list is stale.
     #[error(
         "the next revocation list was due at {since}, {for_seconds} s ago, so what was revoked since is not known; load a newer one"
@@ -201,6 +217,16 @@ pub enum DenialReason {
         since: Timestamp,
         /// How long ago that is, in seconds.
         for_seconds: u64,
+    },
+    /// The revocation list was issued in the future, clock skew allowed for.
+    #[error(
+        "the revocation list was issued in the future, at {issued_at}, {in_seconds} s from now; is this machine's clock right?"
+    )]
+    FutureRevocationList {
+        /// When it says that it was issued.
+        issued_at: Timestamp,
+        /// How long that is from now, in seconds.
+        in_seconds: u64,
     },
     /// Its signature is not the trusted key's: it was forged, or changed after it was signed.
     #[error(

@@ -80,46 +80,51 @@ pub struct Evidence {
 }
 
 struct Session {
-    verifier: Verifier,
-    token: Option<String>,
-    proof: Option<(ProofOfPossession, RequestDigest)>,
-    is_development: bool,
+    presented: Presented,
     /// What the token was found to be. Empty until it passed.
     verified: OnceLock<Verified>,
     /// Held while the first call is decided, so that a nonce is not used up by one thread while another waits to use it.
     opening: Mutex<()>,
 }
 
+/// What a session is opened with.
+#[derive(Clone)]
+struct Presented {
+    verifier: Verifier,
+    token: Option<String>,
+    proof: Option<(ProofOfPossession, RequestDigest)>,
+    is_development: bool,
+}
+
 impl Evidence {
     /// Evidence that presents nothing yet.
     #[must_use]
     pub fn new(verifier: &Verifier) -> Self {
-        Self::open(Session {
+        Self::open(Presented {
             verifier: verifier.clone(),
             token: None,
             proof: None,
             is_development: false,
-            verified: OnceLock::new(),
-            opening: Mutex::new(()),
         })
     }
 
-    fn open(session: Session) -> Self {
+    fn open(presented: Presented) -> Self {
         Self {
-            session: Arc::new(session),
+            session: Arc::new(Session {
+                presented,
+                verified: OnceLock::new(),
+                opening: Mutex::new(()),
+            }),
         }
     }
 
     /// A new session that presents this token, and no proof. The text is not looked at yet.
     #[must_use]
     pub fn with_token(self, token: impl Into<String>) -> Self {
-        Self::open(Session {
-            verifier: self.session.verifier.clone(),
+        Self::open(Presented {
             token: Some(token.into()),
             proof: None,
-            is_development: self.session.is_development,
-            verified: OnceLock::new(),
-            opening: Mutex::new(()),
+            ..self.session.presented.clone()
         })
     }
 
@@ -127,13 +132,9 @@ impl Evidence {
     /// for the request with this digest as this side sees it. The proof is not looked at yet; a bearer token needs none.
     #[must_use]
     pub fn with_proof(self, proof: ProofOfPossession, request: RequestDigest) -> Self {
-        Self::open(Session {
-            verifier: self.session.verifier.clone(),
-            token: self.session.token.clone(),
+        Self::open(Presented {
             proof: Some((proof, request)),
-            is_development: self.session.is_development,
-            verified: OnceLock::new(),
-            opening: Mutex::new(()),
+            ..self.session.presented.clone()
         })
     }
 
@@ -152,7 +153,11 @@ impl Evidence {
     #[inline]
     pub fn authorise(&self, required: &CapabilityContract) -> Result<Permit<'_>, Denied> {
         let verified = self.session.decide(required)?;
-        Ok(permit::grant(&self.session.verifier, verified, *required))
+        Ok(permit::grant(
+            &self.session.presented.verifier,
+            verified,
+            *required,
+        ))
     }
 
     /// Decides whether what is presented meets `required`, now, and gives a permit of its class. Costs what
@@ -172,25 +177,29 @@ impl Evidence {
         {
             return Err(audience_required(audience, verified));
         }
-        Ok(permit::grant(&self.session.verifier, verified, *contract))
+        Ok(permit::grant(
+            &self.session.presented.verifier,
+            verified,
+            *contract,
+        ))
     }
 
     /// Whether a token is presented, valid or not.
     #[must_use]
     pub fn is_presented(&self) -> bool {
-        self.session.token.is_some()
+        self.session.presented.token.is_some()
     }
 
     /// Whether a [`development_authority`] made it, so that its attestation says nothing about who is calling.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        self.session.is_development
+        self.session.presented.is_development
     }
 
     /// Who decides.
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
-        &self.session.verifier
+        &self.session.presented.verifier
     }
 
     /// What the token was found to be, once a call of [`authorise`](Self::authorise) has succeeded.
@@ -205,7 +214,7 @@ impl Session {
     fn decide(&self, required: &CapabilityContract) -> Result<&Verified, Denied> {
         match self.verified.get() {
             Some(verified) => {
-                self.verifier.recheck(verified, required)?;
+                self.presented.verifier.recheck(verified, required)?;
                 Ok(verified)
             }
             None => self.first_call(required),
@@ -214,14 +223,21 @@ impl Session {
 
     #[cold]
     fn first_call(&self, required: &CapabilityContract) -> Result<&Verified, Denied> {
-        let token = self.token.as_deref().ok_or(DenialReason::Missing)?;
+        let token = self
+            .presented
+            .token
+            .as_deref()
+            .ok_or(DenialReason::Missing)?;
         // It guards no value that a panic could have left half changed.
         let _first = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(verified) = self.verified.get() {
-            self.verifier.recheck(verified, required)?;
+            self.presented.verifier.recheck(verified, required)?;
             return Ok(verified);
         }
-        let fresh = self.verifier.verify(token, self.proof.as_ref(), required)?;
+        let fresh =
+            self.presented
+                .verifier
+                .verify(token, self.presented.proof.as_ref(), required)?;
         Ok(self.verified.get_or_init(|| fresh))
     }
 }
@@ -239,10 +255,10 @@ fn audience_required(required: &'static str, verified: &Verified) -> Denied {
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Evidence")
-            .field("verifier", &self.session.verifier)
+            .field("verifier", &self.session.presented.verifier)
             .field("is_presented", &self.is_presented())
-            .field("proof", &self.session.proof)
-            .field("is_development", &self.session.is_development)
+            .field("proof", &self.session.presented.proof)
+            .field("is_development", &self.session.presented.is_development)
             .field("verified", &self.verified())
             .finish()
     }
@@ -345,12 +361,10 @@ pub fn development_authority(
         .accept_bearer()
         .without_revocation()
         .build();
-    Ok(Evidence::open(Session {
+    Ok(Evidence::open(Presented {
         verifier,
         token: Some(attestation.to_string()),
         proof: None,
         is_development: true,
-        verified: OnceLock::new(),
-        opening: Mutex::new(()),
     }))
 }

@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use super::trusted_file::sync_folder_of;
 use super::{PrivateKey, PrivateKeyError};
 
 /// The longest key file that [`load`] reads, in bytes. PKCS#8 of an Ed25519 key in PEM has 119.
@@ -75,24 +76,9 @@ fn write_whole(path: &Path, mut file: File, key: &PrivateKey) -> Result<(), KeyF
     file.write_all(key.to_pkcs8_pem().as_bytes())
         .map_err(io_error)?;
     file.sync_all().map_err(io_error)?;
-    sync_folder(path);
+    sync_folder_of(path);
     Ok(())
 }
-
-/// Makes the file's name durable as well. Not every file system can, and then the name is as durable as it makes it.
-#[cfg(unix)]
-fn sync_folder(path: &Path) {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) {}
 
 /// Reads the key in a file that only its owner can read.
 ///

@@ -13,7 +13,7 @@
 //! - To verify: [`TrustStore`], then one [`Verifier`] a program, and one [`Evidence`] a caller, whose
 //!   [`Evidence::permit`] is the guard; [`macro@crate::requires_attestation`] puts it in front of a function.
 //! - To present: [`Possession`], which proves to a verifier that its presenter has the key that a token names.
-//! - To take back: [`revocation`].
+//! - To take back: [`revocation`]. To keep what was taken back across restarts: [`Floors`].
 //! - To try things out without any set-up: [`development_authority`].
 //! - When it is refused: [`Denied`] tells the caller nothing, its [`DenialReason`] tells the operator everything.
 //!
@@ -71,8 +71,8 @@
 //!   the signatures and the proof.
 //! - **What cannot change is remembered, what can is asked.** A signature that holds holds for ever. Whether a root is
 //!   trusted or a link revoked is asked again after every exchange of a list, by an epoch; see [`Verifier`].
-//! - **It fails closed.** Without a revocation list, or with one whose next update is due, everything is refused, unless
-//!   the program said that it has none.
+//! - **It fails closed.** Without a revocation list of its root, or with one whose next update is due, a chain is refused,
+//!   unless the program said that there are no lists.
 //! - **Time is passed in** as a [`Clock`] or a [`Timestamp`]; [`CapabilityAttestation::is_expired`] and
 //!   [`Timestamp::now`], which dates what is issued, are the only readers of the system's clock besides [`SystemClock`].
 //!   A verifier's time never runs backwards.
@@ -98,12 +98,13 @@
 //! | clock skew | none for the end, [`NOT_BEFORE_SKEW_SECONDS`] (5 s) for the beginning |
 //! | proof of possession | good for [`PROOF_TTL_SECONDS`] (60 s), once; at most 16384 nonces a minute |
 //! | remembered tokens | [`DEFAULT_CACHE_LEN_BYTES`] (4 MiB) of text |
-//! | trust store | at most 1 MiB |
+//! | trust store | at most 1 MiB; not writable by the group or others |
+//! | time written down in [`Floors`] | at most once a minute, and at the end |
 //! | key file | at most 4096 bytes, mode 0600 |
 //!
 //! A verifier without a name (an audience) accepts proofs that were made for any verifier without a name. A bearer token
 //! can be used by whoever has its text until it expires or is revoked, so keep its time to live short. Across a restart a
-//! clock that is set back is noticed only where [`Verifier::latest_moment`] was kept.
+//! clock that is set back, and an older revocation list, are noticed only where there are [`Floors`].
 //!
 //! # Sources
 //!
@@ -126,8 +127,9 @@ mod delegate;
 mod denial;
 mod evidence;
 mod field;
+mod floors;
 pub(crate) mod guard;
-mod hex;
+pub(crate) mod hex;
 mod issue;
 pub mod key_file;
 mod key_set;
@@ -137,9 +139,11 @@ mod possession;
 mod private_key;
 mod public_key;
 mod published;
+pub(crate) mod random;
 pub mod revocation;
 mod token;
 mod trust;
+pub mod trusted_file;
 mod verified;
 mod verifier;
 
@@ -154,6 +158,7 @@ pub use delegate::{Delegation, DelegationError};
 pub use denial::{DenialReason, Denied, LinkPlace};
 pub use evidence::{CarriesEvidence, DEVELOPMENT_TTL_SECONDS, Evidence, development_authority};
 pub use field::TextFault;
+pub use floors::{FloorError, Floors};
 pub use hex::IdError;
 pub use issue::{
     AttestationBuilder, AttestationError, Bearer, DEFAULT_DEPTH, DEFAULT_TTL_SECONDS, Decided,
@@ -174,5 +179,6 @@ pub use public_key::{KeyId, PublicKey, PublicKeyError, Signature, SignatureError
 pub use revocation::{RevocationList, RevocationSet};
 pub use token::TokenError;
 pub use trust::{LineFault, RootError, TrustStore, TrustStoreError, TrustedRoot};
+pub use trusted_file::TrustedFileError;
 pub use verified::Verified;
 pub use verifier::{Verifier, VerifierBuilder};

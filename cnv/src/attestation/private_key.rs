@@ -8,9 +8,13 @@ use ed25519_dalek::pkcs8::{
     self, DecodePrivateKey, EncodePrivateKey, KeypairBytes, spki::der::pem::LineEnding,
 };
 use ed25519_dalek::{Signer, SigningKey};
+#[cfg(feature = "audit")]
+use hmac::{Hmac, KeyInit, Mac};
+#[cfg(feature = "audit")]
+use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{PublicKey, Signature};
+use super::{PublicKey, Signature, random};
 
 /// An Ed25519 private key.
 ///
@@ -59,13 +63,7 @@ impl PrivateKey {
     /// denies the system call. The first passes by itself.
     pub fn try_generate() -> Result<(Self, PublicKey), PrivateKeyError> {
         let mut seed = Zeroizing::new([0; Self::SEED_LEN_BYTES]);
-        getrandom::fill(&mut *seed).map_err(|error| {
-            let source = error.raw_os_error().map_or_else(
-                || io::Error::other(error.to_string()),
-                io::Error::from_raw_os_error,
-            );
-            PrivateKeyError::Randomness { source }
-        })?;
+        random::fill(&mut *seed).map_err(|source| PrivateKeyError::Randomness { source })?;
         let key = Self::from_seed(&seed);
         let public = key.public_key();
         Ok((key, public))
@@ -130,6 +128,17 @@ impl PrivateKey {
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
         Signature::from_bytes(self.key.sign(message).to_bytes())
+    }
+
+    /// A secret for something else than signatures, which only this key gives: HMAC-SHA256 (RFC 2104) with the seed as its
+    /// key over these parts, of which the first says what the secret is for.
+    #[cfg(feature = "audit")]
+    pub(crate) fn derive(&self, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+        let seed = Zeroizing::new(self.key.to_bytes());
+        let mut mac: Hmac<Sha256> =
+            Hmac::new_from_slice(&*seed).expect("HMAC takes a key of any length");
+        parts.iter().for_each(|part| mac.update(part));
+        Zeroizing::new(mac.finalize().into_bytes().into())
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The promise: a call that begins after an exchange has returned never takes an answer of the state before for one of
 //! the state after. `RUSTFLAGS="--cfg loom" cargo test -p cnv --lib --no-default-features --features attestation loom`
-//! tries the orders in which the threads of small programs can run, with up to three preemptions.
+//! tries the orders in which the threads of small programs can run, with up to three preemptions; one of them remembers
+//! what it found, as the verifier's cache does.
 
 use core::ops::Deref;
 #[cfg(not(all(loom, test)))]
@@ -96,6 +97,7 @@ impl Mark {
 
 #[cfg(all(loom, test))]
 mod tests {
+    use loom::sync::Mutex;
     use loom::sync::atomic::AtomicBool;
     use loom::thread;
 
@@ -152,11 +154,19 @@ mod tests {
     }
 
     fn in_every_order(threads: &'static [fn(&Model)]) {
+        in_every_order_from(Model::new, threads, Model::call_that_knows);
+    }
+
+    fn in_every_order_from<M: Send + Sync + 'static>(
+        start: fn() -> Arc<M>,
+        threads: &'static [fn(&M)],
+        afterwards: fn(&M),
+    ) {
         // More than one can hope to try, where a thread may be held up any number of times.
         let mut orders = loom::model::Builder::new();
         orders.preemption_bound = Some(3);
         orders.check(move || {
-            let model = Model::new();
+            let model = start();
             let running: Vec<_> = threads
                 .iter()
                 .map(|&run| {
@@ -167,7 +177,7 @@ mod tests {
             for thread in running {
                 thread.join().expect("no panic");
             }
-            model.call_that_knows();
+            afterwards(&model);
         });
     }
 
@@ -221,5 +231,70 @@ mod tests {
             }
             fast_path(&model);
         });
+    }
+
+    /// A verifier that remembers what it found, shared by sessions that present the same token for the first time.
+    struct Remembering {
+        published: Published<bool>,
+        /// The token's place in the cache: empty until a verification has put its verdict there.
+        remembered: Mutex<Option<Arc<Mark>>>,
+        is_revoked: AtomicBool,
+    }
+
+    impl Remembering {
+        fn new() -> Arc<Self> {
+            Arc::new(Self {
+                published: Published::new(true, LONG),
+                remembered: Mutex::new(None),
+                is_revoked: AtomicBool::new(false),
+            })
+        }
+
+        /// As `Verifier::verify` decides: what is remembered is checked again, what is not is remembered where it passed.
+        fn call(&self) -> bool {
+            let found = self.remembered.lock().expect("no panic").clone();
+            if let Some(mark) = &found
+                && self.published.is_in_order(mark, NOW)
+            {
+                return true;
+            }
+            let current = self.published.current();
+            if current.state {
+                let mark = found.clone().unwrap_or_else(|| Arc::new(Mark::new()));
+                mark.set(&current);
+                // Anything may have happened since the state was read.
+                if found.is_none() {
+                    *self.remembered.lock().expect("no panic") = Some(mark);
+                }
+            }
+            current.state
+        }
+
+        fn call_that_knows(&self) {
+            let is_revoked = self.is_revoked.load(Ordering::Acquire);
+            assert!(!(self.call() && is_revoked), "allowed after it was revoked");
+        }
+
+        fn revoke(&self) {
+            let next = |_: &bool| Ok::<_, ()>((false, LONG));
+            self.published.try_exchange(next).expect("never refused");
+            self.is_revoked.store(true, Ordering::Release);
+        }
+    }
+
+    /// A verdict that is put into the cache after an exchange, by a verification that began before it, opens nothing.
+    #[test]
+    fn loom_a_verdict_that_is_remembered_late_is_checked_again() {
+        in_every_order_from(
+            Remembering::new,
+            &[
+                |model| {
+                    model.call();
+                },
+                Remembering::revoke,
+                Remembering::call_that_knows,
+            ],
+            Remembering::call_that_knows,
+        );
     }
 }

@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 
 use crate::capability::{CapabilityClass, CapabilityContract, ResourceBand, Safety, Stability};
 
+use super::binary::{Reader, Truncated};
 use super::claims::{
     Claims, ClaimsError, Holder, MAX_DEPTH, MAX_METADATA_ENTRIES, MAX_METADATA_KEY_BYTES,
     MAX_METADATA_VALUE_BYTES, MAX_PARTY_BYTES,
@@ -141,7 +142,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Link>, TokenError> {
             max: MAX_LEN_BYTES,
         });
     }
-    let mut reader = Reader { rest: bytes };
+    let mut reader = Reader::new(bytes);
     match reader.u8()? {
         VERSION => {}
         version => return Err(TokenError::UnknownVersion { version }),
@@ -164,14 +165,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Link>, TokenError> {
         })?;
         links.push(link);
     }
-    reader.finish()?;
+    if reader.remaining() > 0 {
+        let extra_bytes = reader.remaining();
+        return Err(TokenError::TrailingBytes { extra_bytes });
+    }
     Ok(links)
 }
 
 fn decode_link(reader: &mut Reader<'_>, parent: Option<&Link>) -> Result<Link, TokenError> {
-    let start = reader.rest;
+    let start = reader.rest();
     let claims = decode_claims(reader, parent)?;
-    let body = &start[..start.len() - reader.rest.len()];
+    let body = &start[..start.len() - reader.remaining()];
     let signature = Signature::from_bytes(reader.array()?);
 
     let parent = parent.map_or(NO_PARENT, Link::id);
@@ -195,11 +199,11 @@ fn decode_claims(reader: &mut Reader<'_>, parent: Option<&Link>) -> Result<Claim
     let claims = Claims {
         issuer,
         contract: decode_contract(reader)?,
-        issued_at: reader.moment("moment of issue")?,
-        not_before: reader.moment("first moment of validity")?,
-        expires_at: reader.moment("moment of expiry")?,
-        subject: reader.text("subject")?.to_owned(),
-        audience: Some(reader.text("audience")?)
+        issued_at: decode_moment(reader, "moment of issue")?,
+        not_before: decode_moment(reader, "first moment of validity")?,
+        expires_at: decode_moment(reader, "moment of expiry")?,
+        subject: decode_text(reader, "subject")?.to_owned(),
+        audience: Some(decode_text(reader, "audience")?)
             .filter(|audience| !audience.is_empty())
             .map(str::to_owned),
         metadata: decode_metadata(reader)?,
@@ -250,7 +254,10 @@ fn decode_metadata(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, 
         if entry > 0 && key <= last_key {
             return Err(TokenError::MetadataOrder);
         }
-        metadata.insert(key.to_owned(), reader.text("metadata value")?.to_owned());
+        metadata.insert(
+            key.to_owned(),
+            decode_text(reader, "metadata value")?.to_owned(),
+        );
         last_key = key;
     }
     Ok(metadata)
@@ -260,61 +267,23 @@ fn utf8<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, TokenError>
     str::from_utf8(bytes).map_err(|_| TokenError::NotUtf8 { field })
 }
 
-/// Reads from the front of a slice and never beyond its end.
-struct Reader<'a> {
-    rest: &'a [u8],
+fn decode_moment(reader: &mut Reader<'_>, field: &'static str) -> Result<Timestamp, TokenError> {
+    let len = usize::from(reader.u8()?);
+    let mut bytes = [0; 8];
+    let Some(start) = bytes.len().checked_sub(len) else {
+        return Err(TokenError::Moment { field });
+    };
+    bytes[start..].copy_from_slice(reader.take(len as u64)?);
+    // One value has one form: the shortest.
+    if bytes.get(start) == Some(&0) {
+        return Err(TokenError::Moment { field });
+    }
+    Ok(Timestamp::from_unix_seconds(u64::from_be_bytes(bytes)))
 }
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], TokenError> {
-        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
-            return Err(TokenError::Truncated {
-                missing_bytes: len - self.rest.len(),
-            });
-        };
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], TokenError> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
-    }
-
-    fn u8(&mut self) -> Result<u8, TokenError> {
-        self.array().map(u8::from_be_bytes)
-    }
-
-    fn u16(&mut self) -> Result<u16, TokenError> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    fn moment(&mut self, field: &'static str) -> Result<Timestamp, TokenError> {
-        let len = usize::from(self.u8()?);
-        let mut bytes = [0; 8];
-        let Some(start) = bytes.len().checked_sub(len) else {
-            return Err(TokenError::Moment { field });
-        };
-        bytes[start..].copy_from_slice(self.take(len)?);
-        // One value has one form: the shortest.
-        if bytes.get(start) == Some(&0) {
-            return Err(TokenError::Moment { field });
-        }
-        Ok(Timestamp::from_unix_seconds(u64::from_be_bytes(bytes)))
-    }
-
-    fn text(&mut self, field: &'static str) -> Result<&'a str, TokenError> {
-        let len = self.u16()?;
-        utf8(field, self.take(len.into())?)
-    }
-
-    fn finish(self) -> Result<(), TokenError> {
-        match self.rest.len() {
-            0 => Ok(()),
-            extra_bytes => Err(TokenError::TrailingBytes { extra_bytes }),
-        }
-    }
+fn decode_text<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<&'a str, TokenError> {
+    let len = reader.u16()?;
+    utf8(field, reader.take(len.into())?)
 }
 
 /// Why a text or bytes are no attestation. Whether its signatures hold is another question.
@@ -339,7 +308,7 @@ pub enum TokenError {
     #[error("it is cut off: at least {missing_bytes} more bytes are needed")]
     Truncated {
         /// How many bytes the field that is being read still needs.
-        missing_bytes: usize,
+        missing_bytes: u64,
     },
     /// There is something after its end.
     #[error("it has {extra_bytes} bytes after its end")]
@@ -404,4 +373,10 @@ pub enum TokenError {
     /// It says something that no attestation may say.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
+}
+
+impl From<Truncated> for TokenError {
+    fn from(Truncated { missing_bytes }: Truncated) -> Self {
+        Self::Truncated { missing_bytes }
+    }
 }

@@ -1,14 +1,13 @@
 //! Which keys are believed, and the decision itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::capability::CapabilityContract;
 
 use super::chain::Forgetful;
 use super::field::{self, TextFault};
+use super::trusted_file::{self, TrustedFileError};
 use super::{
     AttestationChain, CapabilityAttestation, DenialReason, Denied, KeyId, PublicKey,
     PublicKeyError, Timestamp, Verified,
@@ -112,31 +111,11 @@ impl TrustStore {
     ///
     /// # Errors
     ///
-    /// [`TrustStoreError::Io`] where the file cannot be read, [`WritableByAll`](TrustStoreError::WritableByAll) (on Unix)
-    /// where anybody could add a key, [`TooLarge`](TrustStoreError::TooLarge) and [`Line`](TrustStoreError::Line) for
-    /// what is wrong with its content. Part of a file is never used.
+    /// [`TrustStoreError::File`] where the file cannot be read, or others could add a key;
+    /// [`Line`](TrustStoreError::Line) for what is wrong with its content. Part of a file is never used.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, TrustStoreError> {
         let path = path.as_ref();
-        let io_error = |source| TrustStoreError::Io {
-            path: path.into(),
-            source,
-        };
-        let file = File::open(path).map_err(io_error)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            let mode = file.metadata().map_err(io_error)?.mode() & 0o7777;
-            if mode & 0o002 != 0 {
-                return Err(TrustStoreError::WritableByAll {
-                    path: path.into(),
-                    mode,
-                });
-            }
-        }
-        let mut content = Vec::new();
-        file.take(Self::MAX_LEN_BYTES as u64 + 1)
-            .read_to_end(&mut content)
-            .map_err(io_error)?;
+        let content = trusted_file::read(path, Self::MAX_LEN_BYTES)?;
         Self::parse_bytes(&content, Some(path))
     }
 
@@ -151,9 +130,7 @@ impl TrustStore {
 
     fn parse_bytes(content: &[u8], path: Option<&Path>) -> Result<Self, TrustStoreError> {
         if content.len() > Self::MAX_LEN_BYTES {
-            return Err(TrustStoreError::TooLarge {
-                path: path.map(Into::into),
-            });
+            return Err(TrustStoreError::TooLarge);
         }
         let mut store = Self::new();
         for (place, line) in content.split(|&byte| byte == b'\n').enumerate() {
@@ -318,30 +295,14 @@ pub enum LineFault {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustStoreError {
-    /// The file cannot be read.
-    #[error("cannot read the trust store {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// Anybody can write to the file, and so can make themselves trusted.
-    #[error("the trust store {} has mode {mode:04o}: anybody could add a key; run `chmod o-w` on it", path.display())]
-    WritableByAll {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// The file is refused.
+    #[error("cannot read the trust store")]
+    File(#[from] TrustedFileError),
     /// It is longer than 1 MiB.
-    #[error("{} is longer than {} bytes", place(path.as_deref(), None), TrustStore::MAX_LEN_BYTES)]
-    TooLarge {
-        /// The file, or `None` for a text.
-        path: Option<PathBuf>,
-    },
+    #[error("the trust store is longer than {} bytes", TrustStore::MAX_LEN_BYTES)]
+    TooLarge,
     /// A line is wrong.
-    #[error("{}: {fault}", place(path.as_deref(), Some(*line)))]
+    #[error("{}: {fault}", place(path.as_deref(), *line))]
     Line {
         /// The file, or `None` for a text.
         path: Option<PathBuf>,
@@ -353,11 +314,9 @@ pub enum TrustStoreError {
 }
 
 /// `FILE:LINE`, as editors and terminals understand it.
-fn place(path: Option<&Path>, line: Option<usize>) -> String {
-    match (path, line) {
-        (Some(path), Some(line)) => format!("{}:{line}", path.display()),
-        (Some(path), None) => format!("the trust store {}", path.display()),
-        (None, Some(line)) => format!("line {line}"),
-        (None, None) => "the trust store".to_owned(),
+fn place(path: Option<&Path>, line: usize) -> String {
+    match path {
+        Some(path) => format!("{}:{line}", path.display()),
+        None => format!("line {line}"),
     }
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::capability::CapabilityContract;
@@ -10,11 +11,12 @@ use super::cache::{Caches, DEFAULT_CACHE_LEN_BYTES};
 use super::challenge::Challenges;
 use super::published::{Numbered, Published};
 use super::revocation::{
-    Freshness, ReloadError, Reloaded, RevocationError, RevocationSet, RevocationSource, Revocations,
+    Follower, Freshness, ReloadError, RevocationError, RevocationSet, Revocations,
 };
 use super::{
-    AttestationChain, ChallengeError, Clock, DenialReason, Denied, Nonce, PossessionFault,
-    ProofOfPossession, RequestDigest, Timestamp, TrustStore, Verified, token,
+    AttestationChain, ChallengeError, Clock, DenialReason, Denied, FloorError, Floors, KeyId,
+    Nonce, PossessionFault, ProofOfPossession, RequestDigest, Timestamp, TrustStore, Verified,
+    token,
 };
 
 /// Decides who may act: the roots that are believed, what was revoked, the name that this program answers to, whether
@@ -22,8 +24,8 @@ use super::{
 ///
 /// It is a handle: clones share everything. [`Evidence`](super::Evidence) is one caller's session with it.
 ///
-/// A verifier from [`builder`](Self::builder) alone refuses everything: it asks for a revocation list and has none. Give
-/// it one, or say that there is none, and say whether tokens without proof of possession are good enough:
+/// A verifier from [`builder`](Self::builder) alone refuses everything: it asks for a revocation list of each root and has
+/// none. Give it those, or say that there are none, and say whether tokens without proof of possession are good enough:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -44,11 +46,16 @@ use super::{
 /// exchange the next call of each token asks again whether its root is trusted and its links are not revoked. Signatures
 /// are not checked again, because they cannot change.
 ///
+/// # Revocation
+///
+/// A root takes back what it granted, and nothing else: a chain is held against the list of the root that it starts from,
+/// which has to be there and fresh, and the list of another root says nothing about it. Calls are warm while every list
+/// is fresh; where one root's is stale, those below the other roots are decided as after an exchange, each time.
+///
 /// # Time
 ///
-/// Time never runs backwards here: a clock that is set back is answered with the latest moment that was seen. Persist
-/// [`latest_moment`](Self::latest_moment) and give it to [`VerifierBuilder::not_before`] to keep that over a restart. A
-/// clock that was far ahead once makes everything expired until then.
+/// Time never runs backwards here: a clock that is set back is answered with the latest moment that was seen, also after
+/// a restart where there are [`Floors`]. A clock that was far ahead once makes everything expired until then.
 #[derive(Clone)]
 pub struct Verifier {
     shared: Arc<Shared>,
@@ -60,6 +67,7 @@ struct Shared {
     /// The latest moment that was seen, in seconds since 1970.
     latest: AtomicU64,
     clock: Arc<dyn Clock>,
+    floors: Option<Arc<Floors>>,
     caches: Caches,
     challenges: Challenges,
 }
@@ -70,40 +78,9 @@ struct State {
     store: Arc<TrustStore>,
     audience: Option<Arc<str>>,
     accepts_bearer: bool,
-    revocation: Revocation,
-}
-
-#[derive(Clone)]
-enum Revocation {
-    /// A list is needed, and there is none: everything is refused.
-    Missing,
-    /// The program said that it has none.
-    Unused,
-    Set(Arc<RevocationSet>),
-}
-
-impl Revocation {
-    fn fresh_until(&self) -> u64 {
-        match self {
-            Self::Missing => 0,
-            Self::Unused => u64::MAX,
-            Self::Set(set) => set.next_update().as_unix_seconds(),
-        }
-    }
-
-    /// The set to ask, `None` where nothing has to be asked.
-    fn usable(&self, now: Timestamp) -> Result<Option<&RevocationSet>, DenialReason> {
-        match self {
-            Self::Missing => Err(DenialReason::NoRevocationList),
-            Self::Unused => Ok(None),
-            Self::Set(set) => match set.freshness(now) {
-                Freshness::Fresh => Ok(Some(set)),
-                Freshness::Stale { since, for_seconds } => {
-                    Err(DenialReason::StaleRevocationList { since, for_seconds })
-                }
-            },
-        }
-    }
+    /// The lists of the roots, without which what they granted is refused; `None` where the program said that there are
+    /// none. Those of keys that are no longer trusted stay: one that comes back does not start again from an older list.
+    lists: Option<BTreeMap<KeyId, Arc<RevocationSet>>>,
 }
 
 /// A [`Verifier`] in the making. Comes from [`Verifier::builder`].
@@ -112,6 +89,7 @@ pub struct VerifierBuilder {
     state: State,
     clock: Arc<dyn Clock>,
     latest: Timestamp,
+    floors: Option<Arc<Floors>>,
     cache_len_bytes: usize,
 }
 
@@ -129,22 +107,46 @@ impl VerifierBuilder {
         self
     }
 
-    /// The list to ask whether something is revoked. Where it is stale, everything is refused.
-    pub fn revocations(mut self, set: impl Into<Arc<RevocationSet>>) -> Self {
-        self.state.revocation = Revocation::Set(set.into());
-        self
+    /// The list to ask whether what its issuer, a trusted root, granted is revoked. Where it is stale, that is refused.
+    /// Call it for each root.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::set_revocations`].
+    pub fn revocations(mut self, set: impl Into<Arc<RevocationSet>>) -> Result<Self, ReloadError> {
+        let set = set.into();
+        self.state.check_issuer(&set)?;
+        if let Some(floors) = &self.floors {
+            floors.raise_list(&set)?;
+        }
+        self.state.put(set)?;
+        Ok(self)
     }
 
-    /// Asks no revocation list, because there is none: what was issued is good until it expires. Default: everything is
-    /// refused until a list is there.
+    /// Keeps the time and the numbers of lists from going down across restarts.
+    ///
+    /// # Errors
+    ///
+    /// [`ReloadError`] for a list that was given before and is older than the last one there.
+    pub fn floors(mut self, floors: Arc<Floors>) -> Result<Self, ReloadError> {
+        let mut lists = self.state.lists.iter().flat_map(BTreeMap::values);
+        lists.try_for_each(|set| floors.raise_list(set))?;
+        self.latest = self.latest.max(floors.moment());
+        self.floors = Some(floors);
+        Ok(self)
+    }
+
+    /// Asks no revocation lists, because there are none: what was issued is good until it expires. Default: what a root
+    /// granted is refused until its list is there.
     pub fn without_revocation(mut self) -> Self {
-        self.state.revocation = Revocation::Unused;
+        self.state.lists = None;
         self
     }
 
-    /// The earliest moment that the clock is believed: what [`Verifier::latest_moment`] was before a restart.
+    /// The earliest moment that the clock is believed: what [`Verifier::latest_moment`] was before a restart, for
+    /// programs that keep it elsewhere than in [`Floors`].
     pub fn not_before(mut self, moment: Timestamp) -> Self {
-        self.latest = moment;
+        self.latest = self.latest.max(moment);
         self
     }
 
@@ -157,11 +159,12 @@ impl VerifierBuilder {
     /// The verifier.
     #[must_use]
     pub fn build(self) -> Verifier {
-        let fresh_until = self.state.revocation.fresh_until();
+        let fresh_until = self.state.fresh_until();
         let shared = Shared {
             state: Published::new(self.state, fresh_until),
             latest: AtomicU64::new(self.latest.as_unix_seconds()),
             clock: self.clock,
+            floors: self.floors,
             caches: Caches::new(self.cache_len_bytes),
             challenges: Challenges::default(),
         };
@@ -179,10 +182,11 @@ impl Verifier {
                 store: store.into(),
                 audience: None,
                 accepts_bearer: false,
-                revocation: Revocation::Missing,
+                lists: Some(BTreeMap::new()),
             },
             clock,
             latest: Timestamp::default(),
+            floors: None,
             cache_len_bytes: DEFAULT_CACHE_LEN_BYTES,
         }
     }
@@ -203,47 +207,35 @@ impl Verifier {
         self.exchange(|state| state.accepts_bearer = accept);
     }
 
-    /// Asks this revocation list from the next call on.
+    /// Asks this revocation list about what its issuer granted, from the next call on. Its number is written down before,
+    /// where there are [`Floors`].
     ///
     /// # Errors
     ///
-    /// [`RevocationError::Older`] for a list with a lower number than the present one, [`Fork`](RevocationError::Fork) for
-    /// one with its number and another content. The present one then stays.
-    pub fn set_revocations(
-        &self,
-        set: impl Into<Arc<RevocationSet>>,
-    ) -> Result<(), RevocationError> {
+    /// [`RevocationError::UntrustedIssuer`] for the list of a key that is no root,
+    /// [`Older`](RevocationError::Older) for one with a lower number than its issuer's present one,
+    /// [`Fork`](RevocationError::Fork) for one with that number and another content, and [`ReloadError::Floor`]. The
+    /// present one then stays.
+    pub fn set_revocations(&self, set: impl Into<Arc<RevocationSet>>) -> Result<(), ReloadError> {
         let set = set.into();
-        self.try_exchange(|state| {
-            if let Revocation::Set(present) = &state.revocation {
-                check_successor(present, &set)?;
-            }
-            state.revocation = Revocation::Set(set);
-            Ok(())
-        })
+        self.state().check_issuer(&set)?;
+        self.shared.take(&set)
     }
 
-    /// Takes what `source` has into `revocations`, and asks the list that is then in force. For the start of a program and
-    /// every few minutes after it.
+    /// Asks the lists that are in force there, now and from each update on: when that has returned, the next call and the
+    /// next [`Permit::recheck`](super::Permit::recheck) are decided by the new list.
+    ///
+    /// Lists of keys that are not trusted here are taken as well, and asked once they are.
     ///
     /// # Errors
     ///
-    /// [`ReloadError`], as [`Revocations::reload`] has it.
-    pub fn reload_revocations(
-        &self,
-        revocations: &Revocations,
-        source: &dyn RevocationSource,
-    ) -> Result<Reloaded, ReloadError> {
-        let reloaded = revocations.reload(source, self.now());
-        // Also after an error: of keeping its number, the new list is in force.
-        if let Some(set) = revocations.current()
-            && self
-                .revocations()
-                .is_none_or(|present| present.digest() != set.digest())
-        {
-            self.set_revocations(set)?;
-        }
-        reloaded
+    /// [`ReloadError`] for a list that is older than the present one or cannot be written down. What is in force there is
+    /// then not followed.
+    pub fn follow(&self, revocations: &Revocations) -> Result<(), ReloadError> {
+        self.exchange(|state| {
+            state.lists.get_or_insert_default();
+        });
+        revocations.add_follower(&self.shared)
     }
 
     /// The roots that are believed.
@@ -258,16 +250,27 @@ impl Verifier {
         self.state().audience.clone()
     }
 
-    /// The revocation list that is asked.
+    /// The revocation list that is asked about what this root granted.
     #[must_use]
-    pub fn revocations(&self) -> Option<Arc<RevocationSet>> {
-        match &self.state().revocation {
-            Revocation::Set(set) => Some(Arc::clone(set)),
-            Revocation::Missing | Revocation::Unused => None,
+    pub fn revocations(&self, root: &KeyId) -> Option<Arc<RevocationSet>> {
+        self.state().lists.as_ref()?.get(root).cloned()
+    }
+
+    /// Writes the latest moment down in the [`Floors`], where there are some: for the end of a program that does not drop
+    /// its verifier. Dropping the last handle does the same.
+    ///
+    /// # Errors
+    ///
+    /// [`FloorError`].
+    pub fn keep_moment(&self) -> Result<(), FloorError> {
+        let now = self.now();
+        match &self.shared.floors {
+            Some(floors) => floors.raise_moment(now),
+            None => Ok(()),
         }
     }
 
-    /// The latest moment that was seen. To be persisted where the clock must not be set back over a restart.
+    /// The present moment, which is never before one that was seen.
     #[must_use]
     pub fn latest_moment(&self) -> Timestamp {
         self.now()
@@ -289,7 +292,7 @@ impl Verifier {
     }
 
     fn exchange(&self, change: impl FnOnce(&mut State)) {
-        let result: Result<(), core::convert::Infallible> = self.try_exchange(|state| {
+        let result: Result<(), core::convert::Infallible> = self.shared.try_exchange(|state| {
             change(state);
             Ok(())
         });
@@ -299,28 +302,13 @@ impl Verifier {
         }
     }
 
-    fn try_exchange<E>(&self, change: impl FnOnce(&mut State) -> Result<(), E>) -> Result<(), E> {
-        self.shared.state.try_exchange(|present| {
-            let mut next = present.clone();
-            change(&mut next)?;
-            let fresh_until = next.revocation.fresh_until();
-            Ok((next, fresh_until))
-        })
-    }
-
     fn state(&self) -> Arc<Numbered<State>> {
         self.shared.state.current()
     }
 
-    /// The present moment, which is never before one that was seen.
     #[inline]
     fn now(&self) -> Timestamp {
-        let now = self.shared.clock.now().as_unix_seconds();
-        let latest = self.shared.latest.load(Ordering::Relaxed);
-        if now > latest {
-            self.shared.latest.fetch_max(now, Ordering::Relaxed);
-        }
-        Timestamp::from_unix_seconds(now.max(latest))
+        self.shared.now()
     }
 
     /// Decides about a token that is not yet known to this session.
@@ -415,7 +403,125 @@ impl Verifier {
     }
 }
 
+impl Shared {
+    /// The present moment, which is never before one that was seen.
+    #[inline]
+    fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        let latest = Timestamp::from_unix_seconds(self.latest.load(Ordering::Relaxed));
+        if now > latest {
+            self.advance(now);
+        }
+        now.max(latest)
+    }
+
+    /// At most once a second in each thread.
+    #[cold]
+    fn advance(&self, now: Timestamp) {
+        self.latest
+            .fetch_max(now.as_unix_seconds(), Ordering::Relaxed);
+        if let Some(floors) = &self.floors {
+            floors.keep_moment(now);
+        }
+    }
+
+    fn try_exchange<E>(&self, change: impl FnOnce(&mut State) -> Result<(), E>) -> Result<(), E> {
+        self.state.try_exchange(|present| {
+            let mut next = present.clone();
+            change(&mut next)?;
+            let fresh_until = next.fresh_until();
+            Ok((next, fresh_until))
+        })
+    }
+}
+
+impl Follower for Shared {
+    fn take(&self, set: &Arc<RevocationSet>) -> Result<(), ReloadError> {
+        if self.state.current().has(set)? {
+            return Ok(());
+        }
+        // Before it is in force, and not while calls wait for the state.
+        if let Some(floors) = &self.floors {
+            floors.raise_list(set)?;
+        }
+        Ok(self.try_exchange(|state| state.put(Arc::clone(set)))?)
+    }
+}
+
+/// Nothing but the time is lost where it cannot be written down: at most the last minute.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(floors) = &self.floors {
+            let latest = self.latest.load(Ordering::Relaxed);
+            let _ = floors.raise_moment(Timestamp::from_unix_seconds(latest));
+        }
+    }
+}
+
 impl State {
+    /// Until when a warm call may do without asking whether its root's list is stale: all lists of roots are fresh then.
+    fn fresh_until(&self) -> u64 {
+        let Some(lists) = &self.lists else {
+            return u64::MAX;
+        };
+        let of_roots = lists
+            .iter()
+            .filter(|(issuer, _)| self.store.find(issuer).is_some());
+        of_roots
+            .map(|(_, set)| set.next_update().as_unix_seconds())
+            .min()
+            .unwrap_or(0)
+    }
+
+    fn check_issuer(&self, set: &RevocationSet) -> Result<(), RevocationError> {
+        let issuer = set.issuer();
+        match self.store.find(&issuer) {
+            Some(_) => Ok(()),
+            None => Err(RevocationError::UntrustedIssuer { issuer }),
+        }
+    }
+
+    /// Whether this list is its issuer's present one; refused where it cannot follow that.
+    fn has(&self, set: &RevocationSet) -> Result<bool, RevocationError> {
+        let issuer = set.issuer();
+        let Some(present) = self.lists.as_ref().and_then(|lists| lists.get(&issuer)) else {
+            return Ok(false);
+        };
+        let present = present.position();
+        present.check_successor(&set.position())?;
+        Ok(present == set.position())
+    }
+
+    fn put(&mut self, set: Arc<RevocationSet>) -> Result<(), RevocationError> {
+        if !self.has(&set)? {
+            self.lists.get_or_insert_default().insert(set.issuer(), set);
+        }
+        Ok(())
+    }
+
+    /// The list to ask about what this root granted, `None` where none has to be asked.
+    fn list_of(&self, root: KeyId, now: Timestamp) -> Result<Option<&RevocationSet>, DenialReason> {
+        let Some(lists) = &self.lists else {
+            return Ok(None);
+        };
+        let set = lists
+            .get(&root)
+            .ok_or(DenialReason::NoRevocationList { root })?;
+        match set.freshness(now) {
+            Freshness::Fresh => Ok(Some(set)),
+            Freshness::Stale { since, for_seconds } => {
+                Err(DenialReason::StaleRevocationList { since, for_seconds })
+            }
+            Freshness::Future {
+                issued_at,
+                in_seconds,
+            } => Err(DenialReason::FutureRevocationList {
+                issued_at,
+                in_seconds,
+            }),
+        }
+    }
+
     /// Checks everything about a chain that can change.
     fn check(
         &self,
@@ -429,7 +535,7 @@ impl State {
         chain.check_links(|link| link.check_time(now))?;
         chain.check_links(|link| link.check_audience(self.audience.as_deref()))?;
         chain.check_contract(required)?;
-        let Some(set) = self.revocation.usable(now)? else {
+        let Some(set) = self.list_of(chain.root().issuer(), now)? else {
             return Ok(());
         };
         chain.check_links(|link| {
@@ -445,24 +551,6 @@ impl State {
             }
         })
     }
-}
-
-/// A list that is older than the present one is refused, and so is another one with its number.
-fn check_successor(present: &RevocationSet, next: &RevocationSet) -> Result<(), RevocationError> {
-    if next.number() < present.number() {
-        return Err(RevocationError::Older {
-            number: next.number(),
-            have: present.number(),
-        });
-    }
-    if next.number() == present.number() && next.digest() != present.digest() {
-        return Err(RevocationError::Fork {
-            number: next.number(),
-            digest: next.digest(),
-            have: present.digest(),
-        });
-    }
-    Ok(())
 }
 
 impl fmt::Debug for VerifierBuilder {
@@ -489,10 +577,9 @@ impl fmt::Debug for State {
         out.field("trusted_keys", &self.store.len())
             .field("audience", &self.audience)
             .field("accepts_bearer", &self.accepts_bearer);
-        match &self.revocation {
-            Revocation::Missing => out.field("revocations", &"missing"),
-            Revocation::Unused => out.field("revocations", &"unused"),
-            Revocation::Set(set) => out.field("revocations", set),
+        match &self.lists {
+            None => out.field("revocations", &"unused"),
+            Some(lists) => out.field("revocations", lists),
         };
         out.finish()
     }

@@ -68,6 +68,11 @@ pub enum Fault {
     /// The content does not match its checksum.
     #[error("its content does not match its checksum: it was changed")]
     Body,
+    /// An entry that no checkpoint covers does not have the code that the log's writer would have given it.
+    #[error(
+        "it was not written by this log: somebody without the log's key wrote or changed it, so it is not signed"
+    )]
+    Code,
     /// The checksums match, and the content is no entry.
     #[error("it is no entry: {0}")]
     Entry(#[source] EntryError),

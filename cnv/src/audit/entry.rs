@@ -131,8 +131,9 @@ impl From<&Denied> for Reason {
             DenialReason::AudienceRequired { .. } => "audience_required",
             DenialReason::Insufficient { .. } => "insufficient",
             DenialReason::Revoked(_) => "revoked",
-            DenialReason::NoRevocationList => "no_revocation_list",
+            DenialReason::NoRevocationList { .. } => "no_revocation_list",
             DenialReason::StaleRevocationList { .. } => "stale_revocation_list",
+            DenialReason::FutureRevocationList { .. } => "future_revocation_list",
             DenialReason::BadSignature { .. } => "bad_signature",
             DenialReason::HolderKey(_) => "holder_key",
             DenialReason::Possession(_) => "possession",
@@ -230,6 +231,8 @@ pub struct AuditEntry {
     pub outcome: Option<Outcome>,
     /// The digest of the result.
     pub result: Option<Digest>,
+    /// The SHA-256 of the token's text that was presented, where the call or a function within it was denied.
+    pub token: Option<Digest>,
 }
 
 /// What an encoded entry starts with: the version of the encoding.
@@ -248,7 +251,8 @@ mod present {
     pub(super) const SUCCEEDED: u16 = 1 << 8;
     pub(super) const FAILED: u16 = 1 << 9;
     pub(super) const RESULT: u16 = 1 << 10;
-    pub(super) const ALL: u16 = (1 << 11) - 1;
+    pub(super) const TOKEN: u16 = 1 << 11;
+    pub(super) const ALL: u16 = (1 << 12) - 1;
 }
 
 impl AuditEntry {
@@ -283,6 +287,7 @@ impl AuditEntry {
             used: None,
             outcome: None,
             result: None,
+            token: None,
         }
     }
 
@@ -341,7 +346,7 @@ impl AuditEntry {
         if let Some(Outcome::Failed(reason)) = &self.outcome {
             put_reason(&mut out, reason);
         }
-        if let Some(digest) = self.result {
+        for digest in [self.result, self.token].into_iter().flatten() {
             out.extend(digest.0);
         }
         Ok(out)
@@ -366,6 +371,7 @@ impl AuditEntry {
                 Some(Outcome::Failed(_)) => present::FAILED,
             }
             | bit(self.result.is_some(), present::RESULT)
+            | bit(self.token.is_some(), present::TOKEN)
     }
 
     /// Reads an entry from exactly these bytes.
@@ -427,6 +433,7 @@ impl AuditEntry {
                 (false, true) => Some(Outcome::Failed(input.reason()?)),
             },
             result: input.digest(has(present::RESULT))?,
+            token: input.digest(has(present::TOKEN))?,
         };
         if input.at < bytes.len() {
             return Err(EntryError::Trailing { at: input.at });

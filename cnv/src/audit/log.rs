@@ -8,10 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::entry::{AuditEntry, EntryError};
+use super::entry::{AuditEntry, Decision, EntryError, Reason};
+use super::files::Storage;
 use super::note::{SignedCheckpoint, VerifierKey};
-use super::writer::{self, OpenError, Recovered, Storage, Writer};
-use crate::attestation::PrivateKey;
+use super::recovery::{self, OpenError, Recovered};
+use super::writer::{Leaf, Writer};
+use crate::attestation::{PrivateKey, Timestamp};
 
 /// The most entries of a group, which one checkpoint covers.
 pub const GROUP_ENTRIES: usize = 256;
@@ -26,7 +28,7 @@ pub enum Durability {
     /// the log does not open: it was signed as longer than it is.
     Written,
     /// A group is on disk before it is signed; [`AuditLog::append`] does not wait for it. A process that is killed loses
-    /// what [`GROUP_MS`] brought.
+    /// what [`GROUP_MS`] brought, except where [`AuditLog::append_written`] returned.
     #[default]
     Grouped,
     /// [`AuditLog::append`] returns when the entry is on disk and signed for. Calls that wait together share one group.
@@ -69,11 +71,17 @@ pub struct AuditOptions {
     capacity: usize,
     when_full: WhenFull,
     when_unavailable: WhenUnavailable,
+    reserve_bytes: u64,
+    /// How long an entry waits for its group: [`GROUP_MS`], except in tests.
+    patience: Duration,
 }
 
 impl AuditOptions {
     /// The queue's capacity unless another is set, in entries.
     pub const DEFAULT_CAPACITY: usize = 4096;
+
+    /// The reserve unless another is set, in bytes.
+    pub const DEFAULT_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 
     /// The defaults, for the log of this name: see [`VerifierKey::new`].
     #[must_use]
@@ -84,6 +92,8 @@ impl AuditOptions {
             capacity: Self::DEFAULT_CAPACITY,
             when_full: WhenFull::default(),
             when_unavailable: WhenUnavailable::default(),
+            reserve_bytes: Self::DEFAULT_RESERVE_BYTES,
+            patience: Duration::from_millis(GROUP_MS),
         }
     }
 
@@ -99,6 +109,19 @@ impl AuditOptions {
     pub const fn queue(mut self, capacity: usize, when_full: WhenFull) -> Self {
         self.capacity = if capacity == 0 { 1 } else { capacity };
         self.when_full = when_full;
+        self
+    }
+
+    /// How much free space refused calls leave to the others, in bytes; [`DEFAULT_RESERVE_BYTES`](Self::DEFAULT_RESERVE_BYTES)
+    /// unless this is called, and nothing with 0.
+    ///
+    /// Anybody can be refused, as often as they like. Where the disk has less room than this for the log's owner, entries
+    /// of denied calls are counted instead of written, and one entry that says how many stands before the next that is.
+    /// It has the verb `audit refusals` and the reason `not_recorded`. How much room there is is looked at after each
+    /// group; a process that is killed loses the count. Without effect outside Unix.
+    #[must_use]
+    pub const fn reserve_bytes(mut self, bytes: u64) -> Self {
+        self.reserve_bytes = bytes;
         self
     }
 
@@ -125,21 +148,31 @@ struct Shared {
     state: Mutex<State>,
     /// How many entries do not wait for more: a group, or a full queue.
     group: usize,
+    patience: Duration,
+    reserve_bytes: u64,
     /// Wakes the thread.
     work: Condvar,
-    /// Wakes who waits for room or for the disk.
+    /// Wakes who waits for room, for the file or for the disk.
     progress: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Vec<u8>>,
+    queue: VecDeque<Leaf>,
     /// When the first entry of the queue came.
     waiting_since: Option<Instant>,
-    /// How many entries were taken, and how many of these are written and signed for.
+    /// How many entries were taken, how many of these are in the file, and how many are signed for.
     appended: u64,
+    written: u64,
     committed: u64,
+    /// How many entries somebody waits to see in the file.
+    wanted: u64,
     checkpoint: Option<SignedCheckpoint>,
+    /// Whether only the reserve is left of the disk, how many refused calls were not recorded for that, and when the last
+    /// of these was refused.
+    is_scarce: bool,
+    refused: u64,
+    refused_at: Option<Timestamp>,
     /// Somebody waits for everything that was appended.
     flush: bool,
     stop: bool,
@@ -172,7 +205,7 @@ impl AuditLog {
             .map_err(OpenError::Origin)?;
         let syncs = options.durability != Durability::Written;
         let folder = folder.as_ref();
-        let (writer, recovered) = writer::open(folder, &log, key, syncs)?;
+        let (writer, recovered) = recovery::open(folder, &log, key, syncs)?;
         Self::start(writer, log, options, recovered).map_err(|source| OpenError::Io {
             path: folder.into(),
             source,
@@ -187,13 +220,17 @@ impl AuditLog {
     ) -> io::Result<Self> {
         let state = State {
             appended: writer.size(),
+            written: writer.size(),
             committed: writer.size(),
             checkpoint: writer.last().cloned(),
+            is_scarce: writer.has_less_than(options.reserve_bytes),
             ..State::default()
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             group: options.capacity.min(GROUP_ENTRIES),
+            patience: options.patience,
+            reserve_bytes: options.reserve_bytes,
             work: Condvar::new(),
             progress: Condvar::new(),
         });
@@ -213,15 +250,80 @@ impl AuditLog {
     }
 
     /// Takes an entry and returns its number in the log. Where the log is [`Durable`](Durability::Durable), waits until
-    /// the entry is on disk; otherwise costs an encoding and a lock, whatever the log's length.
+    /// the entry is on disk; otherwise costs an encoding, its hash and a lock, whatever the log's length, and a process that is
+    /// killed loses what the last [`GROUP_MS`] brought: see [`append_written`](Self::append_written).
     ///
     /// # Errors
     ///
     /// [`AppendError::ReadOnly`] once something could not be written, for good: an entry for which it is returned may or
-    /// may not be found in the log. [`AppendError::Full`] where that was asked for, worth a retry. [`AppendError::Entry`]
-    /// for an entry that is none.
+    /// may not be found in the log. [`AppendError::Full`] where that was asked for, worth a retry.
+    /// [`AppendError::Reserved`] for a denied call on a disk that is nearly full. [`AppendError::Entry`] for an entry that
+    /// is none.
     pub fn append(&self, entry: &AuditEntry) -> Result<u64, AppendError> {
-        let body = entry.encode()?;
+        let (number, state) = self.push(entry)?;
+        if self.options.durability == Durability::Durable {
+            drop(self.until(state, |state| state.committed > number)?);
+        }
+        Ok(number)
+    }
+
+    /// Takes an entry and returns its number once it is in the file, where the process can be killed without losing it.
+    /// Where the log is [`Durable`](Durability::Durable), waits until it is on disk as well, as [`append`](Self::append)
+    /// does; under the other two a loss of power may still take it.
+    ///
+    /// Costs a write and a change of threads there and back, which calls that wait together share, and no `fdatasync`
+    /// and no signature: these come with the group, as for every entry. An entry that comes while the thread is at one of
+    /// them waits until that has ended.
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Self::append).
+    pub fn append_written(&self, entry: &AuditEntry) -> Result<u64, AppendError> {
+        let (number, mut state) = self.push(entry)?;
+        if self.options.durability == Durability::Durable {
+            drop(self.until(state, |state| state.committed > number)?);
+        } else {
+            state.wanted = number + 1;
+            self.shared.work.notify_one();
+            drop(self.until(state, |state| state.written > number)?);
+        }
+        Ok(number)
+    }
+
+    /// Records a call's entry, and says whether the call may go on: as [`append`](Self::append), but under
+    /// [`WhenUnavailable::Allow`] a log that cannot be written is no error, and a denied call that is counted never is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Self::append).
+    pub fn record(&self, entry: &AuditEntry) -> Result<(), AppendError> {
+        self.unless_allowed(self.append(entry))
+    }
+
+    /// Records a call's entry in the file, and says whether the call may go on: as
+    /// [`append_written`](Self::append_written), but under [`WhenUnavailable::Allow`] a log that cannot be written is no
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Self::append).
+    pub fn record_written(&self, entry: &AuditEntry) -> Result<(), AppendError> {
+        self.unless_allowed(self.append_written(entry))
+    }
+
+    fn unless_allowed(&self, appended: Result<u64, AppendError>) -> Result<(), AppendError> {
+        match (appended, self.options.when_unavailable) {
+            // It is counted, and the call does not run.
+            (Err(AppendError::Reserved), _) => Ok(()),
+            (Err(error), WhenUnavailable::Deny) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts an entry into the queue, and returns its number and the state, still locked.
+    fn push(&self, entry: &AuditEntry) -> Result<(u64, MutexGuard<'_, State>), AppendError> {
+        // Hashed before the lock, so that the log's one thread has less to do than those that call it.
+        let leaf = Leaf::new(entry.encode()?);
         let mut state = self.shared.lock();
         while state.failure.is_none() && state.queue.len() >= self.options.capacity {
             if self.options.when_full == WhenFull::Refuse {
@@ -233,34 +335,46 @@ impl AuditLog {
         if let Some(failure) = &state.failure {
             return Err(AppendError::read_only(failure));
         }
+        if state.is_scarce && matches!(entry.decision, Decision::Denied(_)) {
+            state.refused += 1;
+            state.refused_at = Some(entry.time);
+            return Err(AppendError::Reserved);
+        }
+        self.enqueue_refused(&mut state);
+        let number = self.enqueue(&mut state, leaf);
+        Ok((number, state))
+    }
+
+    /// The number of the entry in the log.
+    fn enqueue(&self, state: &mut State, leaf: Leaf) -> u64 {
         let number = state.appended;
         state.appended += 1;
         if state.queue.is_empty() {
             state.waiting_since = Some(Instant::now());
         }
-        state.queue.push_back(body);
+        state.queue.push_back(leaf);
         // The thread sleeps while there is nothing, and while there is less than a group; waking it at every entry would
         // cost a system call each time.
-        if state.queue.len() == 1 || state.queue.len() == self.shared.group {
+        let uncommitted = state.appended - state.committed;
+        if state.queue.len() == 1 || uncommitted == self.shared.group as u64 {
             self.shared.work.notify_one();
         }
-        if self.options.durability == Durability::Durable {
-            drop(self.until_committed(state, number + 1)?);
-        }
-        Ok(number)
+        number
     }
 
-    /// Records a call's entry, and says whether the call may go on: as [`append`](Self::append), but under
-    /// [`WhenUnavailable::Allow`] a log that cannot be written is no error.
-    ///
-    /// # Errors
-    ///
-    /// As for [`append`](Self::append).
-    pub fn record(&self, entry: &AuditEntry) -> Result<(), AppendError> {
-        match (self.append(entry), self.options.when_unavailable) {
-            (Err(error), WhenUnavailable::Deny) => Err(error),
-            _ => Ok(()),
-        }
+    /// Puts an entry for the refused calls that were not recorded into the queue, which it may make one too long.
+    fn enqueue_refused(&self, state: &mut State) {
+        let Some(last) = state.refused_at.take() else {
+            return;
+        };
+        let count = std::mem::take(&mut state.refused);
+        let detail = format!(
+            "{count} refused calls are not recorded one by one, since the disk was nearly full; this is the time of the last"
+        );
+        let decision = Decision::Denied(Reason::new("not_recorded", detail));
+        let entry = AuditEntry::new(last, [0; 16], "audit refusals", decision);
+        let body = entry.encode().expect("a short verb");
+        self.enqueue(state, Leaf::new(body));
     }
 
     /// Waits until everything that was appended is written and signed for, and returns the last checkpoint.
@@ -273,7 +387,7 @@ impl AuditLog {
         let appended = state.appended;
         state.flush = true;
         self.shared.work.notify_one();
-        let state = self.until_committed(state, appended)?;
+        let state = self.until(state, |state| state.committed >= appended)?;
         // There is one from the log's beginning.
         state
             .checkpoint
@@ -287,6 +401,7 @@ impl AuditLog {
     ///
     /// [`AppendError::ReadOnly`] where something of it could not be written.
     pub fn close(mut self) -> Result<SignedCheckpoint, AppendError> {
+        self.enqueue_refused(&mut self.shared.lock());
         let checkpoint = self.flush();
         self.stop();
         match &self.shared.lock().failure {
@@ -304,8 +419,8 @@ impl AuditLog {
 
     /// What opening the log cut off.
     #[must_use]
-    pub const fn recovered(&self) -> Recovered {
-        self.recovered
+    pub const fn recovered(&self) -> &Recovered {
+        &self.recovered
     }
 
     /// The log's name and public key, for those who verify.
@@ -319,12 +434,12 @@ impl AuditLog {
         progress.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn until_committed<'a>(
+    fn until<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
-        count: u64,
+        is_done: impl Fn(&State) -> bool,
     ) -> Result<MutexGuard<'a, State>, AppendError> {
-        while state.committed < count {
+        while !is_done(&state) {
             if let Some(failure) = &state.failure {
                 return Err(AppendError::read_only(failure));
             }
@@ -334,7 +449,10 @@ impl AuditLog {
     }
 
     fn stop(&mut self) {
-        self.shared.lock().stop = true;
+        let mut state = self.shared.lock();
+        self.enqueue_refused(&mut state);
+        state.stop = true;
+        drop(state);
         self.shared.work.notify_one();
         if let Some(thread) = self.thread.take() {
             // If it panicked, it has said so in the state.
@@ -358,26 +476,39 @@ impl fmt::Debug for AuditLog {
     }
 }
 
-/// Commits group after group until the log is dropped or something cannot be written.
+/// Writes and commits group after group until the log is dropped or something cannot be written.
 fn run<S: Storage>(shared: &Shared, mut writer: Writer<S>, is_durable: bool) {
     let _ending = Ending(shared);
-    let mut group = Vec::with_capacity(GROUP_ENTRIES);
+    let mut group = Group::default();
     loop {
-        let committed = if next_group(shared, is_durable, &mut group) {
-            writer.commit(group.iter().map(Vec::as_slice))
-        } else {
-            writer.finish()
-        };
-        let is_last = group.is_empty();
+        let task = next_task(shared, is_durable, &mut group);
+        let mut done = Ok(());
+        if !group.entries.is_empty() {
+            done = writer.write(group.entries.drain(..));
+            if done.is_ok() {
+                shared.lock().written = writer.size();
+                shared.progress.notify_all();
+            }
+        }
+        done = done.and_then(|()| match task {
+            Task::Write => Ok(()),
+            Task::Commit => writer.commit(),
+            Task::End => writer.finish(),
+        });
+        let is_scarce = writer.has_less_than(shared.reserve_bytes);
         let mut state = shared.lock();
-        match committed {
-            Ok(()) => {
+        state.is_scarce = is_scarce;
+        match done {
+            Ok(()) if task == Task::Commit => {
                 state.committed = writer.size();
                 state.checkpoint = writer.last().cloned();
+                group.since = None;
+                group.len = 0;
             }
+            Ok(()) => {}
             Err(error) => state.failure = Some(Arc::new(error)),
         }
-        let is_over = is_last || state.failure.is_some();
+        let is_over = task == Task::End || state.failure.is_some();
         drop(state);
         shared.progress.notify_all();
         if is_over {
@@ -399,34 +530,55 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// Waits for a group and takes it. Returns whether there is one: the log ends when it is dropped and nothing waits.
-fn next_group(shared: &Shared, is_durable: bool, group: &mut Vec<Vec<u8>>) -> bool {
-    const PATIENCE: Duration = Duration::from_millis(GROUP_MS);
-    group.clear();
+/// The entries that the next checkpoint covers.
+#[derive(Default)]
+struct Group {
+    /// When its first entry came.
+    since: Option<Instant>,
+    /// How many entries it has, written or not.
+    len: usize,
+    /// Those that are to be written.
+    entries: Vec<Leaf>,
+}
+
+/// What the thread does once it has written what it took.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// Nothing: the group goes on.
+    Write,
+    /// Waits for the disk and signs: the group is over.
+    Commit,
+    /// Ends: the log is dropped, and nothing waits.
+    End,
+}
+
+/// Waits until there is something to do, and takes the entries that it concerns out of the queue.
+fn next_task(shared: &Shared, is_durable: bool, group: &mut Group) -> Task {
+    let patience = shared.patience;
     let mut state = shared.lock();
-    loop {
-        let waited = state.waiting_since.map(|since| since.elapsed());
+    let task = loop {
+        let since = group.since.or(state.waiting_since);
         let is_urgent = state.stop || state.flush || is_durable;
-        state = match waited {
-            None if state.stop => return false,
+        let is_group = group.len + state.queue.len() >= shared.group;
+        state = match since.map(|since| since.elapsed()) {
+            None if state.stop => return Task::End,
             None => {
                 state.flush = false;
                 let woken = shared.work.wait(state);
                 woken.unwrap_or_else(PoisonError::into_inner)
             }
-            Some(waited)
-                if is_urgent || state.queue.len() >= shared.group || waited >= PATIENCE =>
-            {
-                break;
-            }
+            Some(waited) if is_urgent || is_group || waited >= patience => break Task::Commit,
+            Some(_) if state.wanted > state.written => break Task::Write,
             Some(waited) => {
-                let woken = shared.work.wait_timeout(state, PATIENCE - waited);
+                let woken = shared.work.wait_timeout(state, patience - waited);
                 woken.unwrap_or_else(PoisonError::into_inner).0
             }
         };
-    }
-    let count = state.queue.len().min(GROUP_ENTRIES);
-    group.extend(state.queue.drain(..count));
+    };
+    let count = state.queue.len().min(GROUP_ENTRIES - group.len);
+    group.since = group.since.or(state.waiting_since);
+    group.len += count;
+    group.entries.extend(state.queue.drain(..count));
     // What stays behind has waited as long, or nearly.
     if state.queue.is_empty() {
         state.waiting_since = None;
@@ -434,7 +586,7 @@ fn next_group(shared: &Shared, is_durable: bool, group: &mut Vec<Vec<u8>>) -> bo
     }
     drop(state);
     shared.progress.notify_all();
-    true
+    task
 }
 
 /// Why an entry was not taken.
@@ -450,6 +602,10 @@ pub enum AppendError {
         /// The queue's capacity.
         capacity: usize,
     },
+    /// The entry is of a denied call, and the rest of the disk is kept for others: it is counted. See
+    /// [`AuditOptions::reserve_bytes`].
+    #[error("the disk is nearly full, so refused calls are counted and not recorded one by one")]
+    Reserved,
     /// Something could not be written, and from then on nothing is. What is on disk is not known before the log is opened
     /// again.
     #[error(
@@ -471,6 +627,7 @@ impl AppendError {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc;
 
     use super::*;
@@ -489,6 +646,7 @@ pub(crate) mod tests {
         steps: mpsc::Sender<Step>,
         gate: Option<mpsc::Receiver<()>>,
         fails_at: Option<Step>,
+        free_bytes: Arc<AtomicU64>,
     }
 
     impl Disk {
@@ -512,18 +670,25 @@ pub(crate) mod tests {
         fn sync(&mut self, file: LogFile) -> io::Result<()> {
             self.step(Step::Sync(file))
         }
+
+        fn free_bytes(&self) -> Option<u64> {
+            Some(self.free_bytes.load(Ordering::Relaxed))
+        }
     }
 
     struct Rig {
         log: AuditLog,
         steps: mpsc::Receiver<Step>,
         gate: mpsc::Sender<()>,
+        free_bytes: Arc<AtomicU64>,
     }
 
     fn rig(options: AuditOptions, fails_at: Option<Step>, is_gated: bool) -> Rig {
         let (steps, told) = mpsc::channel();
         let (gate, opened) = mpsc::channel();
+        let free_bytes = Arc::new(AtomicU64::new(u64::MAX));
         let disk = Disk {
+            free_bytes: Arc::clone(&free_bytes),
             steps,
             gate: is_gated.then_some(opened),
             fails_at,
@@ -537,6 +702,7 @@ pub(crate) mod tests {
             log,
             steps: told,
             gate,
+            free_bytes,
         }
     }
 
@@ -571,6 +737,50 @@ pub(crate) mod tests {
         let checkpoint = rig.log.close().unwrap();
         assert_eq!(checkpoint.checkpoint().size(), 2);
         assert_eq!(rig.steps.try_iter().last(), Some(Sync(Checkpoints)));
+    }
+
+    #[test]
+    fn a_written_append_returns_when_it_is_in_the_file_and_waits_for_no_group() {
+        for durability in [Durability::Written, Durability::Grouped] {
+            let mut options = options().durability(durability);
+            options.patience = Duration::from_secs(3600);
+            let rig = rig(options, None, true);
+            assert_eq!(rig.log.append(&entry()).unwrap(), 0);
+            // The gate lets three writes through and nothing else, and so does not open for a group's end.
+            for number in 1..=3 {
+                rig.gate.send(()).unwrap();
+                assert_eq!(rig.log.append_written(&entry()).unwrap(), number);
+                assert_eq!(rig.steps.try_iter().last(), Some(Write(Entries)));
+            }
+            for _ in 0..3 {
+                rig.gate.send(()).unwrap();
+            }
+            // One group has all of them.
+            assert_eq!(rig.log.close().unwrap().checkpoint().size(), 4);
+            let rest: Vec<Step> = rig.steps.try_iter().collect();
+            match durability {
+                Durability::Written => assert_eq!(rest, [Write(Checkpoints)]),
+                _ => assert_eq!(rest, [Sync(Entries), Write(Checkpoints), Sync(Checkpoints)]),
+            }
+        }
+    }
+
+    #[test]
+    fn a_written_append_to_a_durable_log_waits_for_the_disk() {
+        let rig = rig(options().durability(Durability::Durable), None, false);
+        assert_eq!(rig.log.append_written(&entry()).unwrap(), 0);
+        let steps: Vec<Step> = rig.steps.try_iter().collect();
+        assert_eq!(steps, [Write(Entries), Sync(Entries), Write(Checkpoints)]);
+    }
+
+    #[test]
+    fn a_written_append_says_that_it_was_not_written() {
+        let rig = rig(options(), Some(Write(Entries)), false);
+        assert!(matches!(
+            rig.log.append_written(&entry()),
+            Err(AppendError::ReadOnly { .. })
+        ));
+        assert!(rig.log.record_written(&entry()).is_err());
     }
 
     #[test]
@@ -613,6 +823,38 @@ pub(crate) mod tests {
         assert!(rig.log.record(&entry()).is_ok());
         assert!(rig.log.append(&entry()).is_err());
         assert!(rig.log.failure().is_some());
+    }
+
+    #[test]
+    fn refused_calls_leave_the_reserve_to_the_others() {
+        let refused = || {
+            let mut entry = entry();
+            entry.decision = Decision::Denied(Reason::new("missing", ""));
+            entry
+        };
+        let rig = rig(options().reserve_bytes(1000), None, false);
+        assert_eq!(rig.log.append(&refused()).unwrap(), 0);
+        rig.free_bytes.store(999, Ordering::Relaxed);
+        rig.log.flush().unwrap();
+        for _ in 0..100 {
+            assert!(matches!(
+                rig.log.append(&refused()),
+                Err(AppendError::Reserved)
+            ));
+            assert!(rig.log.record(&refused()).is_ok());
+        }
+        // One entry for the 200, and the call that was let in.
+        assert_eq!(rig.log.append(&entry()).unwrap(), 2);
+        assert_eq!(rig.log.append(&entry()).unwrap(), 3);
+        rig.free_bytes.store(1000, Ordering::Relaxed);
+        assert!(rig.log.record(&refused()).is_ok());
+        rig.log.flush().unwrap();
+        // As soon as there is room, they are written again.
+        assert_eq!(rig.log.append(&refused()).unwrap(), 5);
+        rig.free_bytes.store(0, Ordering::Relaxed);
+        rig.log.flush().unwrap();
+        assert!(rig.log.record(&refused()).is_ok());
+        assert_eq!(rig.log.close().unwrap().checkpoint().size(), 7);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::damage::{Damage, Fault, LogFile, ReadError};
 use super::entry::AuditEntry;
+use super::files;
+use super::mac::RecordMac;
 use super::note::{NoteError, SignedCheckpoint, VerifierKey};
 use super::proof::{AuditProof, ConsistencyProof};
 use super::record::{Next, Records};
@@ -20,11 +22,13 @@ pub(super) struct Replay {
     /// Where the entries that the last checkpoint covers end, and where all whole entries do, in bytes.
     pub(super) signed_end: u64,
     pub(super) entries_end: u64,
-    /// What lies behind the last whole entry, in bytes.
+    /// What lies behind the last whole entry, in bytes, and whether it begins with a hole.
     pub(super) entries_rest: u64,
+    pub(super) entries_hole: bool,
     pub(super) checkpoints: u64,
     pub(super) checkpoints_end: u64,
     pub(super) checkpoints_rest: u64,
+    pub(super) checkpoints_hole: bool,
     pub(super) last: SignedCheckpoint,
     /// The number and the place of the last checkpoint.
     pub(super) last_at: (u64, u64),
@@ -32,20 +36,21 @@ pub(super) struct Replay {
 
 /// Reads every entry and every checkpoint, and holds the tree against each checkpoint's root.
 ///
-/// `check` sees each checkpoint in turn.
+/// `check` sees each checkpoint in turn. Entries that none covers have to have the codes of `mac`; who has not the log's
+/// key cannot tell.
 pub(super) fn replay(
     folder: &Path,
+    mac: Option<&RecordMac>,
     mut check: impl FnMut(&SignedCheckpoint) -> Result<(), NoteError>,
 ) -> Result<Replay, ReadError> {
     // The checkpoints first: a writer at work puts an entry down before the checkpoint that covers it.
     let mut checkpoints = open_checkpoints(folder)?;
     let mut entries = open_entries(folder)?;
     let mut frontier = Frontier::new();
-    let push = |frontier: &mut Frontier, number, offset, body: &[u8]| {
+    let leaf = |number, offset, body: &[u8]| {
         AuditEntry::decode(body)
             .map_err(|error| damage(LogFile::Entries, number, offset, Fault::Entry(error)))?;
-        frontier.push(TreeHash::leaf(body));
-        Ok::<_, ReadError>(())
+        Ok::<_, ReadError>(TreeHash::leaf(body))
     };
 
     let mut last: Option<(SignedCheckpoint, (u64, u64))> = None;
@@ -53,7 +58,8 @@ pub(super) fn replay(
         number,
         offset,
         body,
-    } = checkpoints.next()?
+        ..
+    } = checkpoints.next_up_to_hole()?
     {
         let fault = |fault| damage(LogFile::Checkpoints, number, offset, fault);
         let signed = parse_checkpoint(body).map_err(|error| fault(Fault::Checkpoint(error)))?;
@@ -69,7 +75,8 @@ pub(super) fn replay(
                     number,
                     offset,
                     body,
-                } => push(&mut frontier, number, offset, body)?,
+                    ..
+                } => frontier.push(leaf(number, offset, body)?),
                 Next::End => return Err(entries.damage(Fault::Cut { signed: size })),
             }
         }
@@ -90,9 +97,14 @@ pub(super) fn replay(
         number,
         offset,
         body,
-    } = entries.next()?
+        code,
+    } = entries.next_up_to_hole()?
     {
-        push(&mut frontier, number, offset, body)?;
+        let leaf = leaf(number, offset, body)?;
+        if mac.is_some_and(|mac| !mac.is_code(number, &leaf, code)) {
+            return Err(damage(LogFile::Entries, number, offset, Fault::Code));
+        }
+        frontier.push(leaf);
     }
     let (last, last_at) = last.ok_or_else(|| checkpoints.damage(Fault::NoCheckpoint))?;
     Ok(Replay {
@@ -100,9 +112,11 @@ pub(super) fn replay(
         signed_end,
         entries_end: entries.offset(),
         entries_rest: entries.rest_len(),
+        entries_hole: entries.is_at_hole(),
         checkpoints: checkpoints.number(),
         checkpoints_end: checkpoints.offset(),
         checkpoints_rest: checkpoints.rest_len(),
+        checkpoints_hole: checkpoints.is_at_hole(),
         last,
         last_at,
     })
@@ -125,7 +139,7 @@ fn parse_checkpoint(body: &[u8]) -> Result<SignedCheckpoint, NoteError> {
 }
 
 fn open(folder: &Path, file: LogFile) -> Result<File, ReadError> {
-    File::open(folder.join(file.name())).map_err(|source| match source.kind() {
+    files::open_to_read(&folder.join(file.name())).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ReadError::Missing {
             path: folder.into(),
         },
@@ -197,7 +211,8 @@ pub struct VerifiedLog {
     pub checkpoints: u64,
     /// The last checkpoint.
     pub last: SignedCheckpoint,
-    /// Where whole entries end in the file, in bytes, and how many bytes of an unfinished entry lie behind.
+    /// Where whole entries end in the file, in bytes, and how many bytes lie behind: of an unfinished entry, or of a hole
+    /// and what was written behind it.
     pub tail: (u64, u64),
 }
 
@@ -221,7 +236,8 @@ impl AuditReader {
             number,
             offset,
             body,
-        } = checkpoints.next()?
+            ..
+        } = checkpoints.next_up_to_hole()?
         {
             let parsed = parse_checkpoint(body).map_err(|error| {
                 let fault = Fault::Checkpoint(error);
@@ -251,7 +267,7 @@ impl AuditReader {
     ///
     /// [`ReadError::Damaged`] with the first place that is not as it was written.
     pub fn verify(&self, log: &VerifierKey) -> Result<VerifiedLog, ReadError> {
-        let replay = replay(&self.folder, |signed| signed.verify(log).map(drop))?;
+        let replay = replay(&self.folder, None, |signed| signed.verify(log).map(drop))?;
         Ok(VerifiedLog {
             entries: replay.frontier.size(),
             unsigned: replay.frontier.size() - replay.last.checkpoint().size(),
@@ -354,6 +370,7 @@ impl Iterator for Entries {
                 number,
                 offset,
                 body,
+                ..
             }) => Some(
                 AuditEntry::decode(body)
                     .map(|entry| (number, entry))

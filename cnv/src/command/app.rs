@@ -1,11 +1,13 @@
 //! The application: its verbs, its rules, and the faults that start-up would find.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::deciding::Deciding;
 use super::verb::Registration;
-use crate::attestation::TrustStore;
 use crate::attestation::revocation::Revocations;
+use crate::attestation::{Clock, SystemClock, TrustStore};
 use crate::audit::AuditLog;
 use crate::quota::{Limits, Resource};
 
@@ -33,10 +35,14 @@ pub struct App {
     pub(super) verbs: Vec<Registration>,
     pub(super) limits: Option<Limits>,
     pub(super) trust: Option<TrustStore>,
-    pub(super) production: bool,
+    pub(super) development: bool,
+    pub(super) explains_denials: bool,
+    pub(super) clock: Option<Arc<dyn Clock>>,
     pub(super) audit: Option<Arc<AuditLog>>,
     pub(super) revocation: RevocationPolicy,
     pub(super) accepts_bearer: bool,
+    pub(super) state: Option<PathBuf>,
+    pub(super) deciding: Deciding,
 }
 
 /// Whether there is a list of what was taken back.
@@ -61,10 +67,14 @@ impl App {
             verbs: Vec::new(),
             limits: None,
             trust: None,
-            production: false,
+            development: false,
+            explains_denials: false,
+            clock: None,
             audit: None,
             revocation: RevocationPolicy::Missing,
             accepts_bearer: false,
+            state: None,
+            deciding: Deciding::new(),
         }
     }
 
@@ -97,23 +107,50 @@ impl App {
         self
     }
 
-    /// The roots that attestations are checked against. Without this and without `--trust`, an
-    /// authority made for the process vouches for every call, and says so.
+    /// The roots that attestations are checked against. Nobody who calls has a say in it: `--trust` is then no option, and
+    /// `CNV_TRUST` is not read.
+    ///
+    /// Without this the program leaves its roots to its operator, who names a trust store there. Where there is none,
+    /// every guarded call is denied.
     #[must_use]
     pub fn trust(mut self, trust: TrustStore) -> Self {
         self.trust = Some(trust);
         self
     }
 
-    /// Refuses the development authority: without a trust store, every guarded call is denied.
+    /// For developing: as long as nothing is set up, an authority made for the process vouches for every call with
+    /// everything there is, and a notice on standard error says so. Take it out of what others run.
+    ///
+    /// Something is set up as soon as there are roots, revocations or an audit log, in the program or in its environment,
+    /// or the caller presents a token or has a key. Then this changes nothing: what is not attested is denied.
     #[must_use]
-    pub fn production(mut self) -> Self {
-        self.production = true;
+    pub fn development(mut self) -> Self {
+        self.development = true;
         self
     }
 
-    /// Asks the list that is in force in `revocations` whether an attestation was taken back. Where none is in force, or the
-    /// one that is has gone stale, every guarded call is denied; reloading it is the program's business, see
+    /// Tells the caller why a call was denied. Without this the caller hears that it was, for which command and
+    /// capability, and under which number the operator finds the reason in the audit log: one that could tell "expired"
+    /// from "revoked" could feel its way to what is accepted.
+    ///
+    /// For programs whose caller is their operator.
+    #[must_use]
+    pub fn explain_denials(mut self) -> Self {
+        self.explains_denials = true;
+        self
+    }
+
+    /// Where the present moment comes from, for every decision and every entry of the audit log. Default: the operating
+    /// system's clock. Deadlines and budgets are measured and not read from it.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Asks the lists that are in force in `revocations` whether an attestation was taken back, also in
+    /// [`Permit::recheck`](crate::attestation::Permit::recheck) of a call that is under way. Where a root has none in force,
+    /// or the one that is has gone stale, what it granted is denied; reloading them is the program's business, see
     /// [`Revocations::reload`]. `CNV_REVOCATIONS` is then not looked at.
     #[must_use]
     pub fn revocations(mut self, revocations: Arc<Revocations>) -> Self {
@@ -122,8 +159,8 @@ impl App {
     }
 
     /// Accepts that there is no revocation list, so that what was issued is good until it expires. A list that
-    /// `CNV_REVOCATIONS` names is asked all the same: it is read at each call, has to be signed by a key of the trust store,
-    /// and denies every guarded call where it is missing, damaged or stale.
+    /// `CNV_REVOCATIONS` names is asked all the same, and then each root needs one: they are read at each call, have to be
+    /// signed by a root, and deny every guarded call where one is missing, damaged, stale or older than the one before.
     ///
     /// Without this, [`revocations`](Self::revocations) and `CNV_REVOCATIONS`, every attestation is refused.
     #[must_use]
@@ -141,22 +178,43 @@ impl App {
         self
     }
 
+    /// Keeps the time and the numbers of revocation lists in this folder, so that neither goes back when the program ends
+    /// and starts again: a clock that is set back brings no expired attestation back, and an older list no revoked one.
+    /// Without this, `CNV_STATE` names the folder, and without either only the running program remembers.
+    ///
+    /// Where the folder cannot be read or written, what is guarded is denied. See [`Floors`](crate::attestation::Floors).
+    #[must_use]
+    pub fn state(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state = Some(folder.into());
+        self
+    }
+
     /// Records every call in this log: before it runs, whether it may and why not, and when it has ended, what came of
     /// it. A call that cannot be recorded does not run, unless the log was opened with
     /// [`WhenUnavailable::Allow`](crate::audit::WhenUnavailable::Allow).
     ///
+    /// That it may is in the log's file before it runs, and with [`Durable`](crate::audit::Durability::Durable) on disk. Of a
+    /// denied call the entry has the reason, which the caller does not hear, and the SHA-256 of the token's text.
+    ///
     /// Arguments and results are recorded as digests: [`Digest::of`](crate::audit::Digest::of) with the tag
     /// `cnv arguments 1` over, for each parameter, its name, how many values it has in 8 bytes, big-endian, and these as
     /// they were written or defaulted; and with `cnv result 1` over each streamed item and then the returned value, as
-    /// JSON. What is not understood as a command is no call, and a dry run is none either.
+    /// JSON. The digest of the grammar has the tag `cnv grammar 1` and covers the verb as JSON, with its effect,
+    /// attestation, budget and arguments; `--dry-run` shows it. What is not understood as a command is no call, and a dry
+    /// run is none either.
     ///
     /// Without this and with `CNV_AUDIT`, the log is the folder of the application's name in the folder that this variable
     /// names, signed with the private key in the file that `CNV_AUDIT_KEY` names. A log has one writer: while one process
-    /// has it open, the calls of another are refused.
+    /// has it open, the calls of another wait for it, for two seconds, and are then refused.
     #[must_use]
     pub fn audit(mut self, log: Arc<AuditLog>) -> Self {
         self.audit = Some(log);
         self
+    }
+
+    /// The clock of every decision.
+    pub(super) fn time(&self) -> Arc<dyn Clock> {
+        self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock))
     }
 
     /// Finds every fault that start-up would, for a unit test.

@@ -6,12 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::ArgMatches;
 
 use super::context::{CallId, Sink};
+use super::denial::Record;
 use super::failure::{Failure, FailureCode};
+use super::grammar::digest_of_grammar;
 use super::output::Output;
-use super::receipt::AttestedBy;
-use super::spec::VerbSpec;
-use crate::attestation::{Denied, Evidence, Timestamp};
-use crate::audit::{AuditEntry, AuditLog, Decision, Digest, Outcome, PartsDigest, Reason};
+use super::transaction::TransactionId;
+use super::verb::Registration;
+use crate::attestation::{Clock, Evidence};
+use crate::audit::{
+    AppendError, AuditEntry, AuditLog, Decision, Digest, Outcome, PartsDigest, Reason,
+};
 use crate::quota::Usage;
 
 /// What the digest of a call's arguments covers: for each argument, in the order of the parameters, its name, how many
@@ -21,29 +25,45 @@ const ARGUMENTS: &str = "cnv arguments 1";
 /// What the digest of a call's result covers: each item that it streamed and then what it returned, as JSON.
 const RESULT: &str = "cnv result 1";
 
+/// Tells the person at the process, where there is one.
+pub(super) type Tell<'a> = dyn Fn(&str) + Send + Sync + 'a;
+
 /// Writes the entries of one call.
 pub(super) struct Recorder {
     log: Arc<AuditLog>,
+    clock: Arc<dyn Clock>,
     entry: AuditEntry,
+    /// The digest of the token that was presented, for the entry of a denial: what the token says counts for nothing there.
+    token: Option<Digest>,
     result: Arc<Mutex<PartsDigest>>,
 }
 
 impl Recorder {
-    pub(super) fn new(log: &Arc<AuditLog>, spec: &VerbSpec, call_id: CallId) -> Self {
-        let time = Timestamp::now();
-        let id = call_id.to_bytes();
-        let mut entry = AuditEntry::new(time, id, spec.to_string(), Decision::Allowed);
-        entry.budget = spec.limits().copied();
+    pub(super) fn new(
+        log: Arc<AuditLog>,
+        clock: Arc<dyn Clock>,
+        entry: &Registration,
+        call_id: CallId,
+        transaction: Option<TransactionId>,
+    ) -> Self {
+        let (verb, id) = (entry.spec.to_string(), call_id.to_bytes());
+        let mut recorded = AuditEntry::new(clock.now(), id, verb, Decision::Allowed);
+        recorded.transaction_id = transaction.map(TransactionId::to_bytes);
+        recorded.grammar = Some(digest_of_grammar(entry));
+        recorded.budget = entry.spec.limits().copied();
         Self {
-            log: Arc::clone(log),
-            entry,
+            log,
+            clock,
+            entry: recorded,
+            token: None,
             result: Arc::new(Mutex::new(PartsDigest::new(RESULT))),
         }
     }
 
-    /// The arguments as they were understood, defaults included.
-    pub(super) fn arguments(&mut self, arguments: &[clap::Arg], matches: &ArgMatches) {
-        self.entry.arguments = Some(digest_of_arguments(arguments, matches));
+    /// What the caller brought: the arguments as they were understood, and the token as it stands.
+    pub(super) fn presented(&mut self, arguments: Digest, token: Option<Digest>) {
+        self.entry.arguments = Some(arguments);
+        self.token = token;
     }
 
     /// The sink of the call, listened to.
@@ -54,33 +74,40 @@ impl Recorder {
         })
     }
 
-    /// Records that the call may run.
+    /// Records that the call may run, and returns once that is in the log's file: what the call does to its process cannot
+    /// take it back.
     ///
     /// # Errors
     ///
     /// Where that cannot be recorded: then it may not.
-    pub(super) async fn allowed(
-        &mut self,
-        by: Option<&AttestedBy>,
-        evidence: &Evidence,
-    ) -> Result<(), Failure> {
-        if let Some(by) = by {
-            let links = evidence.verified().map(|verified| verified.chain().links());
-            self.entry.subject = Some(by.subject.clone());
-            self.entry.links = links
-                .into_iter()
-                .flatten()
-                .map(|link| Digest::from(link.id()))
-                .collect();
-        }
-        self.write("the call was not run, because the audit log takes no entry")
-            .await
+    pub(super) async fn allowed(&mut self, evidence: &Evidence) -> Result<(), Failure> {
+        self.used(evidence);
+        let or_else = "the call was not run, because the audit log takes no entry";
+        self.write(AuditLog::record_written, or_else).await
     }
 
-    /// Records that the call may not run. The caller is refused whether that succeeds or not.
-    pub(super) async fn denied(&mut self, failure: &Failure) {
+    /// Whose word the call rests on, once some of it does.
+    fn used(&mut self, evidence: &Evidence) {
+        if let Some(verified) = evidence.verified() {
+            let links = verified.chain().links().iter();
+            self.entry.subject = Some(verified.subject().to_owned());
+            self.entry.links = links.map(|link| Digest::from(link.id())).collect();
+        }
+    }
+
+    /// Records that the call may not run. The caller is refused whether that succeeds or not, and `tell` hears if it does
+    /// not.
+    pub(super) async fn denied(&mut self, failure: &Failure, tell: &Tell<'_>) -> Record {
         self.entry.decision = Decision::Denied(reason(failure));
-        let _ = self.write("").await;
+        self.entry.token = self.token;
+        let or_else = "the call was denied, and that is not in the audit log";
+        match self.write(AuditLog::record, or_else).await {
+            Ok(()) => Record::Written,
+            Err(failure) => {
+                tell(&failure.to_string());
+                Record::Refused
+            }
+        }
     }
 
     /// Records how the call ended.
@@ -92,11 +119,19 @@ impl Recorder {
         &mut self,
         result: &Result<Output, Failure>,
         usage: &Usage,
+        evidence: &Evidence,
     ) -> Result<(), Failure> {
-        self.entry.time = Timestamp::now();
+        // A function within may be the first that asked for it.
+        self.used(evidence);
+        self.entry.time = self.clock.now();
         self.entry.used = Some(usage.into());
         self.entry.outcome = Some(match result {
-            Err(failure) => Outcome::Failed(reason(failure)),
+            Err(failure) => {
+                if failure.denial().is_some() {
+                    self.entry.token = self.token;
+                }
+                Outcome::Failed(reason(failure))
+            }
             Ok(output) => {
                 let mut digest = self
                     .result
@@ -108,14 +143,18 @@ impl Recorder {
                 Outcome::Succeeded
             }
         });
-        self.write("the call has run, and its end is not in the audit log, which takes no entry")
-            .await
+        let or_else = "the call has run, and its end is not in the audit log, which takes no entry";
+        self.write(AuditLog::record, or_else).await
     }
 
     /// On a thread of its own, because it may wait for the disk.
-    async fn write(&self, or_else: &str) -> Result<(), Failure> {
+    async fn write(
+        &self,
+        record: fn(&AuditLog, &AuditEntry) -> Result<(), AppendError>,
+        or_else: &str,
+    ) -> Result<(), Failure> {
         let (log, entry) = (Arc::clone(&self.log), self.entry.clone());
-        let written = tokio::task::spawn_blocking(move || log.record(&entry)).await;
+        let written = tokio::task::spawn_blocking(move || record(&log, &entry)).await;
         let refused =
             |error: &dyn Error| Failure::new(FailureCode::Failed, format!("{or_else}: {error}"));
         match written {
@@ -143,11 +182,8 @@ pub(super) fn digest_of_arguments(arguments: &[clap::Arg], matches: &ArgMatches)
 
 /// The check that failed where the call was denied, also by a function within; otherwise the failure's code.
 fn reason(failure: &Failure) -> Reason {
-    let first = failure.error().map(|error| error as &(dyn Error + 'static));
-    let mut errors =
-        std::iter::successors(first, |error: &&(dyn Error + 'static)| (*error).source());
-    match errors.find_map(|error| error.downcast_ref::<Denied>()) {
-        Some(denied) => denied.into(),
+    match failure.denial() {
+        Some(denied) => Reason::from(&denied),
         None => Reason::new(failure.code().as_str(), failure.to_string()),
     }
 }
@@ -173,14 +209,16 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
+    use crate::attestation::TrustStore;
     use crate::audit::{WhenUnavailable, on_a_broken_disk};
-    use crate::command::spec::Effect;
+    use crate::capability::CapabilityContract;
+    use crate::command::spec::{Effect, VerbSpec};
     use crate::command::verb::Registration;
     use crate::command::{App, Reply};
 
     static RAN: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
 
-    fn call(when: WhenUnavailable) -> (Reply, bool) {
+    fn call(when: WhenUnavailable, contract: Option<CapabilityContract>) -> (Reply, bool) {
         let ran = &RAN[when as usize];
         let spec = VerbSpec {
             noun: "file",
@@ -192,7 +230,7 @@ mod tests {
             about: "",
             long_about: None,
             effect: Effect::Write,
-            contract: None,
+            contract,
             limits: None,
             function: "",
             file: "",
@@ -208,22 +246,62 @@ mod tests {
             },
         };
         let log = Arc::new(on_a_broken_disk(when));
-        let app = App::new("test").verbs([verb]).audit(log);
+        let app = App::new("test")
+            .verbs([verb])
+            .trust(TrustStore::new())
+            .without_revocation()
+            .audit(log);
         let reply = app.call_blocking([spec.noun, spec.name]);
         (reply, ran.load(Ordering::Relaxed))
     }
 
     #[test]
     fn a_call_that_cannot_be_recorded_does_not_run() {
-        let (reply, ran) = call(WhenUnavailable::Deny);
+        let (reply, ran) = call(WhenUnavailable::Deny, None);
         let failure = reply.result.unwrap_err().to_string();
         assert!(failure.contains("was not run"), "{failure}");
         assert!(!ran);
     }
 
     #[test]
+    fn a_denial_that_cannot_be_recorded_is_one_and_says_so() {
+        let contract = Some(CapabilityContract::read_write());
+        let (reply, _) = call(WhenUnavailable::Deny, contract);
+        let failure = reply.result.unwrap_err();
+        assert_eq!(failure.code(), FailureCode::Attestation);
+        let told = failure.to_string();
+        assert!(told.contains("the audit log took no entry"), "{told}");
+    }
+
+    #[test]
+    fn whoever_is_at_the_process_hears_of_a_denial_that_is_not_recorded() {
+        let log = Arc::new(on_a_broken_disk(WhenUnavailable::Deny));
+        let verb = Registration {
+            spec: crate::command::spec::faulty_spec(),
+            arguments: Vec::new,
+            invoke: |_cx, _matches| Box::pin(async { Output::of("never") }),
+        };
+        let clock = Arc::new(crate::attestation::SystemClock);
+        let mut recorder = Recorder::new(log, clock, &verb, CallId([0; 16]), None);
+        let heard = Mutex::new(Vec::new());
+        let tell = |text: &str| heard.lock().unwrap().push(text.to_owned());
+        let failure = Failure::failed("no");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let record = runtime.block_on(recorder.denied(&failure, &tell));
+        assert_eq!(record, Record::Refused);
+        let heard = heard.into_inner().unwrap();
+        assert_eq!(heard.len(), 1);
+        assert!(
+            heard[0].starts_with("the call was denied, and that is not "),
+            "{heard:?}"
+        );
+    }
+
+    #[test]
     fn it_runs_where_that_was_asked_for() {
-        let (reply, ran) = call(WhenUnavailable::Allow);
+        let (reply, ran) = call(WhenUnavailable::Allow, None);
         assert_eq!(reply.result.unwrap().as_json(), "\"written\"");
         assert!(ran);
     }

@@ -1,6 +1,7 @@
 //! The command-line door: parses the process's arguments with clap, hands the call to the pipeline, and
 //! shows what comes back. Data goes to standard output, everything else to standard error.
 
+use std::env;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,13 +13,15 @@ use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::app::App;
-use super::audit::digest_of_arguments;
-use super::context::{Cancellation, Sink};
+use super::audit::{Recorder, digest_of_arguments};
+use super::context::{CallId, Cancellation, Sink};
 use super::display::{Display, Format};
-use super::evidence::{ENVIRONMENT_HELP, Presented, audit_log, evidence};
+use super::evidence::{ENVIRONMENT_HELP, Presented, TRUST, Unfit, evidence};
 use super::failure::{Failure, FailureCode};
+use super::log::audit_log;
 use super::output::Output;
 use super::pipeline::{Collector, Reply, Visit, call_id, explain};
+use super::transaction::TransactionId;
 use super::verb::Registration;
 
 /// Serves one command line and says how the process ends.
@@ -58,7 +61,7 @@ impl App {
 
     /// Serves the process's command line, on the caller's tokio runtime.
     pub async fn run(self) -> ExitCode {
-        run(&self, std::env::args_os()).await
+        run(&self, env::args_os()).await
     }
 
     /// Makes a call in this process, as the command line would, and keeps what it streams. The
@@ -107,41 +110,54 @@ async fn attend(
         return Reply::refused(Failure::new(FailureCode::Usage, "no such command"));
     };
     if options.dry_run {
-        return Reply::without_call(Output::of(&explain(&entry.spec, options.timeout)));
+        return Reply::without_call(Output::of(&explain(entry, options.timeout)));
     }
+    let trust = match options.trust(app) {
+        Ok(trust) => trust,
+        Err(failure) => return Reply::refused(failure),
+    };
     let cancellation = Arc::new(Cancellation::default());
     if is_process {
         catch_signals(Arc::clone(&cancellation));
     }
-    let log = match audit_log(app) {
+    let log = match audit_log(app).await {
         Ok(log) => log,
         Err(failure) => return Reply::refused(failure),
-    };
-    let presented = Presented {
-        token: options.token.as_deref(),
-        trust: options.trust.as_deref(),
-        arguments: digest_of_arguments(&(entry.arguments)(), &matches),
     };
     let tell = |text: &str| {
         if is_process && !options.quiet {
             notice(options.format, text);
         }
     };
-    let prepared = evidence(app, &entry.spec, &presented, tell).and_then(|evidence| {
+    // Without randomness for a number, it is refused as the call of number zero.
+    let number = call_id();
+    let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
+    let presented = Presented {
+        token: options.token.as_deref(),
+        trust: trust.as_deref(),
+        arguments: digest_of_arguments(&(entry.arguments)(), &matches),
+    };
+    let (evidence, token) = evidence(app, &entry.spec, &presented, &tell);
+    let recorder = log.map(|log| {
+        let mut recorder = Recorder::new(log, app.time(), entry, id, options.transaction);
+        recorder.presented(presented.arguments, token);
+        recorder
+    });
+    let prepared = evidence.and_then(|evidence| {
         Ok(Visit {
             matches,
             evidence,
-            audit: log.clone(),
-            deadline: options.deadline()?,
+            deadline: options.deadline().map_err(Unfit::Callers)?,
             cancellation,
             sink,
             show_progress: is_process && !options.quiet,
-            call_id: call_id()?,
+            call_id: number.map_err(Unfit::Callers)?,
+            transaction: options.transaction,
         })
     });
     match prepared {
-        Ok(visit) => app.serve(entry, visit).await,
-        Err(failure) => app.refuse(&entry.spec, log.as_ref(), failure).await,
+        Ok(visit) => app.serve(entry, visit, recorder, &tell).await,
+        Err(unfit) => app.refuse(&entry.spec, id, recorder, unfit, &tell).await,
     }
 }
 
@@ -157,7 +173,7 @@ pub(super) fn command(app: &App) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .after_help(ENVIRONMENT_HELP)
-        .args(global_options());
+        .args(global_options(app));
     if let Some(about) = app.about {
         root = root.about(about);
     }
@@ -203,14 +219,14 @@ fn named_value(argument: Arg) -> Arg {
 }
 
 /// Keep the names in step with those that `#[arg(..)]` refuses.
-fn global_options() -> [Arg; 8] {
+fn global_options(app: &App) -> Vec<Arg> {
     let option = |name: &'static str| {
         Arg::new(format!("cnv-{name}"))
             .long(name)
             .global(true)
             .help_heading("Options of every command")
     };
-    [
+    let mut options = vec![
         option("output")
             .value_name("FORMAT")
             .value_parser(value_parser!(Format))
@@ -236,17 +252,25 @@ fn global_options() -> [Arg; 8] {
             .hide_env_values(true)
             .value_parser(value_parser!(OsString))
             .help("The attestation that allows the call, or @ and a file with it"),
-        option("trust")
-            .value_name("FILE")
-            .env("CNV_TRUST")
-            .hide_env_values(true)
-            .value_parser(value_parser!(PathBuf))
-            .help("The trust store: public keys whose attestations are believed"),
+        option("transaction")
+            .value_name("ID")
+            .env("CNV_TRANSACTION")
+            .value_parser(value_parser!(TransactionId))
+            .help("The transaction that the call belongs to: 32 hexadecimal digits, or a UUID"),
         option("quiet")
             .short('q')
             .action(ArgAction::SetTrue)
             .help("No progress, notice or receipt on standard error"),
-    ]
+    ];
+    if app.trust.is_none() {
+        options.push(
+            option("trust")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("The trust store where CNV_TRUST names none: public keys whose attestations are believed"),
+        );
+    }
+    options
 }
 
 /// What the options of every verb say.
@@ -256,6 +280,7 @@ struct Options {
     timeout: Option<Duration>,
     token: Option<OsString>,
     trust: Option<PathBuf>,
+    transaction: Option<TransactionId>,
     quiet: bool,
 }
 
@@ -279,8 +304,29 @@ impl Options {
             dry_run: innermost.get_flag("cnv-dry-run"),
             timeout: innermost.get_one::<Duration>("cnv-timeout").copied(),
             token: innermost.get_one::<OsString>("cnv-attestation").cloned(),
-            trust: innermost.get_one::<PathBuf>("cnv-trust").cloned(),
+            trust: match innermost.try_get_one::<PathBuf>("cnv-trust") {
+                Ok(path) => path.cloned(),
+                Err(_) => None,
+            },
+            transaction: innermost
+                .get_one::<TransactionId>("cnv-transaction")
+                .copied(),
             quiet: innermost.get_flag("cnv-quiet"),
+        }
+    }
+
+    /// The trust store's file that the operator names, where the program leaves its roots to its operator. What the
+    /// environment names is not replaced by who types the command.
+    fn trust(&self, app: &App) -> Result<Option<PathBuf>, Failure> {
+        if app.trust.is_some() {
+            return Ok(None);
+        }
+        match (env::var_os(TRUST), &self.trust) {
+            (Some(_), Some(_)) => Err(Failure::usage(format!(
+                "`--trust` cannot take the place of the trust store that {TRUST} names"
+            ))),
+            (Some(path), None) => Ok(Some(path.into())),
+            (None, path) => Ok(path.clone()),
         }
     }
 

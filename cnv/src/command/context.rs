@@ -13,6 +13,7 @@ use super::output::Output;
 use super::progress::Progress;
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
+use super::transaction::TransactionId;
 use crate::attestation::{CarriesEvidence, Evidence};
 
 /// A random 128-bit number that names one call.
@@ -74,6 +75,7 @@ impl Cancellation {
 
 pub(super) struct Call {
     pub(super) id: CallId,
+    pub(super) transaction: Option<TransactionId>,
     pub(super) spec: VerbSpec,
     pub(super) evidence: Evidence,
     pub(super) deadline: Option<Instant>,
@@ -100,6 +102,12 @@ impl Context {
     #[must_use]
     pub fn call_id(&self) -> CallId {
         self.call.id
+    }
+
+    /// The transaction that the caller says this call belongs to; `None` where nothing was said.
+    #[must_use]
+    pub fn transaction_id(&self) -> Option<TransactionId> {
+        self.call.transaction
     }
 
     /// The verb being served.

@@ -3,38 +3,42 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
 
 use super::app::{App, RevocationPolicy};
+use super::audit::Tell;
+use super::deciding::Roots;
 use super::failure::{Failure, FailureCode};
+use super::log::{AUDIT, AUDIT_KEY};
 use super::spec::VerbSpec;
-use crate::attestation::revocation::{RevocationFile, RevocationSource, RevocationUpdate};
 use crate::attestation::{
-    AttestationChain, Evidence, Possession, RequestDigest, RevocationSet, SystemClock, Timestamp,
-    TrustStore, Verifier, VerifierBuilder, development_authority, key_file,
+    AttestationChain, Evidence, Possession, RequestDigest, TrustStore, Verifier,
+    development_authority, key_file, trusted_file,
 };
-use crate::audit::{AuditLog, AuditOptions, Digest};
+use crate::audit::Digest;
 use crate::capability::CapabilityContract;
 
 /// A token is at most 4 KiB of text; a file with one may end in a newline.
-const TOKEN_FILE_MAX_BYTES: u64 = 8 * 1024;
+const TOKEN_FILE_MAX_BYTES: usize = 8 * 1024;
 
 /// Names the file of the private key that the presented token is held by.
 const KEY: &str = "CNV_KEY";
-/// Names the file of the revocation list.
-const REVOCATIONS: &str = "CNV_REVOCATIONS";
-/// Names the folder of the audit logs: each application has one of its name there.
-const AUDIT: &str = "CNV_AUDIT";
-/// Names the file of the private key that signs the audit log.
-const AUDIT_KEY: &str = "CNV_AUDIT_KEY";
+/// Names the trust store's file, where the program leaves its roots to its operator.
+pub(super) const TRUST: &str = "CNV_TRUST";
+/// Names the folder that keeps time and lists from going back, where the program leaves it to its operator.
+pub(super) const STATE: &str = "CNV_STATE";
+/// Names the files of the revocation lists, one of each root, separated as in `PATH`.
+pub(super) const REVOCATIONS: &str = "CNV_REVOCATIONS";
 
 /// What the help says of the variables that have no option.
 pub(super) const ENVIRONMENT_HELP: &str = "\
 Environment, besides the options that name a variable:
   CNV_KEY          The private key's file of whoever holds the attestation
-  CNV_REVOCATIONS  The revocation list's file, signed by a key in the trust store
+  CNV_TRUST        The trust store's file, unless the program has its own roots
+  CNV_REVOCATIONS  The files of the roots' revocation lists, separated as in PATH
+  CNV_STATE        A folder that keeps the clock and the lists from going back between runs
   CNV_AUDIT        A folder for audit logs, one of each application's name, and with it
   CNV_AUDIT_KEY    the private key's file that signs them";
 
@@ -42,13 +46,42 @@ Environment, besides the options that name a variable:
 pub(super) struct Presented<'a> {
     /// The token, or `@` and the file with it.
     pub(super) token: Option<&'a OsStr>,
+    /// The trust store that the operator names, where the program leaves its roots to its operator.
     pub(super) trust: Option<&'a Path>,
     /// The digest of the call's arguments.
     pub(super) arguments: Digest,
 }
 
-/// The evidence of a call: the given token against the configured roots, or a development authority where none are
-/// configured and that is allowed. What the caller has to be told goes to `notice`.
+/// Why there is nothing to decide by.
+pub(super) enum Unfit {
+    /// What the caller brought, or has to set up: told as it is.
+    Callers(Failure),
+    /// What the operator keeps: a denial like any other.
+    Operators(Failure),
+}
+
+impl Unfit {
+    fn callers(message: impl Into<String>) -> Self {
+        Self::Callers(Failure::new(FailureCode::Attestation, message))
+    }
+
+    pub(super) fn operators(message: impl Into<String>) -> Self {
+        Self::Operators(Failure::new(FailureCode::Attestation, message))
+    }
+
+    pub(super) const fn failure(&self) -> &Failure {
+        let (Self::Callers(failure) | Self::Operators(failure)) = self;
+        failure
+    }
+}
+
+/// What a person can do where nobody is trusted.
+const NOBODY_IS_TRUSTED: &str = "attestation refused: there is no trust store to check an attestation against; name one \
+     with --trust or CNV_TRUST (`cnv key new` makes a key and the store's line for it, `cnv attestation issue` a token). A \
+     program that is being developed says `App::development()`";
+
+/// The evidence of a call, and the digest of its token: the given token against the configured roots, or a development
+/// authority where the program asked for one and nothing is configured. What the caller has to be told goes to `tell`.
 ///
 /// A command that asks for no attestation runs without one, too: there a fault is told, and nothing is presented to what
 /// it may call.
@@ -56,105 +89,76 @@ pub(super) fn evidence(
     app: &App,
     spec: &VerbSpec,
     presented: &Presented<'_>,
-    notice: impl Fn(&str),
-) -> Result<Evidence, Failure> {
-    match decidable(app, spec, presented, &notice) {
-        Err(failure) if spec.contract.is_none() => {
-            notice(&format!("no attestation is presented: {failure}"));
-            Ok(nothing())
+    tell: &Tell<'_>,
+) -> (Result<Evidence, Unfit>, Option<Digest>) {
+    let mut digest = None;
+    let decidable = decidable(app, spec, presented, &mut digest, tell);
+    let evidence = match decidable {
+        Err(unfit) if spec.contract.is_none() => {
+            let why = match &unfit {
+                Unfit::Operators(_) if !app.explains_denials => "it cannot be checked".to_owned(),
+                unfit => unfit.failure().to_string(),
+            };
+            tell(&format!("no attestation is presented: {why}"));
+            Ok(nothing(app))
         }
         decidable => decidable,
-    }
+    };
+    (evidence, digest)
 }
 
 /// What lets nobody do anything.
-fn nothing() -> Evidence {
-    Evidence::new(&Verifier::builder(TrustStore::new(), Arc::new(SystemClock)).build())
+fn nothing(app: &App) -> Evidence {
+    Evidence::new(&Verifier::builder(TrustStore::new(), app.time()).build())
 }
 
 fn decidable(
     app: &App,
     spec: &VerbSpec,
     presented: &Presented<'_>,
-    notice: impl Fn(&str),
-) -> Result<Evidence, Failure> {
-    let clock = Arc::new(SystemClock);
+    digest: &mut Option<Digest>,
+    tell: &Tell<'_>,
+) -> Result<Evidence, Unfit> {
     let is_configured = presented.trust.is_some() || app.trust.is_some();
     if spec.contract.is_none() && !(is_configured && presented.token.is_some()) {
-        return Ok(nothing());
+        return Ok(nothing(app));
     }
     let token = presented.token.map(read_token).transpose()?;
-    let store = match (presented.trust, &app.trust) {
-        (Some(path), _) => Some(TrustStore::load(path).map_err(refused)?),
-        (None, Some(store)) => Some(store.clone()),
-        (None, None) => None,
-    };
-    let Some(store) = store else {
-        if token.is_none() && !app.production {
-            notice(
-                "no trust store is configured, so an authority made for this process vouches for the call; name one with --trust or CNV_TRUST",
+    *digest = token
+        .as_ref()
+        .map(|token| Digest::from_bytes(Sha256::digest(token).into()));
+    let roots = match (&app.trust, presented.trust) {
+        (Some(store), _) => Roots::Programs(store),
+        (None, Some(path)) => Roots::Operators(path),
+        (None, None) if app.development && is_bare(app, presented) => {
+            tell(
+                "nothing is set up, so an authority made for this process vouches for the call, as the program asks for with `App::development()`",
             );
-            return Ok(development_authority(
-                CapabilityContract::dangerous(),
-                clock,
-            )?);
+            let authority = development_authority(CapabilityContract::dangerous(), app.time());
+            return authority.map_err(|error| Unfit::Operators(error.into()));
         }
-        return Err(Failure::new(
-            FailureCode::Attestation,
-            "no trust store is configured to check an attestation against; name one with --trust or CNV_TRUST",
-        ));
+        (None, None) => return Err(Unfit::callers(NOBODY_IS_TRUSTED)),
     };
-    let verifier = Verifier::builder(store.clone(), clock).audience(app.name);
-    let mut verifier = with_revocations(app, &store, verifier)?;
-    if app.accepts_bearer {
-        verifier = verifier.accept_bearer();
-    }
-    let verifier = verifier.build();
+    let verifier = app.deciding.verifier(app, roots)?;
     let evidence = Evidence::new(&verifier);
     match token {
-        Some(token) => prove(app, spec, &token, presented.arguments, evidence, notice),
+        Some(token) => prove(app, spec, &token, presented.arguments, evidence, tell),
         None => Ok(evidence),
     }
 }
 
-/// The list of the application, then the one that the environment names. Without either everything is refused, unless the
-/// application said that it has none.
-fn with_revocations(
-    app: &App,
-    store: &TrustStore,
-    builder: VerifierBuilder,
-) -> Result<VerifierBuilder, Failure> {
-    Ok(match (&app.revocation, env::var_os(REVOCATIONS)) {
-        (RevocationPolicy::Live(live), _) => match live.current() {
-            Some(set) => builder.revocations(set),
-            None => builder,
-        },
-        (_, Some(path)) => builder.revocations(load_list(Path::new(&path), store)?),
-        (RevocationPolicy::Unused, None) => builder.without_revocation(),
-        (RevocationPolicy::Missing, None) => builder,
-    })
-}
-
-/// Reads the list in a file, which a root has to have signed.
-fn load_list(path: &Path, store: &TrustStore) -> Result<RevocationSet, Failure> {
-    let bytes = RevocationFile::new(path).load().map_err(refused)?;
-    let about = |text: &str| {
-        let message = format!("the revocation list `{}` {text}", path.display());
-        Failure::new(FailureCode::Attestation, message)
-    };
-    let list = match RevocationUpdate::read(&bytes.unwrap_or_default()) {
-        Ok(RevocationUpdate::List(list)) => list,
-        Ok(RevocationUpdate::Delta(_)) => return Err(about("is a delta; name the whole list")),
-        Err(error) => return Err(about(&format!("is none: {error}"))),
-    };
-    let issuer = list.issuer();
-    let Some(root) = store.find(&issuer) else {
-        return Err(about(&format!(
-            "was signed by the key {issuer}, which is not in the trust store"
-        )));
-    };
-    RevocationSet::new(list, root.key(), Timestamp::now())
-        .map_err(|error| about(&format!("cannot be used: {error}")))
+/// Whether nothing of a real set-up is there. Whoever is missing one part of it must not get everything.
+fn is_bare(app: &App, presented: &Presented<'_>) -> bool {
+    let is_named = |variable: &&str| env::var_os(variable).is_some();
+    app.trust.is_none()
+        && presented.trust.is_none()
+        && presented.token.is_none()
+        && app.audit.is_none()
+        && app.state.is_none()
+        && !matches!(app.revocation, RevocationPolicy::Live(_))
+        && ![KEY, REVOCATIONS, STATE, AUDIT, AUDIT_KEY]
+            .iter()
+            .any(is_named)
 }
 
 /// Presents a token, and proves possession of the key that it names, for this call, where the environment says where the key is.
@@ -164,8 +168,8 @@ fn prove(
     token: &str,
     arguments: Digest,
     evidence: Evidence,
-    notice: impl Fn(&str),
-) -> Result<Evidence, Failure> {
+    tell: &Tell<'_>,
+) -> Result<Evidence, Unfit> {
     let evidence = evidence.with_token(token);
     // What is no token is refused by the guard, and a bearer's needs no proof.
     let chain = token.parse::<AttestationChain>();
@@ -173,82 +177,51 @@ fn prove(
         return Ok(evidence);
     };
     let Some(path) = env::var_os(KEY).map(PathBuf::from) else {
-        notice(&format!(
+        tell(&format!(
             "the attestation is held by the key {needed}; name the file of its private half in {KEY}"
         ));
         return Ok(evidence);
     };
-    let key = key_file::load(&path).map_err(refused)?;
+    let key = key_file::load(&path).map_err(|error| Unfit::callers(with_causes(&error)))?;
     let given = key.public_key().id();
     if given != needed {
-        let message = format!(
+        return Err(Unfit::callers(format!(
             "the attestation is held by the key {needed}, and {KEY} names `{}` with the key {given}",
             path.display()
-        );
-        return Err(Failure::new(FailureCode::Attestation, message));
+        )));
     }
     let mut request = format!("{spec}\0").into_bytes();
     request.extend_from_slice(arguments.as_bytes());
     let request = RequestDigest::of(&request);
+    let nonce = evidence.verifier().challenge();
     let possession = Possession {
         token,
         audience: Some(app.name),
-        nonce: evidence.verifier().challenge()?,
+        nonce: nonce.map_err(|error| Unfit::Operators(error.into()))?,
         request,
-        signed_at: Timestamp::now(),
+        signed_at: evidence.verifier().latest_moment(),
     };
     let proof = possession.sign(&key);
     Ok(evidence.with_proof(proof, request))
 }
 
-/// The audit log of the application, or the one that the environment names. A call that cannot be recorded does not run.
-pub(super) fn audit_log(app: &App) -> Result<Option<Arc<AuditLog>>, Failure> {
-    if let Some(log) = &app.audit {
-        return Ok(Some(Arc::clone(log)));
-    }
-    let Some(folder) = env::var_os(AUDIT) else {
-        return Ok(None);
-    };
-    let not_run = |why: String| {
-        let message = format!("the call was not run, because it cannot be recorded: {why}");
-        Failure::new(FailureCode::Failed, message)
-    };
-    let Some(key) = env::var_os(AUDIT_KEY) else {
-        return Err(not_run(format!(
-            "{AUDIT} names an audit log, and {AUDIT_KEY} no private key that signs it; make one with `cnv key new`"
-        )));
-    };
-    let key = key_file::load(key).map_err(|error| not_run(with_causes(&error)))?;
-    let folder = Path::new(&folder).join(app.name);
-    let log = AuditLog::open(folder, key, AuditOptions::new(app.name))
-        .map_err(|error| not_run(with_causes(&error)))?;
-    Ok(Some(Arc::new(log)))
-}
-
 /// The token, or what stands in the file after `@`.
-fn read_token(text: &OsStr) -> Result<String, Failure> {
-    let refused = |message: String| Failure::new(FailureCode::Attestation, message);
+fn read_token(text: &OsStr) -> Result<String, Unfit> {
     let Some(path) = text.as_encoded_bytes().strip_prefix(b"@") else {
         let token = text.to_str().map(str::to_owned);
-        return token.ok_or_else(|| refused("the attestation is not text".to_owned()));
+        return token.ok_or_else(|| Unfit::callers("the attestation is not text"));
     };
     let path = path_after_at(path, text);
-    let unreadable = |error: io::Error| {
-        refused(format!(
-            "cannot read the attestation in `{}`: {error}",
-            path.display()
+    let unreadable = |why: &dyn std::error::Error| {
+        Unfit::callers(format!(
+            "cannot read the attestation in `{}`: {}",
+            path.display(),
+            with_causes(why)
         ))
     };
-    let mut token = String::new();
-    let file = std::fs::File::open(&path).map_err(unreadable)?;
-    io::Read::read_to_string(
-        &mut io::Read::take(file, TOKEN_FILE_MAX_BYTES + 1),
-        &mut token,
-    )
-    .map_err(unreadable)?;
-    if token.len() as u64 > TOKEN_FILE_MAX_BYTES {
-        return Err(unreadable(io::Error::other("too large to be a token")));
-    }
+    let content =
+        trusted_file::read(&path, TOKEN_FILE_MAX_BYTES).map_err(|why| unreadable(&why))?;
+    let token = str::from_utf8(&content).map_err(|why| unreadable(&why))?;
     Ok(token.trim_end().to_owned())
 }
 
@@ -266,12 +239,12 @@ fn path_after_at(path: &[u8], text: &OsStr) -> PathBuf {
     }
 }
 
-/// A trust store, a list or a key that cannot be read lets nobody act.
-fn refused(error: impl std::error::Error) -> Failure {
-    Failure::new(FailureCode::Attestation, with_causes(&error))
+/// A trust store or a list that cannot be read lets nobody act.
+pub(super) fn kept(error: impl std::error::Error) -> Unfit {
+    Unfit::operators(with_causes(&error))
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

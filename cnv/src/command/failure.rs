@@ -74,6 +74,8 @@ pub struct Failure {
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
     retry_after: Option<Duration>,
+    /// Whether the message is all that the caller hears.
+    is_whole: bool,
 }
 
 impl Failure {
@@ -93,6 +95,7 @@ impl Failure {
             message: message.into(),
             source: None,
             retry_after: None,
+            is_whole: false,
         }
     }
 
@@ -108,22 +111,53 @@ impl Failure {
         self.retry_after
     }
 
-    /// The causes, outermost first, without those that the message repeats.
+    /// The causes, outermost first, without those that the message repeats. A refused attestation is the last of them: why
+    /// it was refused is for the audit log and not for the caller.
     pub fn causes(&self) -> impl Iterator<Item = String> + '_ {
         let mut said = self.message.clone();
-        let first = self.source.as_deref().and_then(Error::source);
-        std::iter::successors(first, |error: &&(dyn Error + 'static)| (*error).source()).filter_map(
-            move |error| {
+        let is_told =
+            |error: &&(dyn Error + 'static)| error.is::<Denied>() || Denied::of(*error).is_none();
+        self.chain()
+            .take_while(is_told)
+            .skip(if self.is_whole { usize::MAX } else { 1 })
+            .filter_map(move |error| {
                 let text = error.to_string();
                 let news = !said.contains(&text);
                 said.push('\n');
                 said.push_str(&text);
                 news.then_some(text)
-            },
-        )
+            })
     }
 
-    /// The error that the handler returned, if there was one.
+    /// The refusal among the causes: this call's, or that of a function within it.
+    pub(super) fn denial(&self) -> Option<Denied> {
+        self.chain().find_map(Denied::of)
+    }
+
+    /// The error that the handler returned and its causes, down to a refusal.
+    fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+        let first = self.error().map(|error| error as &(dyn Error + 'static));
+        std::iter::successors(first, |error| match Denied::of(*error) {
+            Some(_) => None,
+            None => cause(*error),
+        })
+    }
+
+    /// The same with another message, which is all that the caller hears.
+    pub(super) fn with_whole_message(mut self, message: String) -> Self {
+        self.message = message;
+        self.is_whole = true;
+        self
+    }
+
+    /// The same with a time after which another try makes sense.
+    pub(super) fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// The error that the handler returned, if there was one. Of a denial it has the reason, which
+    /// [`Display`](fmt::Display) keeps from the caller: it is for the program that serves the call.
     #[must_use]
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.source.as_deref()
@@ -137,6 +171,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
             message: error.to_string(),
             source: Some(Box::new(error)),
             retry_after: None,
+            is_whole: false,
         }
     }
 }
@@ -148,7 +183,7 @@ fn classify(error: &(dyn Error + 'static)) -> FailureCode {
     }
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<Denied>() {
+        if Denied::of(error).is_some() {
             return FailureCode::Attestation;
         }
         if let Some(stopped) = error.downcast_ref::<Stopped>() {
@@ -157,16 +192,18 @@ fn classify(error: &(dyn Error + 'static)) -> FailureCode {
                 Stopped::Cancelled => FailureCode::Cancelled,
             };
         }
-        // An I/O error hides what it wraps from `source`, and shows only what that wraps.
-        next = match error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
+        next = cause(error);
     }
     FailureCode::Failed
+}
+
+/// What an error wraps. An I/O error hides that from `source`, and shows only what it wraps in turn.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let io = error.downcast_ref::<io::Error>();
+    match io.and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
 }
 
 impl fmt::Display for Failure {
@@ -185,6 +222,7 @@ impl fmt::Debug for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attestation::DenialReason;
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot load the report")]
@@ -215,6 +253,41 @@ mod tests {
             failure.to_string(),
             "the report is late: cannot load the report: disk on fire"
         );
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    enum Refused {
+        #[error("not allowed")]
+        Source(#[source] Denied),
+        #[error(transparent)]
+        Transparent(Denied),
+    }
+
+    #[test]
+    fn causes_end_at_a_refusal_however_it_is_wrapped() {
+        let denied = || Denied::from(DenialReason::BearerNotAccepted);
+        let cases = [
+            (Failure::from(denied()), "attestation refused"),
+            (
+                Refused::Source(denied()).into(),
+                "not allowed: attestation refused",
+            ),
+            (Refused::Transparent(denied()).into(), "attestation refused"),
+            (
+                Outer(io::Error::other(denied())).into(),
+                "cannot load the report: attestation refused",
+            ),
+            (
+                Outer(io::Error::other(Refused::Transparent(denied()))).into(),
+                "cannot load the report: attestation refused",
+            ),
+        ];
+        for (failure, told) in cases {
+            assert_eq!(failure.to_string(), told);
+            assert_eq!(failure.code(), FailureCode::Attestation, "{told}");
+            let reason = failure.denial().map(|denied| denied.reason().clone());
+            assert_eq!(reason, Some(DenialReason::BearerNotAccepted), "{told}");
+        }
     }
 
     #[test]

@@ -29,17 +29,24 @@
 //! # What every command has
 //!
 //! `--output table|json|yaml`, `--json`, `--frames`, `--dry-run`, `--timeout TIME`, `--attestation
-//! TOKEN|@FILE` (`CNV_ATTESTATION`), `--trust FILE` (`CNV_TRUST`), `--quiet`. Results go to standard
-//! output, everything else to standard error; `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are
-//! respected. Exit codes: 0 ok, 1 failed, 2 usage, 7 deadline, 8 attestation, 9 budget, 130
-//! interrupted.
+//! TOKEN|@FILE` (`CNV_ATTESTATION`), `--transaction ID` (`CNV_TRANSACTION`), `--quiet`, and, where the program leaves its
+//! roots to its operator, `--trust FILE` (`CNV_TRUST`). Results go to standard output, everything else to standard error;
+//! `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are respected. Exit codes: 0 ok, 1 failed, 2 usage, 7 deadline, 8
+//! attestation, 9 budget, 130 interrupted.
 //!
-//! `CNV_KEY` names the private key's file of whoever holds the attestation, `CNV_REVOCATIONS` the file of a revocation
-//! list, `CNV_AUDIT` and `CNV_AUDIT_KEY` a folder for audit logs and the key's file that signs them. Secrets are never
+//! `CNV_KEY` names the private key's file of whoever holds the attestation, `CNV_REVOCATIONS` the files of the
+//! roots' revocation lists, separated as in `PATH`, `CNV_STATE` a folder that keeps time and lists from going back between runs, `CNV_AUDIT` and `CNV_AUDIT_KEY` a folder for audit logs and the key's file that signs them. Secrets are never
 //! read from the command line, apart from a bearer token that somebody writes there in place of `@FILE`.
 //!
-//! Whoever types the command is taken for its operator: a refusal says there which check failed and what
-//! to do. [`Denied`](crate::attestation::Denied) itself, which a handler may pass on, says nothing.
+//! # Who is told what
+//!
+//! The caller of a denied command hears that it was denied, for which command and capability, and the number of the call.
+//! The audit log has the reason under that number. [`App::explain_denials`] is for programs whose caller is their operator.
+//! What is wrong with what the caller brought, such as a file with a token that cannot be read, is told in any case.
+//!
+//! Roots and lists decide who may act, so they come from the program, or from the environment of whoever operates it; an
+//! agent that sets its own environment is its own operator. Without roots every guarded command is denied, unless the
+//! program asks for [`App::development`].
 //!
 //! # Limits
 //!
@@ -57,9 +64,13 @@ pub(crate) mod argument;
 mod audit;
 mod cli;
 mod context;
+mod deciding;
+mod denial;
 mod display;
 mod evidence;
 mod failure;
+mod grammar;
+mod log;
 mod output;
 mod pipeline;
 mod progress;
@@ -67,6 +78,7 @@ mod receipt;
 pub(crate) mod spec;
 mod stopped;
 mod table;
+mod transaction;
 pub(crate) mod verb;
 
 pub use app::{App, Fault, Faults};
@@ -78,4 +90,5 @@ pub use progress::Progress;
 pub use receipt::{AttestedBy, Receipt};
 pub use spec::{Effect, VerbSpec};
 pub use stopped::Stopped;
+pub use transaction::{TransactionId, TransactionIdError};
 pub use verb::{Invocation, Registration, Verb};

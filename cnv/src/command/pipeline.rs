@@ -6,16 +6,19 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use super::app::App;
-use super::audit::Recorder;
+use super::audit::{Recorder, Tell};
 use super::context::{Call, CallId, Cancellation, Context, Sink};
+use super::denial::{self, Denial, Record};
+use super::evidence::Unfit;
 use super::failure::{Failure, FailureCode};
+use super::grammar::digest_of_grammar;
 use super::output::Output;
 use super::receipt::{AttestedBy, Receipt};
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
+use super::transaction::TransactionId;
 use super::verb::Registration;
-use crate::attestation::{Denied, Evidence};
-use crate::audit::AuditLog;
+use crate::attestation::Evidence;
 use crate::quota::{Limits, Resource, metered};
 
 /// How a call ended: its output or failure, and its receipt.
@@ -49,13 +52,12 @@ impl Reply {
 pub(super) struct Visit {
     pub(super) matches: ArgMatches,
     pub(super) evidence: Evidence,
-    /// Where the call is recorded.
-    pub(super) audit: Option<Arc<AuditLog>>,
     pub(super) deadline: Option<Instant>,
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) show_progress: bool,
     pub(super) call_id: CallId,
+    pub(super) transaction: Option<TransactionId>,
 }
 
 /// Keeps streamed items, for a caller in the same process.
@@ -88,36 +90,29 @@ impl App {
     }
 
     /// Carries one call through every stage after `resolve`.
-    pub(super) async fn serve(&self, entry: &Registration, mut visit: Visit) -> Reply {
+    pub(super) async fn serve(
+        &self,
+        entry: &Registration,
+        mut visit: Visit,
+        mut recorder: Option<Recorder>,
+        tell: &Tell<'_>,
+    ) -> Reply {
         let spec = entry.spec;
-        let call_id = visit.call_id;
-        let log = visit.audit.take();
-        let mut recorder = log.as_ref().map(|log| {
-            let mut recorder = Recorder::new(log, &spec, call_id);
-            recorder.arguments(&(entry.arguments)(), &visit.matches);
+        let (call_id, transaction_id) = (visit.call_id, visit.transaction);
+        let evidence = visit.evidence.clone();
+        if let Some(recorder) = &recorder {
             visit.sink = recorder.listen(Arc::clone(&visit.sink));
-            recorder
-        });
-        let admitted = authorise(&spec, &visit.evidence)
-            .map_err(Failure::from)
-            .and_then(|attestation| {
-                self.admit(&spec)?;
-                Ok(attestation)
-            });
-        let (attestation, refusal) = match admitted {
-            Ok(attestation) => (attestation, None),
-            Err(failure) => (None, Some(failure)),
-        };
-        let refusal = match (&mut recorder, refusal) {
-            (None, refusal) => refusal,
-            (Some(recorder), None) => {
-                let recorded = recorder
-                    .allowed(attestation.as_ref(), &visit.evidence)
-                    .await;
-                recorded.err()
+        }
+        let admitted = authorise(&spec, &evidence).and_then(|()| self.admit(&spec));
+        let mut record = Record::Unkept;
+        let refusal = match (&mut recorder, admitted) {
+            (None, admitted) => admitted.err(),
+            (Some(recorder), Ok(())) => {
+                record = Record::Written;
+                recorder.allowed(&evidence).await.err()
             }
-            (Some(recorder), Some(failure)) => {
-                recorder.denied(&failure).await;
+            (Some(recorder), Err(failure)) => {
+                record = recorder.denied(&failure, tell).await;
                 Some(failure)
             }
         };
@@ -131,15 +126,27 @@ impl App {
         })
         .await;
         let result = match &mut recorder {
-            Some(recorder) if is_run => recorder.ended(&result, &usage).await.and(result),
+            Some(recorder) if is_run => {
+                let recorded = recorder.ended(&result, &usage, &evidence).await;
+                recorded.and(result)
+            }
             _ => result,
         };
+        let denial = Denial {
+            spec: &spec,
+            call_id,
+            record,
+            is_within: is_run,
+        };
+        let is_explained = self.explains_denials || evidence.is_development();
+        let result = result.map_err(|failure| tell_denial(failure, &denial, is_explained));
         Reply {
             receipt: Some(Receipt {
                 call_id,
+                transaction_id,
                 verb: spec,
                 usage,
-                attestation,
+                attestation: AttestedBy::of(&evidence),
                 failure: result.as_ref().err().map(Failure::code),
             }),
             result,
@@ -151,15 +158,25 @@ impl App {
     pub(super) async fn refuse(
         &self,
         spec: &VerbSpec,
-        log: Option<&Arc<AuditLog>>,
-        failure: Failure,
+        call_id: CallId,
+        recorder: Option<Recorder>,
+        unfit: Unfit,
+        tell: &Tell<'_>,
     ) -> Reply {
-        if let Some(log) = log {
-            // Without randomness for a number, it is the call of number zero.
-            let call_id = call_id().unwrap_or(CallId([0; 16]));
-            Recorder::new(log, spec, call_id).denied(&failure).await;
-        }
-        Reply::refused(failure)
+        let record = match recorder {
+            Some(mut recorder) => recorder.denied(unfit.failure(), tell).await,
+            None => Record::Unkept,
+        };
+        let denial = Denial {
+            spec,
+            call_id,
+            record,
+            is_within: false,
+        };
+        Reply::refused(match unfit {
+            Unfit::Callers(failure) => failure,
+            Unfit::Operators(failure) => tell_denial(failure, &denial, self.explains_denials),
+        })
     }
 
     /// Whether the application has room for what the verb declares.
@@ -179,19 +196,20 @@ impl App {
     }
 }
 
-fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<Option<AttestedBy>, Denied> {
-    let Some(contract) = spec.contract() else {
-        return Ok(None);
-    };
-    let permit = evidence.authorise(contract)?;
-    Ok(Some(AttestedBy {
-        subject: permit.subject().to_owned(),
-        issuer_name: permit.issuer_name().to_owned(),
-        issuer: permit.issuer(),
-        contract: *permit.contract(),
-        expires_at: permit.expires_at(),
-        development: evidence.is_development(),
-    }))
+/// A failure as the caller hears it.
+fn tell_denial(failure: Failure, denial: &Denial<'_>, is_explained: bool) -> Failure {
+    if is_explained {
+        denial::explained(failure)
+    } else {
+        denial::told(failure, denial)
+    }
+}
+
+fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<(), Failure> {
+    if let Some(contract) = spec.contract() {
+        evidence.authorise(contract)?;
+    }
+    Ok(())
 }
 
 /// Runs the handler until it is done or the deadline passes. A cancelled handler is left to return
@@ -199,6 +217,7 @@ fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<Option<AttestedBy>,
 async fn run(entry: &Registration, visit: Visit) -> Result<Output, Failure> {
     let cx = Context::new(Call {
         id: visit.call_id,
+        transaction: visit.transaction,
         spec: entry.spec,
         evidence: visit.evidence,
         deadline: visit.deadline,
@@ -231,7 +250,8 @@ pub(super) fn call_id() -> Result<CallId, Failure> {
 }
 
 /// What a call would need, for `--dry-run`.
-pub(super) fn explain(spec: &VerbSpec, deadline: Option<std::time::Duration>) -> Explanation {
+pub(super) fn explain(entry: &Registration, deadline: Option<std::time::Duration>) -> Explanation {
+    let spec = &entry.spec;
     Explanation {
         verb: spec.to_string(),
         about: spec.about,
@@ -245,6 +265,7 @@ pub(super) fn explain(spec: &VerbSpec, deadline: Option<std::time::Duration>) ->
         }),
         deadline: deadline.map(|deadline| format!("{deadline:?}")),
         function: spec.function,
+        grammar: digest_of_grammar(entry).to_string(),
     }
 }
 
@@ -257,6 +278,7 @@ pub(super) struct Explanation {
     budget: Option<Budget>,
     deadline: Option<String>,
     function: &'static str,
+    grammar: String,
 }
 
 #[derive(serde::Serialize)]

@@ -7,7 +7,8 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use super::context::CallId;
 use super::failure::FailureCode;
 use super::spec::VerbSpec;
-use crate::attestation::{KeyId, Timestamp};
+use super::transaction::TransactionId;
+use crate::attestation::{Evidence, KeyId, Timestamp};
 use crate::capability::CapabilityContract;
 use crate::quota::{Limits, Resource, Usage};
 
@@ -17,11 +18,13 @@ use crate::quota::{Limits, Resource, Usage};
 pub struct Receipt {
     /// The number of the call.
     pub call_id: CallId,
+    /// The transaction that the caller says the call belongs to.
+    pub transaction_id: Option<TransactionId>,
     /// What was called.
     pub verb: VerbSpec,
     /// What the call used.
     pub usage: Usage,
-    /// On whose word the call ran; `None` where the verb asks for no attestation.
+    /// On whose word the call ran; `None` where nothing in it asked for an attestation, or none that held was presented.
     pub attestation: Option<AttestedBy>,
     /// How the call failed; `None` where it did not.
     pub failure: Option<FailureCode>,
@@ -43,6 +46,21 @@ pub struct AttestedBy {
     pub expires_at: Timestamp,
     /// Whether an authority made for this process alone vouches.
     pub development: bool,
+}
+
+impl AttestedBy {
+    /// Whose word the evidence was found to be; `None` where nothing was found or asked.
+    pub(super) fn of(evidence: &Evidence) -> Option<Self> {
+        let verified = evidence.verified()?;
+        Some(Self {
+            subject: verified.subject().to_owned(),
+            issuer_name: verified.issuer_name().to_owned(),
+            issuer: verified.issuer(),
+            contract: *verified.contract(),
+            expires_at: verified.expires_at(),
+            development: evidence.is_development(),
+        })
+    }
 }
 
 impl Receipt {
@@ -99,8 +117,10 @@ impl fmt::Display for AttestedBy {
 
 impl Serialize for Receipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut receipt = serializer.serialize_struct("Receipt", 7)?;
+        let mut receipt = serializer.serialize_struct("Receipt", 8)?;
         receipt.serialize_field("call_id", &self.call_id.to_string())?;
+        let transaction_id = self.transaction_id.map(|id| id.to_string());
+        receipt.serialize_field("transaction_id", &transaction_id)?;
         receipt.serialize_field("verb", &self.verb.to_string())?;
         receipt.serialize_field("outcome", self.failure.map_or("ok", FailureCode::as_str))?;
         receipt.serialize_field("allowed", &self.allowed().map(Amounts::from))?;

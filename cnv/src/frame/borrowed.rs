@@ -7,7 +7,8 @@ use super::frames::FramesView;
 use super::header::{FrameHeader, PayloadPlace};
 use super::owned::Frame;
 
-/// A frame and its payload where it stands in the bytes: what [`Frame::parse`] returns.
+/// A frame and its payload where it stands in the bytes: what [`Frame::parse`] returns, and each frame of a
+/// [`SplitBatch`](super::SplitBatch).
 ///
 /// The header line is checked and the lengths agree. The payload is not looked at; what its kind wants of
 /// it is tested by [`to_frame`](Self::to_frame).
@@ -38,7 +39,7 @@ impl<'a> FrameRef<'a> {
     #[inline]
     #[must_use]
     pub fn header(&self) -> FrameHeader {
-        first(self.line)
+        self.line.first()
     }
 
     /// The bytes of the payload.
@@ -57,12 +58,6 @@ impl<'a> FrameRef<'a> {
     pub fn to_frame(&self) -> Result<Frame, FrameError> {
         Frame::of(&self.header(), self.payload.to_vec())
     }
-}
-
-/// The line of a view of one.
-#[inline]
-pub(super) fn first(line: FramesView<'_, FrameHeader>) -> FrameHeader {
-    line.get(0).expect("a line that was checked")
 }
 
 impl fmt::Debug for FrameRef<'_> {

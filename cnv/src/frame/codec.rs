@@ -18,6 +18,10 @@ const LINE_BYTES: usize = size_of::<FrameHeader>();
 /// it is there, the length that it states before anything else of the frame is asked for. Needs the feature
 /// `bytes`.
 ///
+/// A frame costs no allocation. The first payload that is split off has the buffer count who shares its
+/// memory, which is one for each memory that the buffer takes; memory whose payloads are all dropped by the
+/// time the buffer wants more is used again.
+///
 /// ```
 /// use bytes::BytesMut;
 /// use cnv::frame::{Decoded, Frame, FrameDecoder, FrameEncoder, FramePayload};

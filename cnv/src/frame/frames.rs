@@ -142,6 +142,17 @@ impl<T: SimdFrame> Frames<T> {
         view::frames(bytes).ok_or_else(|| first_bad::<T>(bytes, 0))
     }
 
+    /// As [`validate_all`](Self::validate_all), for bytes at any address: the frames are validated where they
+    /// stand, and copied out one by one.
+    ///
+    /// # Errors
+    ///
+    /// [`FramesError::PartialFrame`] and [`FramesError::BadFrame`], as there.
+    pub fn view_all(bytes: &[u8]) -> Result<FramesView<'_, T>, FramesError> {
+        check_shape::<T>(bytes, false)?;
+        FramesView::new(bytes).ok_or_else(|| first_bad::<T>(bytes, 0))
+    }
+
     /// The frames that `bytes` are in network byte order, at any address: each number of more than a
     /// byte is big-endian, and everything stands where it stands in `T`. They are swapped into
     /// `buffer`, whose content they replace, and validated in the same pass.

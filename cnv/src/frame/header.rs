@@ -225,12 +225,6 @@ impl FrameHeader {
         &mut self.inline
     }
 
-    /// Whether the bytes of the line that no payload uses are 0.
-    #[inline]
-    pub(super) fn has_zeros_behind_its_payload(&self) -> bool {
-        self.place().is_followed_by_zeros(&self.inline)
-    }
-
     /// Offset in the line and value of the first byte behind the payload that is not 0.
     pub(super) fn unused_byte(&self) -> Option<(usize, u8)> {
         let used = self.inline_payload().map_or(0, <[u8]>::len);
@@ -275,15 +269,20 @@ mod tests {
         assert_eq!(FrameHeader::LAYOUT_HASH, 0xcdbf_62e0_a10b_85f8);
     }
 
+    fn has_zeros(header: &FrameHeader) -> bool {
+        PayloadPlace::of_line(header.as_bytes().first_chunk().unwrap()).1
+    }
+
     #[test]
     fn unused_bytes_are_those_behind_the_payload() {
         let mut header = FrameHeader::new([0; 16], 0, FrameKind::Data, 0, 0);
         header.set_payload_len(3);
         header.inline_mut()[2] = 7;
         assert_eq!(header.unused_byte(), None);
-        assert!(header.has_zeros_behind_its_payload());
+        assert!(has_zeros(&header));
         header.inline_mut()[23] = 9;
         assert_eq!(header.unused_byte(), Some((63, 9)));
+        assert!(!has_zeros(&header));
         header.set_payload_len(25);
         assert_eq!(header.inline_payload(), None);
         assert_eq!(header.following_bytes(), 25);

@@ -82,8 +82,7 @@ pub use buffer::AlignedBuffer;
 #[cfg(feature = "bytes")]
 pub use codec::{Decoded, FrameDecoder, FrameEncoder, SharedFrame};
 pub use columns::{
-    Column, ColumnElement, ColumnField, ColumnMut, ColumnsError, Store, encode_columns,
-    extract_columns,
+    Column, ColumnElement, ColumnField, ColumnMut, ColumnsError, encode_columns, extract_columns,
 };
 pub use compatible::{Compatibility, Difference, Incompatible};
 pub use crc32c::{crc32c, first_corrupt_line, seal_line};

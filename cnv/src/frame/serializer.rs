@@ -1,6 +1,6 @@
 //! Frames to bytes and back.
 
-use super::borrowed::{FrameRef, first};
+use super::borrowed::FrameRef;
 use super::buffer::AlignedBuffer;
 use super::error::FrameError;
 use super::frames::FramesView;
@@ -152,7 +152,7 @@ impl FrameSerializer {
         let (place, is_followed_by_zeros) = PayloadPlace::of_line(bytes);
         self.checked_len(place.payload_len() as usize)?;
         if !is_followed_by_zeros {
-            return Err(unused_byte(&first(view)));
+            return Err(unused_byte(&view.first()));
         }
         Ok((view, place))
     }
@@ -161,7 +161,7 @@ impl FrameSerializer {
     #[cfg(any(feature = "std", feature = "bytes"))]
     #[inline]
     pub(super) fn header(&self, line: &[u8]) -> Result<FrameHeader, FrameError> {
-        self.view(line).map(|(line, _)| first(line))
+        self.view(line).map(|(line, _)| line.first())
     }
 
     #[inline]

@@ -13,10 +13,11 @@
 //! the bytes, as their number does: a reader that took as many lines as add up to the bytes it has would
 //! take the start of a batch that was cut off for a shorter one, with lines for payloads.
 
+use super::borrowed::FrameRef;
 use super::buffer::AlignedBuffer;
 use super::error::FrameError;
-use super::frames::{Frames, FramesError};
-use super::header::FrameHeader;
+use super::frames::{Frames, FramesError, FramesView};
+use super::header::{FrameHeader, PayloadPlace};
 use super::owned::Frame;
 use super::serializer::FrameSerializer;
 use super::simd_frame::SimdFrame;
@@ -27,7 +28,7 @@ const LINE_BYTES: usize = size_of::<FrameHeader>();
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SplitBatchError {
-    /// The lines are misaligned, or one has a byte that its field does not allow.
+    /// A line has a byte that its field does not allow.
     #[error("the header lines are not valid")]
     Lines(#[from] FramesError),
     /// The bytes end before the lines or the payloads that these state.
@@ -87,13 +88,13 @@ pub enum SplitBatchError {
 ///
 /// let batch = SplitBatch::parse(buffer.as_slice(), writer.len())?;
 /// assert_eq!(batch.headers().len(), 3);
-/// let lens: Vec<usize> = batch.iter().map(|(_, payload)| payload.len()).collect();
+/// let lens: Vec<usize> = batch.iter().map(|frame| frame.payload().len()).collect();
 /// assert_eq!(lens, [5, 24, 1000]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct SplitBatch<'a> {
-    headers: &'a [FrameHeader],
+    headers: FramesView<'a, FrameHeader>,
     /// As long as the payloads that do not stand in their lines.
     heap: &'a [u8],
 }
@@ -117,8 +118,8 @@ impl Default for SplitBatchLimits {
 }
 
 impl<'a> SplitBatch<'a> {
-    /// The batch of `frames` frames that `bytes` are, all of them. They start at a multiple of 8 bytes, as an
-    /// [`AlignedBuffer`] does. Nothing is copied, and no memory is allocated.
+    /// The batch of `frames` frames that `bytes` are, all of them. They may start at any address, as a socket
+    /// gives them. Nothing is copied, and no memory is allocated.
     ///
     /// # Errors
     ///
@@ -149,10 +150,10 @@ impl<'a> SplitBatch<'a> {
                 actual: bytes.len(),
             });
         };
-        let headers: &[FrameHeader] = Frames::validate_all(lines)?;
+        let headers = Frames::<FrameHeader>::view_all(lines)?;
         let mut end = 0_usize;
-        for (index, header) in headers.iter().enumerate() {
-            let following = checked_following(header, index, limits)?;
+        for (index, line) in headers.each().enumerate() {
+            let following = checked_following(line, index, limits)?;
             // More than fits is more than there is: no slice is that long.
             end = end.saturating_add(following);
         }
@@ -170,19 +171,21 @@ impl<'a> SplitBatch<'a> {
         Ok(Self { headers, heap })
     }
 
-    /// The header lines of all frames.
+    /// The header lines of all frames, which are copied out one by one.
     #[must_use]
-    pub const fn headers(&self) -> &'a [FrameHeader] {
+    pub const fn headers(&self) -> FramesView<'a, FrameHeader> {
         self.headers
     }
 
-    /// Each header line and its payload, wherever that stands, in their order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a FrameHeader, &'a [u8])> + use<'a> {
+    /// Each frame with its payload, wherever that stands, in their order.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = FrameRef<'a>> + use<'a> {
         let mut heap = self.heap;
-        self.headers.iter().map(move |header| {
-            let (following, rest) = heap.split_at(header.following_bytes());
+        self.headers.each().map(move |line| {
+            let (place, _) = PayloadPlace::of_line(bytes_of(line));
+            let (following, rest) = heap.split_at(place.following_bytes());
             heap = rest;
-            (header, header.inline_payload().unwrap_or(following))
+            FrameRef::new(line, place, following)
         })
     }
 
@@ -193,34 +196,40 @@ impl<'a> SplitBatch<'a> {
     /// An item is [`FrameError`] where the payload is not what its kind wants; the ones behind it are
     /// not affected.
     pub fn frames(&self) -> impl ExactSizeIterator<Item = Result<Frame, FrameError>> + use<'a> {
-        self.iter()
-            .map(|(header, payload)| Frame::of(header, payload.to_vec()))
+        self.iter().map(|frame| frame.to_frame())
     }
 }
 
 /// Bytes of the payload that stand in the heap, once everything that the line states is tested.
 #[inline]
 fn checked_following(
-    header: &FrameHeader,
+    line: FramesView<'_, FrameHeader>,
     index: usize,
     limits: SplitBatchLimits,
 ) -> Result<usize, SplitBatchError> {
+    let (place, is_followed_by_zeros) = PayloadPlace::of_line(bytes_of(line));
     let (len, max) = (
-        header.payload_len() as usize,
+        place.payload_len() as usize,
         limits.max_payload_bytes as usize,
     );
     if len > max {
         return Err(SplitBatchError::PayloadTooLarge { index, len, max });
     }
-    if !header.has_zeros_behind_its_payload() {
-        return Err(unused(header, index));
+    if !is_followed_by_zeros {
+        return Err(unused(line, index));
     }
-    Ok(header.following_bytes())
+    Ok(place.following_bytes())
+}
+
+/// The bytes of a view of one line.
+#[inline]
+fn bytes_of(line: FramesView<'_, FrameHeader>) -> &[u8; LINE_BYTES] {
+    line.as_bytes().first_chunk().expect("a line")
 }
 
 #[cold]
-fn unused(header: &FrameHeader, index: usize) -> SplitBatchError {
-    let (offset, value) = header.unused_byte().unwrap_or_default();
+fn unused(line: FramesView<'_, FrameHeader>, index: usize) -> SplitBatchError {
+    let (offset, value) = line.first().unused_byte().unwrap_or_default();
     SplitBatchError::UnusedByte {
         index,
         offset,

@@ -118,7 +118,7 @@ async fn show(
 
 #[test]
 fn a_verb_gets_a_permit_and_its_callers_do_not_pass_one() {
-    let app = App::new("permits").verbs(verbs![show]);
+    let app = App::new("permits").verbs(verbs![show]).development();
     let reply = app.call_blocking(["permit", "show", "3"]);
     assert_eq!(reply.result.unwrap().as_json(), "\"development 3\"");
 }

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use cnv::attestation::{CapabilityAttestation, PrivateKey};
+use cnv::capability::CapabilityContract;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -84,6 +86,8 @@ pub fn program(path: &Path) -> Command {
         "CNV_REVOCATIONS",
         "CNV_AUDIT",
         "CNV_AUDIT_KEY",
+        "CNV_STATE",
+        "CNV_TRANSACTION",
         "NO_COLOR",
         "CLICOLOR",
         "CLICOLOR_FORCE",
@@ -94,10 +98,38 @@ pub fn program(path: &Path) -> Command {
     command
 }
 
+/// `ops` for somebody who may read, by a root of its operator's.
 pub fn ops<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let (store, token) = operator();
+    let mut command = ops_alone(arguments);
+    command
+        .env("CNV_TRUST", store)
+        .env("CNV_ATTESTATION", token);
+    command
+}
+
+/// `ops` where nothing is set up.
+pub fn ops_alone<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = program(&programs().ops);
     command.args(arguments);
     command
+}
+
+/// A trust store's file, and a token by its root.
+fn operator() -> &'static (PathBuf, String) {
+    static OPERATOR: OnceLock<(PathBuf, String)> = OnceLock::new();
+    OPERATOR.get_or_init(|| {
+        let root = PrivateKey::from_seed(&[40; 32]);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let store = folder.join("operator.roots");
+        // Several test programs may do so at once.
+        let beside = folder.join(format!("operator.{}.new", std::process::id()));
+        fs::write(&beside, format!("{}  operator\n", root.public_key())).unwrap();
+        fs::rename(&beside, &store).unwrap();
+        let contract = CapabilityContract::read_only();
+        let token = CapabilityAttestation::new(contract, "reader", 3600, &root);
+        (store, token.to_string())
+    })
 }
 
 pub fn cnv<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {

@@ -41,4 +41,9 @@ fn audience_of_two_lines(cx: &Context) -> Result<(), Denied> {
     Ok(())
 }
 
+#[requires_attestation(network, audience = "ops\u{202E}spo")]
+fn audience_that_reads_backwards(cx: &Context) -> Result<(), Denied> {
+    Ok(())
+}
+
 fn main() {}

@@ -86,6 +86,12 @@ pub enum RevocationError {
         /// The id of the key that is believed.
         expected: KeyId,
     },
+    /// It is the list of a key that is no root here. Whoever grants nothing takes nothing back.
+    #[error("the revocation list was issued by the key {issuer}, which is not trusted here")]
+    UntrustedIssuer {
+        /// The id of the key that it gives.
+        issuer: KeyId,
+    },
     /// The issuer did not sign it.
     #[error("the revocation list is not signed by the key {issuer} that it names")]
     BadSignature {
@@ -103,6 +109,18 @@ pub enum RevocationError {
         since: Timestamp,
         /// How long ago that is.
         for_seconds: u64,
+    },
+    /// It was issued in the future, clock skew allowed for.
+    #[error(
+        "the revocation list {number} was issued in the future, at {issued_at}, {in_seconds} seconds from now; is this machine's clock right?"
+    )]
+    FutureList {
+        /// Its number.
+        number: u64,
+        /// When it says that it was issued.
+        issued_at: Timestamp,
+        /// How long that is from now.
+        in_seconds: u64,
     },
     /// It has a lower number than one that was seen.
     #[error("the revocation list {number} is older than {have}, which was seen already")]

@@ -12,7 +12,9 @@
 //! - To ask: [`Revocations::current`], [`RevocationSet::freshness`], [`RevocationSet::find`].
 //!
 //! ```
-//! use cnv::attestation::{AttestationId, KeyId, PrivateKey, Timestamp};
+//! use std::sync::Arc;
+//!
+//! use cnv::attestation::{AttestationId, Floors, KeyId, PrivateKey, Timestamp, TrustStore};
 //! use cnv::attestation::revocation::{
 //!     RevocationEntry, RevocationFile, RevocationList, Revocations, Revoked,
 //! };
@@ -29,11 +31,14 @@
 //! std::fs::write(&path, format!("{list}\n"))?;
 //!
 //! // The verifier, at its start and then every few minutes.
-//! let revocations = Revocations::new(public).with_floor(path.with_extension("floor"))?;
+//! let mut store = TrustStore::new();
+//! store.add("root", public)?;
+//! let floors = Floors::open(path.with_extension("state"))?;
+//! let revocations = Revocations::new(store).with_floors(Arc::new(floors));
 //! revocations.reload(&RevocationFile::new(&path), now)?;
 //!
 //! // For each link of a chain.
-//! let set = revocations.current().expect("a list was loaded");
+//! let set = revocations.current(&public.id()).expect("a list was loaded");
 //! assert!(set.freshness(now).is_fresh());
 //! let issuer = KeyId::from_bytes([7; 16]);
 //! assert_eq!(set.find(&stolen, &issuer, now, None), Some(Revoked::Link { id: stolen }));
@@ -43,8 +48,11 @@
 //! # Design
 //!
 //! - **Numbers only rise.** A lower number is refused, and so is the same number with another content, which is a fork and
-//!   says that the issuer's key is used twice. A floor file keeps this across restarts.
-//! - **A list ends.** From its next update on it is stale, because what was revoked since is not known. Whoever withholds
+//!   says that the issuer's key is used twice. [`Floors`](super::Floors) keep this across restarts.
+//! - **A root takes back what it granted.** Each trusted key has a list and numbers of its own, and a chain is held against
+//!   the list of the root that it starts from. One list for all was rejected: whichever root signed last would take the
+//!   others' revocations back.
+//! - **A list ends.** One that was issued in the future is refused, so its next update is at most a year away. From its next update on it is stale, because what was revoked since is not known. Whoever withholds
 //!   lists wins no more than that time. What is stale or missing should deny.
 //! - **The signature is on a header** with the digest of the entries. A forged list costs a signature check and one pass
 //!   over its bytes; a forged delta no more than the signature check.
@@ -75,7 +83,7 @@
 //! | next update | 1 second to [`MAX_UPDATE_SECONDS`] (366 days) after the issue |
 //! | additions by a delta | any; taking something off takes a whole list |
 //!
-//! A floor file that is removed is a first start. The moment of [`RevocationEntry::IssuedBefore`] is compared with what the
+//! Floors that are removed are a first start. The moment of [`RevocationEntry::IssuedBefore`] is compared with what the
 //! link says about itself: a thief of the key writes what he likes there, so revoke the key then, and use the moment for
 //! attestations that were issued by mistake.
 //!
@@ -89,7 +97,6 @@
 mod delta;
 mod entries;
 mod error;
-mod floor;
 mod id_index;
 mod list;
 mod live;
@@ -101,9 +108,10 @@ mod tests;
 pub use delta::{DeltaError, RevocationDelta};
 pub use entries::{RevocationEntries, RevocationEntry};
 pub use error::{RevocationError, RevocationListError};
-pub use floor::FloorError;
 pub use list::{MAX_UPDATE_SECONDS, RevocationList, RevocationListDigest};
+pub(super) use live::Follower;
 pub use live::{ReloadError, Reloaded, Revocations};
+pub(super) use set::Position;
 pub use set::{Freshness, RevocationSet, Revoked};
 pub use source::{
     RevocationFile, RevocationMailbox, RevocationSource, RevocationUpdate, SourceError,

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::attestation::{AttestationId, KeyId, PublicKey, Timestamp};
+use crate::attestation::{AttestationId, KeyId, NOT_BEFORE_SKEW_SECONDS, PublicKey, Timestamp};
 
 use super::entries;
 use super::id_index::IdIndex;
@@ -44,8 +44,9 @@ impl RevocationSet {
     ///
     /// # Errors
     ///
-    /// [`RevocationError::WrongIssuer`], [`BadSignature`](RevocationError::BadSignature), or
-    /// [`StaleList`](RevocationError::StaleList) where its next update is due.
+    /// [`RevocationError::WrongIssuer`], [`BadSignature`](RevocationError::BadSignature),
+    /// [`StaleList`](RevocationError::StaleList) where its next update is due, or
+    /// [`FutureList`](RevocationError::FutureList) where it was issued in the future.
     pub fn new(
         list: RevocationList,
         issuer: &PublicKey,
@@ -69,7 +70,8 @@ impl RevocationSet {
         now: Timestamp,
     ) -> Result<Self, RevocationError> {
         list.verify(issuer)?;
-        Position::of(&self.list.header).check_successor(&list.header)?;
+        self.position()
+            .check_successor(&Position::of(&list.header))?;
         list.header.check_fresh(now)?;
         Ok(Self::index(list))
     }
@@ -89,7 +91,8 @@ impl RevocationSet {
     ) -> Result<Self, RevocationError> {
         delta.verify(issuer)?;
         delta.check_base(&self.list)?;
-        Position::of(&self.list.header).check_successor(&delta.header)?;
+        self.position()
+            .check_successor(&Position::of(&delta.header))?;
         delta.header.check_fresh(now)?;
         Ok(Self::index(delta.complete(&self.list)?))
     }
@@ -154,6 +157,16 @@ impl RevocationSet {
         self.list.next_update()
     }
 
+    /// The id of the key that issued the list.
+    #[must_use]
+    pub fn issuer(&self) -> KeyId {
+        self.list.issuer()
+    }
+
+    pub(in crate::attestation) fn position(&self) -> Position {
+        Position::of(&self.list.header)
+    }
+
     /// The number of the list.
     #[must_use]
     pub fn number(&self) -> u64 {
@@ -192,6 +205,13 @@ impl fmt::Debug for RevocationSet {
 
 impl Header {
     pub(super) fn freshness(&self, now: Timestamp) -> Freshness {
+        let in_seconds = self.issued_at.seconds_since(now);
+        if in_seconds > NOT_BEFORE_SKEW_SECONDS {
+            return Freshness::Future {
+                issued_at: self.issued_at,
+                in_seconds,
+            };
+        }
         if now < self.next_update {
             return Freshness::Fresh;
         }
@@ -202,25 +222,41 @@ impl Header {
     }
 
     pub(super) fn check_fresh(&self, now: Timestamp) -> Result<(), RevocationError> {
+        let number = self.number;
         match self.freshness(now) {
             Freshness::Fresh => Ok(()),
             Freshness::Stale { since, for_seconds } => Err(RevocationError::StaleList {
-                number: self.number,
+                number,
                 since,
                 for_seconds,
+            }),
+            Freshness::Future {
+                issued_at,
+                in_seconds,
+            } => Err(RevocationError::FutureList {
+                number,
+                issued_at,
+                in_seconds,
             }),
         }
     }
 }
 
-/// How far the lists have come: what the next one is measured by.
+/// How far the lists of an issuer have come: what the next one is measured by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) number: u64,
-    pub(super) digest: RevocationListDigest,
+pub(in crate::attestation) struct Position {
+    pub(in crate::attestation) number: u64,
+    pub(in crate::attestation) digest: RevocationListDigest,
 }
 
 impl Position {
+    pub(in crate::attestation) fn new(number: u64, digest: [u8; 32]) -> Self {
+        Self {
+            number,
+            digest: RevocationListDigest(digest),
+        }
+    }
+
     pub(super) fn of(header: &Header) -> Self {
         Self {
             number: header.number,
@@ -229,17 +265,20 @@ impl Position {
     }
 
     /// Whether a list may follow: it has a higher number, or is the same list.
-    pub(super) fn check_successor(&self, header: &Header) -> Result<(), RevocationError> {
-        if header.number < self.number {
+    pub(in crate::attestation) fn check_successor(
+        &self,
+        next: &Self,
+    ) -> Result<(), RevocationError> {
+        if next.number < self.number {
             return Err(RevocationError::Older {
-                number: header.number,
+                number: next.number,
                 have: self.number,
             });
         }
-        if header.number == self.number && header.digest() != self.digest {
+        if next.number == self.number && next.digest != self.digest {
             return Err(RevocationError::Fork {
-                number: header.number,
-                digest: header.digest(),
+                number: next.number,
+                digest: next.digest,
                 have: self.digest,
             });
         }
@@ -294,6 +333,13 @@ pub enum Freshness {
         since: Timestamp,
         /// How long ago that is.
         for_seconds: u64,
+    },
+    /// It was issued in the future, clock skew allowed for: its next update would say nothing.
+    Future {
+        /// When it says that it was issued.
+        issued_at: Timestamp,
+        /// How long that is from now.
+        in_seconds: u64,
     },
 }
 

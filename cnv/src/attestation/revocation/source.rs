@@ -2,10 +2,10 @@
 
 use core::fmt;
 use std::error::Error;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+
+use crate::attestation::trusted_file::{self, TrustedFileError};
 
 use super::delta::FORM_DELTA;
 use super::{RevocationDelta, RevocationList, RevocationListError};
@@ -96,54 +96,12 @@ impl RevocationSource for RevocationFile {
     ///
     /// # Errors
     ///
-    /// [`SourceError::Io`], [`NotAFile`](SourceError::NotAFile), [`TooLarge`](SourceError::TooLarge), and
-    /// [`WritableByAll`](SourceError::WritableByAll) (on Unix) where anybody could put an older list in its place. A file
-    /// that is not there is an error: somebody may have taken it away.
+    /// [`SourceError::File`], also where others could put an older list in its place. A file that is not there is an
+    /// error: somebody may have taken it away.
     fn load(&self) -> Result<Option<Vec<u8>>, SourceError> {
-        read_file(&self.path).map(Some)
+        let content = trusted_file::read(&self.path, RevocationUpdate::MAX_LEN_BYTES)?;
+        Ok(Some(content))
     }
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, SourceError> {
-    let io_error = |source| SourceError::Io {
-        path: path.into(),
-        source,
-    };
-    let not_a_file = || SourceError::NotAFile { path: path.into() };
-    let too_large = || SourceError::TooLarge { path: path.into() };
-
-    // Looked at before it is opened, because opening a pipe would wait for a writer.
-    if !fs::metadata(path).map_err(io_error)?.is_file() {
-        return Err(not_a_file());
-    }
-    let file = File::open(path).map_err(io_error)?;
-    let metadata = file.metadata().map_err(io_error)?;
-    if !metadata.is_file() {
-        return Err(not_a_file());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o002 != 0 {
-            return Err(SourceError::WritableByAll {
-                path: path.into(),
-                mode,
-            });
-        }
-    }
-    let max_len = RevocationUpdate::MAX_LEN_BYTES as u64;
-    if metadata.len() > max_len {
-        return Err(too_large());
-    }
-    let mut content = Vec::new();
-    file.take(max_len + 1)
-        .read_to_end(&mut content)
-        .map_err(io_error)?;
-    if content.len() as u64 > max_len {
-        return Err(too_large());
-    }
-    Ok(content)
 }
 
 /// Lists and deltas that another part of the process hands over.
@@ -201,34 +159,9 @@ impl fmt::Debug for RevocationMailbox {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// The file cannot be read.
-    #[error("cannot read the revocation list {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The path is a folder, a pipe or a device.
-    #[error("{} is not a file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// Anybody can write to the file.
-    #[error("the revocation list {} has mode {mode:04o}: anybody could put an older one in its place; run `chmod o-w` on it", path.display())]
-    WritableByAll {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The file is longer than a list can be.
-    #[error("{} has more than {} bytes, so it is not a revocation list", path.display(), RevocationUpdate::MAX_LEN_BYTES)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file is refused.
+    #[error("cannot read the revocation list")]
+    File(#[from] TrustedFileError),
     /// A source of another kind failed.
     #[error("the source of revocation lists failed")]
     Other(#[source] Box<dyn Error + Send + Sync>),

@@ -55,6 +55,11 @@ impl FixedBits {
     }
 }
 
+/// Whether bits say the same as the ranges of `F`.
+pub const fn say_all_of<F: SimdFrame>() -> bool {
+    FixedBits::new(F::LO, F::SPAN, F::WINDOW).is_some()
+}
+
 /// Whether every byte of `frame`, which are as many as `F` has, is within its range. Compiled for the type.
 #[inline]
 pub fn is_within<F: SimdFrame>(frame: &[u8]) -> bool {
@@ -135,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_sum_that_reaches_the_next_byte_makes_no_word_legal() {
-        assert!(FixedBits::new(Limited::LO, Limited::SPAN, Limited::WINDOW).is_some());
+        assert!(say_all_of::<Limited>());
         let values = [0, 1, 2, 3, 24, 25, 100, 101, 127, 128, 248, 249, 254, 255];
         for first in values {
             for second in values {
@@ -148,6 +153,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A window of 32 bytes.
+    #[derive(cnv_macros::SimdFrame)]
+    #[frame(crate = "crate")]
+    #[repr(C)]
+    struct Apart {
+        is_first: bool,
+        between: [u8; 29],
+        #[frame(range = 0..=24)]
+        len: u8,
+        is_last: bool,
+    }
+
+    /// A window of 64 bytes.
+    #[derive(cnv_macros::SimdFrame)]
+    #[frame(crate = "crate")]
+    #[repr(C)]
+    struct FarApart {
+        #[frame(reserved)]
+        flags: [u8; 1],
+        between: [u8; 62],
+        is_last: bool,
     }
 
     fn agrees<F: SimdFrame>() {
@@ -165,10 +193,12 @@ mod tests {
 
     #[test]
     fn each_byte_of_a_frame_is_tested_by_bits_and_by_ranges() {
-        assert!(FixedBits::new(FrameHeader::LO, FrameHeader::SPAN, FrameHeader::WINDOW).is_some());
-        assert!(FixedBits::new(Uneven::LO, Uneven::SPAN, Uneven::WINDOW).is_none());
+        assert!(say_all_of::<FrameHeader>() && say_all_of::<Apart>() && say_all_of::<FarApart>());
+        assert!(!say_all_of::<Uneven>());
         agrees::<FrameHeader>();
         agrees::<Uneven>();
         agrees::<Limited>();
+        agrees::<Apart>();
+        agrees::<FarApart>();
     }
 }

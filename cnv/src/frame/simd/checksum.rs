@@ -1,7 +1,7 @@
 //! CRC32C by a table, and by the instruction that `x86_64` and `aarch64` have for it.
 
 use super::level::Level;
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 use super::level::has;
 use super::routine;
 
@@ -31,7 +31,7 @@ fn select_update(level: Level) -> Update {
     match level {
         #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Sse42 | Level::Avx2 | Level::Avx512 => x86_64::update,
-        #[cfg(target_arch = "aarch64")]
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         Level::Neon if has!("crc") => aarch64::update,
         _ => table,
     }
@@ -41,7 +41,7 @@ fn select_verify(level: Level) -> Verify {
     match level {
         #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Sse42 | Level::Avx2 | Level::Avx512 => x86_64::are_intact,
-        #[cfg(target_arch = "aarch64")]
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         Level::Neon if has!("crc") => aarch64::are_intact,
         _ => table_are_intact,
     }
@@ -120,7 +120,7 @@ fn stated(line: &Line) -> u32 {
 #[inline]
 #[cfg(any(
     all(target_arch = "x86_64", target_feature = "sse2"),
-    target_arch = "aarch64"
+    all(target_arch = "aarch64", target_feature = "neon")
 ))]
 fn word(line: &Line, index: usize) -> u64 {
     line.as_chunks::<8>()
@@ -178,7 +178,7 @@ mod x86_64 {
     }
 }
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod aarch64 {
     use core::arch::aarch64::{__crc32cb, __crc32cd, __crc32cw};
 

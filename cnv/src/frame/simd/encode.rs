@@ -29,11 +29,6 @@ routine! {
     pub fn encode(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]) -> () = select as Encode;
 }
 
-routine! {
-    /// As [`encode`], past the caches.
-    pub fn encode_streaming(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]) -> () = select_streaming as Encode;
-}
-
 fn select(level: Level) -> Encode {
     match level {
         #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
@@ -42,20 +37,12 @@ fn select(level: Level) -> Encode {
     }
 }
 
-fn select_streaming(level: Level) -> Encode {
-    match level {
-        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-        Level::Avx2 | Level::Avx512 => x86_64::avx2_streaming,
-        _ => scalar,
-    }
-}
-
-/// Every implementation that this CPU runs, the oracle first: through the caches, and past them.
-pub fn kernels() -> impl Iterator<Item = (Level, Encode, Encode)> {
+/// Every implementation that this CPU runs, the oracle first.
+pub fn kernels() -> impl Iterator<Item = (Level, Encode)> {
     [Level::Scalar, Level::Avx2]
         .into_iter()
         .filter(|level| level.is_available())
-        .map(|level| (level, select(level), select_streaming(level)))
+        .map(|level| (level, select(level)))
 }
 
 /// The oracle.
@@ -204,55 +191,6 @@ mod x86_64 {
         // SAFETY: 32 bytes are writable behind the reference, and the store needs no alignment.
         unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), bytes) }
     }
-
-    #[inline]
-    #[target_feature(enable = "avx")]
-    fn load4(words: &[u64; 4]) -> __m256i {
-        // SAFETY: 32 bytes are readable behind the reference, and the load needs no alignment.
-        unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
-    }
-
-    /// Four lines at a time, each in four stores past the caches: half a line would go to memory alone.
-    /// As [`avx2`] if the lines are not aligned to 16 bytes.
-    #[target_feature(enable = "avx2")]
-    pub fn avx2_streaming(words: &Words<'_>, start: usize, lines: &mut [[u8; LINE]]) {
-        if !lines.as_ptr().addr().is_multiple_of(16) {
-            return avx2(words, start, lines);
-        }
-        let count = lines.len() / 4 * 4;
-        let (groups, last) = lines.as_chunks_mut::<4>();
-        let columns = words.columns.map(|column| Some(&column?[start..][..count]));
-        for (number, group) in groups.iter_mut().enumerate() {
-            let word = |index: usize| match columns[index] {
-                Some(column) => load4(&column.as_chunks().0[number]),
-                None => _mm256_set1_epi64x(i64::from_le_bytes(words.template.as_chunks().0[index])),
-            };
-            for pair in 0..4 {
-                let (low, high) = (word(2 * pair), word(2 * pair + 1));
-                let even = _mm256_unpacklo_epi64(low, high);
-                let odd = _mm256_unpackhi_epi64(low, high);
-                let parts = [
-                    _mm256_castsi256_si128(even),
-                    _mm256_castsi256_si128(odd),
-                    _mm256_extracti128_si256::<1>(even),
-                    _mm256_extracti128_si256::<1>(odd),
-                ];
-                for (line, part) in group.iter_mut().zip(parts) {
-                    let out = &mut line.as_chunks_mut::<16>().0[pair];
-                    // SAFETY: 16 bytes are writable behind the reference, and they are aligned,
-                    // since the first line is (tested above) and a line is 64 bytes.
-                    unsafe { _mm_stream_si128(out.as_mut_ptr().cast(), part) }
-                }
-            }
-        }
-        // Whoever reads the lines next, on any core, finds them written.
-        // SAFETY: it needs SSE, which AVX2 implies, and touches no memory.
-        #[allow(unused_unsafe, reason = "older compilers say that it is unsafe")]
-        unsafe {
-            _mm_sfence();
-        }
-        scalar(words, start + count, last);
-    }
 }
 
 #[cfg(test)]
@@ -281,18 +219,14 @@ mod tests {
                 for start in [0, 5] {
                     let mut expected = vec![[0; LINE]; count + 1];
                     scalar(&words, start, &mut expected[..count]);
-                    for (level, encode, streaming) in kernels() {
-                        // Miri has no stores past the caches.
-                        let streaming = (!cfg!(miri)).then_some(streaming);
-                        for kernel in [Some(encode), streaming].into_iter().flatten() {
-                            let mut found = vec![[0; LINE]; count + 1];
-                            // SAFETY: `kernels` lists those whose features this CPU has.
-                            unsafe { kernel(&words, start, &mut found[..count]) };
-                            assert_eq!(
-                                found, expected,
-                                "{level:?}, {count} lines, columns {mask:#b}"
-                            );
-                        }
+                    for (level, kernel) in kernels() {
+                        let mut found = vec![[0; LINE]; count + 1];
+                        // SAFETY: `kernels` lists those whose features this CPU has.
+                        unsafe { kernel(&words, start, &mut found[..count]) };
+                        assert_eq!(
+                            found, expected,
+                            "{level:?}, {count} lines, columns {mask:#b}"
+                        );
                     }
                 }
             }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 /// Whether the CPU has each of the features.
 #[cfg(any(
     all(target_arch = "x86_64", target_feature = "sse2"),
-    target_arch = "aarch64"
+    all(target_arch = "aarch64", target_feature = "neon")
 ))]
 macro_rules! has {
     ($($feature:tt),+) => {{
@@ -22,7 +22,7 @@ macro_rules! has {
         has.into_iter().all(|has| has)
     }};
 }
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub(super) use has;
 
 /// A set of CPU features that kernels are written for.
@@ -92,7 +92,7 @@ impl Level {
             Self::Avx2 => Self::Sse42.is_available() && has!("avx2"),
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Avx512 => Self::Avx2.is_available() && has!("avx512f", "avx512bw"),
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Self::Neon => has!("neon"),
             #[allow(
                 unreachable_patterns,

@@ -12,11 +12,12 @@
 //! | | AVX2 | 1.2 | 1.4 | 1.0 | kept; of lines sixteen in one turn, with which routing blocks takes a quarter less time |
 //! | | AVX-512 | | | | as AVX2: four windows fill one vector of AVX2 |
 //! | window of 16 | SSE2, AVX2 | 1.3, 1.4 | 1.4, 1.8 | 1.0 | kept |
-//! | window of 32 | SSE2, AVX2 | 0.7, 1.2 | 0.7, 1.4 | 1.0 | SSE2 kept for ranges that are no [`bits`]: 2.6 and 3.0 there |
-//! | window of 64 | SSE2, AVX2 | 0.5, 0.6 | 0.5, 0.9 | 0.8, 1.0 | kept for ranges that are no bits: 2.4 and 4.6 there in L2 |
+//! | window of 32 | SSE2, AVX2 | 0.6, 1.3 | 0.7, 1.4 | 1.0 | SSE2 kept for ranges that are no [`bits`], 2.6 and 3.0 there; batches of others are plain code below AVX2 |
+//! | window of 64 | SSE2 | 0.4 | 0.5 | 0.7 | the same; 2.4 for ranges that are no bits in L2 |
+//! | | AVX2 | 0.7 | 1.4 | 1.0 | kept; `blocks` by plain code were 0.9 of its time in L1 and 1.1 in L2; 4.6 for ranges that are no bits in L2 |
 //! | | AVX-512 | 1.6 | 2.1 | 1.1 | kept |
 //! | any window | NEON | | | | kept for its oracle's results under emulation; not measured |
-//! | no window | any | | | | plain code |
+//! | no window, and targets without any kernel | any | | | | plain code: the oracle, which reads a table, is 0.1 to 0.2 |
 //! | up to 4 frames | any | | | | plain code, compiled for the type: [`bits`] wherever ranges can be said so |
 //! | CRC32C of lines | SSE4.2, four lines at a time | 11.1 | 11.0 | 9.6 | kept; 2.8 of the same instruction line by line (an earlier, quieter run) |
 //! | | ARMv8 CRC | | | | kept; not measured |
@@ -32,7 +33,8 @@
 //! | | AVX2, with hints to prefetch the next block | 1.6 | 1.5 | 1.0 | dropped |
 //! | | its stores moved to multiples of 32 bytes | | | | dropped: `columns!` 1.9, 1.5, 1.1, too |
 //! | one column out, columns of fewer than 8 bytes | any | | | | plain code |
-//! | five columns in | AVX2, half a line at a time, blocks of a known length | | | | kept; `encode_columns!` 1.9, 2.3, 1.6 (1024 frames for L2); stores past the caches lose 3 to 30 times below the size of the caches |
+//! | five columns in | AVX2, half a line at a time, blocks of a known length | | | | kept; `encode_columns!` 1.9, 2.3, 1.6 (1024 frames for L2) |
+//! | | the same with stores past the caches | | | | dropped: 3 to 30 times slower where lines fit in the caches; for 4 million lines, 256 MB, not read again, 0.6 of plain code and 0.55 of the kernel above |
 //!
 //! One hint to prefetch is left: [`view::prefetch`] asks for the start of the next block while the one before
 //! is used. A block is as long as a page, where the prefetcher of the hardware stops; it takes 15 % off

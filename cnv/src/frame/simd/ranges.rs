@@ -95,7 +95,7 @@ fn select(level: Level) -> Kernel {
         Level::Avx2 => x86_64::avx2,
         #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Avx512 => x86_64::avx512,
-        #[cfg(target_arch = "aarch64")]
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         Level::Neon => aarch64::neon,
         _ => scalar,
     }
@@ -428,7 +428,7 @@ pub mod x86_64 {
     }
 }
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub mod aarch64 {
     //! NEON.
 

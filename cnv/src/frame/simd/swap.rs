@@ -131,7 +131,7 @@ fn select(level: Level) -> Swap {
         Level::Avx2 => x86_64::avx2,
         #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Level::Avx512 => x86_64::avx512,
-        #[cfg(target_arch = "aarch64")]
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         Level::Neon => neon::neon,
         _ => scalar,
     }
@@ -262,7 +262,7 @@ mod x86_64 {
         _mm512_sub_epi8 _mm512_subs_epu8 _mm512_or_si512 _mm512_setzero_si512, |bad| _mm512_test_epi8_mask(bad, bad) == 0);
 }
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon {
     use core::arch::aarch64::*;
 

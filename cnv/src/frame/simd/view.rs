@@ -3,7 +3,8 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::bits::is_within;
+use super::bits::{is_within, say_all_of};
+use super::level::Level;
 use super::ranges::{RangeTable, are_within};
 use super::swap::{SwapTable, swap, swap_fields};
 use crate::frame::SimdFrame;
@@ -33,12 +34,34 @@ pub fn are_frames<T: SimdFrame>(bytes: &[u8]) -> bool {
     }
     let are_within = match const { T::WINDOW } {
         Window::Unconstrained => true,
-        Window::Bytes { .. } if bytes.len() > const { INLINE_FRAMES * size::<T>() } => {
+        Window::Bytes { .. }
+            if bytes.len() > const { INLINE_FRAMES * size::<T>() } && !is_plain_faster::<T>() =>
+        {
             are_within(bytes, Ranges::<T>::TABLE)
         }
         _ => plain::<T>(bytes),
     };
     are_within && pass_checks::<T>(bytes)
+}
+
+/// Whether the target has kernels: on others the oracle would stand in for them.
+const HAS_KERNELS: bool = cfg!(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_arch = "aarch64", target_feature = "neon")
+));
+
+/// Whether plain code, which tests a long window by its bits, is faster than the kernel that this CPU has: see
+/// the table of the [module](super).
+#[inline]
+fn is_plain_faster<T: SimdFrame>() -> bool {
+    let (_, len) = const { T::WINDOW.bytes(T::SIZE) };
+    let is_long = const { say_all_of::<T>() } && len >= 32;
+    !HAS_KERNELS
+        || is_long
+            && match Level::current() {
+                Level::Scalar | Level::Baseline | Level::Sse42 => true,
+                Level::Avx2 | Level::Avx512 | Level::Neon => false,
+            }
 }
 
 /// Whether each frame passes what the byte ranges do not say. No frame type without such a check pays.
@@ -51,7 +74,7 @@ fn pass_checks<T: SimdFrame>(bytes: &[u8]) -> bool {
     frames.all(|frame| T::check(frame).is_ok())
 }
 
-/// The same for each frame on its own, compiled for the type.
+/// Whether every byte of each frame is within its range, compiled for the type.
 #[inline]
 pub fn plain<T: SimdFrame>(bytes: &[u8]) -> bool {
     let frames = bytes.chunks_exact(const { size::<T>() });
@@ -190,21 +213,31 @@ impl<'a, T: SimdFrame> FramesView<'a, T> {
     #[inline]
     #[must_use]
     pub fn get(&self, index: usize) -> Option<T> {
-        if index >= self.len() {
-            return None;
-        }
-        let start = index * size::<T>();
-        let bytes = &self.bytes[start..start + size::<T>()];
+        self.each().nth(index).map(|one| one.first())
+    }
+
+    /// A copy of the first frame, which there has to be. No `Option`: what tells `Some` from `None` can be a
+    /// byte of the frame, and the compiler does not know that it was checked.
+    #[inline]
+    pub(in crate::frame) fn first(&self) -> T {
+        let bytes = &self.bytes[..size::<T>()];
         // SAFETY: `bytes` are the `SIZE` initialised bytes of one frame, within `LO` and `SPAN`
         // (`new`), for which the implementor of `SimdFrame` promises a valid value.
-        Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+        unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
     }
 
     /// Copies of all frames, in their order.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + use<'a, T> {
-        let view = *self;
-        (0..self.len()).map(move |index| view.get(index).expect("an index below the length"))
+        self.each().map(|one| one.first())
+    }
+
+    /// A view of each frame, in their order.
+    #[inline]
+    pub(in crate::frame) fn each(&self) -> impl ExactSizeIterator<Item = Self> + use<'a, T> {
+        let frame = PhantomData;
+        let frames = self.bytes.chunks_exact(const { size::<T>() });
+        frames.map(move |bytes| Self { bytes, frame })
     }
 }
 
@@ -223,7 +256,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::frame::{AlignedBuffer, Frames, FramesError, Store};
+    use crate::frame::{AlignedBuffer, Frames, FramesError};
     use crate::{columns, encode_columns};
 
     #[derive(Debug, Clone, Copy, PartialEq, cnv_macros::FrameEnum)]
@@ -323,6 +356,8 @@ mod tests {
                 copied.extend(view.iter());
             }
             assert_eq!(copied, frames);
+            let all = Frames::<T>::view_all(bytes).unwrap();
+            assert_eq!(all.iter().collect::<Vec<T>>(), frames);
 
             let buffer = moved(network, start);
             let mut swapped = AlignedBuffer::new();
@@ -396,7 +431,7 @@ mod tests {
             let deltas: Vec<i64> = lines.iter().map(|line| line.delta).collect();
             let mut buffer = AlignedBuffer::new();
             let written = encode_columns!(&line(0), Line => sequence: &sequences, value: &values, delta: &deltas;
-                &mut buffer, Store::Temporal);
+                &mut buffer);
             assert_eq!(written.unwrap(), count);
             let frames = Frames::<Line>::validate_all(buffer.as_slice()).unwrap();
             let expected = lines.iter().map(|other| Line {

@@ -1,4 +1,4 @@
-//! `ops log`: reads access logs.
+//! `ops log`: reads access logs. People's addresses stand in them, so that takes an attestation.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};

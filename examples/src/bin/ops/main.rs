@@ -16,7 +16,8 @@ fn app() -> App {
         .about("Looks after logs and directory trees")
         .version(env!("CARGO_PKG_VERSION"))
         .verbs(verbs![log::scan, log::tail, tree::digest])
-        // On one machine, short-lived bearer tokens and no list are enough to begin with; `CNV_REVOCATIONS` names a list.
+        // Roots are the operator's to name, in `CNV_TRUST`. On one machine, short-lived bearer tokens and no list are enough
+        // to begin with; `CNV_REVOCATIONS` names a list.
         .accept_bearer()
         .without_revocation()
 }
