@@ -92,7 +92,7 @@
 //! Without its code an entry costs 3 us of processor time on an x86-64 without SHA instructions, four fifths of which are
 //! SHA-256: 330,000 entries a second of processor time, where signing each makes 36,000. The code takes a fifth of that
 //! rate: 168,000 beside 216,000 in interleaved runs on a busy machine. Whoever appends hashes the entry, and the log's
-//! thread makes the code and the nodes above, so that neither does all of it. On disk, groups take 50 to 170 times the
+//! thread makes the code and the nodes above, so that neither does all of it. On disk, groups take 20 to 170 times the
 //! entries that one `fdatasync` each takes. An append puts an encoding of some 250 bytes into the queue.
 //! `cargo bench -p cnv --bench audit` measures them on your machine.
 //!
