@@ -132,6 +132,7 @@ mod files;
 mod log;
 mod mac;
 mod note;
+mod options;
 mod proof;
 mod reader;
 mod record;
@@ -145,11 +146,9 @@ pub(crate) use entry::PartsDigest;
 pub use entry::{AuditEntry, Decision, Digest, EntryError, Outcome, Reason, Used};
 #[cfg(all(test, feature = "command"))]
 pub(crate) use log::tests::on_a_broken_disk;
-pub use log::{
-    AppendError, AuditLog, AuditOptions, Durability, GROUP_ENTRIES, GROUP_MS, WhenFull,
-    WhenUnavailable,
-};
+pub use log::{AppendError, AuditLog};
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
+pub use options::{AuditOptions, Durability, GROUP_ENTRIES, GROUP_MS, WhenFull, WhenUnavailable};
 pub use proof::{AuditProof, ConsistencyProof, ProofError};
 pub use reader::{AuditReader, Entries, VerifiedLog};
 pub use recovery::{Cut, OpenError, Recovered};
