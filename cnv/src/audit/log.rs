@@ -134,7 +134,7 @@ impl AuditLog {
 
     /// Takes an entry and returns its number in the log. Where the log is [`Durable`](Durability::Durable), waits until
     /// the entry is on disk; otherwise costs an encoding, its hash and a lock, whatever the log's length, and a process that is
-    /// killed loses what the last [`GROUP_MS`] brought: see [`append_written`](Self::append_written).
+    /// killed loses what the last [`GROUP_MS`](super::GROUP_MS) brought: see [`append_written`](Self::append_written).
     ///
     /// # Errors
     ///

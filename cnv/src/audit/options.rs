@@ -14,21 +14,22 @@ pub enum Durability {
     /// The operating system writes it to disk when it likes. A loss of power may cost some seconds of entries, and then
     /// the log does not open: it was signed as longer than it is.
     Written,
-    /// A group is on disk before it is signed; [`AuditLog::append`] does not wait for it. A process that is killed loses
-    /// what [`GROUP_MS`] brought, except where [`AuditLog::append_written`] returned.
+    /// A group is on disk before it is signed; [`append`](super::AuditLog::append) does not wait for it. A process that is
+    /// killed loses what [`GROUP_MS`] brought, except where [`append_written`](super::AuditLog::append_written) returned.
     #[default]
     Grouped,
-    /// [`AuditLog::append`] returns when the entry is on disk and signed for. Calls that wait together share one group.
+    /// [`append`](super::AuditLog::append) returns when the entry is on disk and signed for. Calls that wait together
+    /// share one group.
     Durable,
 }
 
-/// What [`AuditLog::append`] does while the queue is full.
+/// What [`AuditLog::append`](super::AuditLog::append) does while the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum WhenFull {
     /// Waits for room.
     #[default]
     Wait,
-    /// Returns [`AppendError::Full`].
+    /// Returns [`AppendError::Full`](super::AppendError::Full).
     Refuse,
 }
 
@@ -38,7 +39,7 @@ pub enum WhenUnavailable {
     /// It does not run.
     #[default]
     Deny,
-    /// It runs, unrecorded. [`AuditLog::failure`] says that this happens.
+    /// It runs, unrecorded. [`AuditLog::failure`](super::AuditLog::failure) says that this happens.
     Allow,
 }
 
@@ -70,7 +71,7 @@ impl AuditOptions {
     /// The reserve unless another is set, in bytes.
     pub const DEFAULT_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 
-    /// The defaults, for the log of this name: see [`VerifierKey::new`].
+    /// The defaults, for the log of this name: see [`VerifierKey::new`](super::VerifierKey::new).
     #[must_use]
     pub fn new(origin: impl Into<String>) -> Self {
         Self {
