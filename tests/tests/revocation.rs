@@ -1,11 +1,9 @@
 //! `cnv revocation` and `cnv key`, run as a user runs them, and a list of a million entries.
 
-use std::ffi::OsStr;
+mod programs;
+
 use std::fs;
-use std::io::BufRead;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::path::PathBuf;
 
 use cnv::attestation::revocation::{
     RevocationDelta, RevocationEntries, RevocationEntry, RevocationList, RevocationSet,
@@ -13,6 +11,7 @@ use cnv::attestation::revocation::{
 };
 use cnv::attestation::{AttestationId, KeyId, PrivateKey, Timestamp, TrustedKeys, key_file};
 use cnv::quota::{Limits, MeteredAllocator, measure};
+use programs::{program, programs};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,47 +19,6 @@ use tempfile::TempDir;
 static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
 
 // The program.
-
-/// Builds it as this test was built, and says where it is.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-        let mut build = Command::new(cargo);
-        build
-            .current_dir(workspace)
-            .args(["build", "--quiet", "--package=cnv-cli", "--bins"])
-            .arg("--message-format=json-render-diagnostics")
-            .stderr(Stdio::inherit());
-        let this = std::env::current_exe().unwrap();
-        let mut folders = this.ancestors();
-        if let Some(target) = folders.find(|folder| folder.join("CACHEDIR.TAG").exists()) {
-            build.arg("--target-dir").arg(target);
-        }
-        // `target/release/deps/revocation-0123456789abcdef`; the folder of the `dev` profile is `debug`.
-        match this
-            .ancestors()
-            .nth(2)
-            .and_then(Path::file_name)
-            .and_then(OsStr::to_str)
-        {
-            None | Some("debug") => {}
-            Some(profile) => {
-                build.args(["--profile", profile]);
-            }
-        }
-        let output = build.output().unwrap();
-        assert!(output.status.success(), "the program does not build");
-        output
-            .stdout
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(&line.ok()?).ok())
-            .filter(|message| message["target"]["name"] == "cnv")
-            .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
-            .expect("cargo builds `cnv`")
-    })
-}
 
 /// A folder to work in, and what is run there.
 struct Desk(TempDir);
@@ -83,11 +41,8 @@ impl Desk {
 
     #[track_caller]
     fn run(&self, code: i32, line: &str) -> (String, String) {
-        let output = Command::new(program())
+        let output = program(&programs().cnv)
             .current_dir(self.0.path())
-            .env_remove("CNV_TRUST")
-            .env_remove("CNV_ATTESTATION")
-            .stdin(Stdio::null())
             .args(line.split(' '))
             .output()
             .unwrap();

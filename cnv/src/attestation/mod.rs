@@ -80,11 +80,11 @@
 //! # Costs
 //!
 //! In units of one strict signature check (22 to 90 us, depending on the x86-64 machine and on what else it does), a first
-//! [`Evidence::authorise`] with a chain of three links costs 3.2 where the keys in it were seen before and 5.3 where they
+//! [`Evidence::authorise`] with a chain of three links costs 3.3 where the keys in it were seen before and 5.2 where they
 //! were not, because a key is checked at its first sight; 1.2 where the first two links were seen. A later call compares
-//! numbers and allocates nothing: 14 ns, of which 7 are the clock's. A new session with a remembered token costs about
-//! 0.4 us. Building with `--cfg curve25519_dalek_backend="avx512"` takes about a third off a signature check where the
-//! processor has it.
+//! numbers and allocates nothing: 14 to 33 ns at different times on one machine; of the 14, 7 are the clock's. A new session
+//! with a remembered token costs 0.2 to 0.5 us. Building with `--cfg curve25519_dalek_backend="avx512"` lets signature
+//! checks use AVX-512 IFMA where the processor has it.
 //!
 //! # Limits and defaults
 //!

@@ -68,7 +68,7 @@ impl From<AttestationId> for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        crate::attestation::hex::write(&self.0, f)
     }
 }
 

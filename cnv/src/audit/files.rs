@@ -9,6 +9,7 @@ use rustix::{fs::OFlags, io::Errno};
 
 use super::damage::LogFile;
 use super::recovery::OpenError;
+use crate::attestation::trusted_file::sync_folder;
 
 /// What a writer needs of a disk.
 pub(super) trait Storage: Send {
@@ -264,13 +265,4 @@ fn check_mode(path: &Path, found: &Metadata) -> Result<(), OpenError> {
 #[cfg(not(unix))]
 fn check_mode(_path: &Path, _found: &Metadata) -> Result<(), OpenError> {
     Ok(())
-}
-
-fn sync_folder(folder: &Path) {
-    #[cfg(unix)]
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    #[cfg(not(unix))]
-    let _ = folder;
 }

@@ -92,7 +92,7 @@
 //! Without its code an entry costs 3 us of processor time on an x86-64 without SHA instructions, four fifths of which are
 //! SHA-256: 330,000 entries a second of processor time, where signing each makes 36,000. The code takes a fifth of that
 //! rate: 168,000 beside 216,000 in interleaved runs on a busy machine. Whoever appends hashes the entry, and the log's
-//! thread makes the code and the nodes above, so that neither does all of it. On disk, groups take 50 to 170 times the
+//! thread makes the code and the nodes above, so that neither does all of it. On disk, groups take 20 to 170 times the
 //! entries that one `fdatasync` each takes. An append puts an encoding of some 250 bytes into the queue.
 //! `cargo bench -p cnv --bench audit` measures them on your machine.
 //!
@@ -132,6 +132,7 @@ mod files;
 mod log;
 mod mac;
 mod note;
+mod options;
 mod proof;
 mod reader;
 mod record;
@@ -145,11 +146,9 @@ pub(crate) use entry::PartsDigest;
 pub use entry::{AuditEntry, Decision, Digest, EntryError, Outcome, Reason, Used};
 #[cfg(all(test, feature = "command"))]
 pub(crate) use log::tests::on_a_broken_disk;
-pub use log::{
-    AppendError, AuditLog, AuditOptions, Durability, GROUP_ENTRIES, GROUP_MS, WhenFull,
-    WhenUnavailable,
-};
+pub use log::{AppendError, AuditLog};
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
+pub use options::{AuditOptions, Durability, GROUP_ENTRIES, GROUP_MS, WhenFull, WhenUnavailable};
 pub use proof::{AuditProof, ConsistencyProof, ProofError};
 pub use reader::{AuditReader, Entries, VerifiedLog};
 pub use recovery::{Cut, OpenError, Recovered};

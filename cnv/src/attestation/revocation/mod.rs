@@ -69,8 +69,8 @@
 //!
 //! | | |
 //! |---|---|
-//! | an id that is not in it | 105 ns |
-//! | an id that is in it | 400 ns |
+//! | an id that is not in it | 93 ns; 14 where the caches were free |
+//! | an id that is in it | 356 ns |
 //! | memory | 34.5 bytes an entry |
 //! | reading a list (its digest, without SHA instructions) | 0.2 s |
 //! | verifying it and making the set | 11 ms |
