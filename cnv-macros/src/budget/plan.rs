@@ -271,7 +271,7 @@ impl Planner<'_> {
                         "`spend!` cannot be counted inside `{name}!`: call it before, and hand over the result (`let value = spend!(..);`)"
                     ),
                 ));
-                mac.tokens = without_spends(mac.tokens.clone());
+                mac.tokens = without_spends(mac.tokens.clone(), &self.krate.to_token_stream());
             }
             return None;
         }

@@ -18,8 +18,9 @@ fn trait_site() -> Ident {
     Ident::new("of_trait", Span::mixed_site())
 }
 
+/// What an implementation has; the compiler's message says this name where one has it not.
 fn body_name(name: &Ident) -> Ident {
-    format_ident!("__body_{}", name)
+    format_ident!("__budgeted_{}", name)
 }
 
 /// What a trait declares for its method: an associated function of the trait.
