@@ -118,7 +118,7 @@ async fn later() -> u32 {
 }
 
 #[budget(cpu = "1ms", memory = "100KB", io = 10)]
-async fn asy(store: &Store) -> Result<u32, std::num::ParseIntError> {
+async fn asynchronous(store: &Store) -> Result<u32, std::num::ParseIntError> {
     let a = spend!(store.slow("4")).await?;
     let f = spend!(store.slow("5"));
     let (x, y) = std::future::ready((f.await?, spend!(later()).await)).await;
@@ -126,20 +126,18 @@ async fn asy(store: &Store) -> Result<u32, std::num::ParseIntError> {
 }
 
 fn main() {
+    fn send<T: Send>(_: T) {}
+
     let store = run!(Store::new());
     let arc: Arc<dyn Source> = Arc::new(run!(Store::new()));
-    println!(
-        "{:?} {}",
-        run!(all(run!(Store::new()), &store, &store, arc)),
-        store.name()
+    assert_eq!(run!(all(run!(Store::new()), &store, &store, arc)), Ok(41));
+    assert_eq!(store.name(), "x");
+    let mut future = std::pin::pin!(run!(asynchronous(&store)));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert_eq!(
+        future.as_mut().poll(&mut context),
+        std::task::Poll::Ready(Ok(19))
     );
-    let mut f = std::pin::pin!(run!(asy(&store)));
-    println!(
-        "{:?}",
-        f.as_mut()
-            .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
-    );
-    fn send<T: Send>(_: T) {}
-    send(run!(asy(&store)));
-    println!("{:?}", run!(store.fetch(1)));
+    send(run!(asynchronous(&store)));
+    assert_eq!(run!(store.fetch(1)), Some(2));
 }

@@ -5,7 +5,10 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, FnArg, Ident, Path, ReceiverKind, ReturnType, Signature, Type, parse_quote};
+use syn::{
+    Attribute, FnArg, Ident, Path, ReceiverKind, ReturnType, Signature, Type, Visibility,
+    parse_quote,
+};
 
 use super::expand::{braced, forwarded_generics, metered, named_parameters};
 use super::model::{ItemModel, Place};
@@ -60,6 +63,7 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         krate, function, ..
     } = model;
     let visibility = &function.visibility;
+    let own_visibility = own_visibility(model);
     let cfgs = cfgs(model);
     let docs = function.docs();
     let about: Vec<&Attribute> = function
@@ -109,10 +113,21 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         #(#cfgs)*
         #(#about)*
         #lints
-        #visibility #spent {
+        #own_visibility #spent {
             #krate::__private::quota::Paid::new(Self::#body #generics (#(#arguments),*) #awaiting)
         }
     }
+}
+
+/// The visibility of the method that `spend!` calls. Where a method of one's own has none, it says that it has none: in a
+/// trait that does not compile, and there the attribute on the trait is missing, without which an implementation could
+/// have another method than the one that is charged.
+fn own_visibility(model: &ItemModel) -> TokenStream {
+    let visibility = &model.function.visibility;
+    if let (Place::Inherent, Visibility::Inherited) = (&model.place, visibility) {
+        return quote_spanned!(model.function.signature.ident.span()=> pub(self));
+    }
+    visibility.to_token_stream()
 }
 
 /// `mut self` is for the body alone.
