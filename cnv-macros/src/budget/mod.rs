@@ -58,7 +58,7 @@ impl BudgetModel {
     ) -> Self {
         let mut model = Self::unnamed();
         let span = arguments.span;
-        let empty = arguments.list.is_empty() && arguments.readable;
+        let empty = arguments.list.iter().all(|a| a.key == "crate") && arguments.readable;
         let list = arguments.known("budget", KEYS, errors);
         model.inherits = empty && may_inherit;
         if empty && !may_inherit {

@@ -307,7 +307,7 @@ impl Planner<'_> {
             Callee::Companion { alias, .. } => {
                 *alias = Ident::new(&format!("__cnv_spent_{number}"), spend.name_span);
                 if let Expr::Call(call) = &mut call {
-                    call.func = Box::new(through(&call.func, alias));
+                    *call.func = through(&call.func, alias);
                     call.attrs = attributes.to_vec();
                 }
             }

@@ -78,7 +78,7 @@ impl Repeat {
         };
         let statements = std::mem::take(&mut body.stmts);
         body.stmts = parse_quote! {
-            if let ::core::result::Result::Err(#exceeded) = #rounds.next() {
+            if let ::core::result::Result::Err(#exceeded) = #rounds.begin() {
                 return #stop;
             }
             #(#statements)*

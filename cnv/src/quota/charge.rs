@@ -204,6 +204,7 @@ impl<C> Clone for Site<C> {
 
 impl<C> Copy for Site<C> {}
 
+#[allow(clippy::new_without_default, reason = "only expansions make one")]
 impl<C> Site<C> {
     /// A site whose call is to be found.
     #[inline]
@@ -235,6 +236,7 @@ impl<C> Site<C> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sites<T>(PhantomData<T>);
 
+#[allow(clippy::new_without_default, reason = "only expansions make one")]
 impl<T> Sites<T> {
     /// No site, or the value that a check has where it holds.
     #[inline]

@@ -99,7 +99,7 @@ impl Rounds {
     /// # Errors
     /// Where there were as many as allowed.
     #[inline]
-    pub fn next(&mut self) -> Result<(), RoundsExceeded> {
+    pub fn begin(&mut self) -> Result<(), RoundsExceeded> {
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;

@@ -123,6 +123,7 @@ impl<B: Budget> fmt::Debug for Share<'_, B> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Split<Whole, Part>(PhantomData<fn() -> (Whole, Part)>);
 
+#[allow(clippy::new_without_default, reason = "only expansions make one")]
 impl<Whole: Budget, Part: Budget> Split<Whole, Part> {
     /// The comparison that is made.
     #[inline]
