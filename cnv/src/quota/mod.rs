@@ -18,6 +18,8 @@
 //! Limits are const generics and the checks const functions. Arithmetic in types could be checked
 //! earlier in generic code, but costs four times as much to compile and its errors cannot be read.
 //!
+//! [`rules`] lists what the compiler refuses, each with its message.
+//!
 //! # Where to start
 //! [`ResourceBudget`] and its tiers ([`SmallBudget`], [`MediumBudget`] ..) for budgets;
 //! [`Operation`] to run a closure under one; [`BudgetPool`] to spend one by hand; [`measure`],
@@ -66,6 +68,9 @@
 //! through the global allocator, not what `unsafe`, C libraries, `mmap` or the stack take; the allocator
 //! that counts needs [native thread-locals](MeteredAllocator#limits) or Rust 1.93. I/O and network
 //! are what passes through the wrappers. Processor time differs from one machine to the next.
+
+#[doc = include_str!("../../docs/budget.md")]
+pub mod rules {}
 
 pub(crate) mod account;
 mod arithmetic;
