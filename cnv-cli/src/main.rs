@@ -8,6 +8,7 @@ mod arguments;
 mod attestation;
 mod audit;
 mod frames;
+mod grammar;
 mod key;
 mod public_key;
 mod publish;
@@ -24,7 +25,7 @@ static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
 
 fn app() -> App {
     App::new("cnv")
-        .about("Keys, attestations, audit logs and frames")
+        .about("Keys, attestations, audit logs, frames and grammars")
         .version(env!("CARGO_PKG_VERSION"))
         // It has no guarded command. What `attestation verify` finds is for whoever holds or issues the token.
         .explain_denials()
@@ -47,6 +48,9 @@ fn app() -> App {
             audit::checkpoint,
             frames::show,
             frames::layout,
+            grammar::show,
+            grammar::diff,
+            grammar::check,
         ])
 }
 

@@ -21,6 +21,8 @@ pub mod attestation;
 pub mod audit;
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "command")]
+pub mod grammar;
 #[cfg(feature = "attestation")]
 pub mod privileged;
 #[cfg(feature = "command")]

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::deciding::Deciding;
+use super::grammar::verb_grammar;
 use super::verb::Registration;
 use crate::attestation::revocation::Revocations;
 use crate::attestation::{Clock, SystemClock, TrustStore};
 use crate::audit::AuditLog;
+use crate::grammar::Grammar;
 use crate::quota::{Limits, Resource};
 
 /// A set of verbs under one name, served through one pipeline.
@@ -199,7 +201,7 @@ impl App {
     /// Arguments and results are recorded as digests: [`Digest::of`](crate::audit::Digest::of) with the tag
     /// `cnv arguments 1` over, for each parameter, its name, how many values it has in 8 bytes, big-endian, and these as
     /// they were written or defaulted; and with `cnv result 1` over each streamed item and then the returned value, as
-    /// JSON. The digest of the grammar has the tag `cnv grammar 1` and covers the verb as JSON, with its effect,
+    /// JSON. The digest of the grammar has the tag `cnv verb 1` and covers the verb as JSON, with its effect,
     /// attestation, budget and arguments; `--dry-run` shows it. What is not understood as a command is no call, and a dry
     /// run is none either.
     ///
@@ -210,6 +212,14 @@ impl App {
     pub fn audit(mut self, log: Arc<AuditLog>) -> Self {
         self.audit = Some(log);
         self
+    }
+
+    /// What the application's callers may say, and what they get; sorted, so that it is the same on every build. On the
+    /// command line, `--grammar` shows it as JSON.
+    #[must_use]
+    pub fn grammar(&self) -> Grammar {
+        let verbs = self.verbs.iter().map(verb_grammar).collect();
+        Grammar::new(self.name, self.version, verbs)
     }
 
     /// The clock of every decision.

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use super::context::{CallId, Sink};
 use super::denial::Record;
 use super::failure::{Failure, FailureCode};
-use super::grammar::digest_of_grammar;
+use super::grammar::verb_grammar;
 use super::output::Output;
 use super::transaction::TransactionId;
 use super::verb::Registration;
@@ -49,7 +49,7 @@ impl Recorder {
         let (verb, id) = (entry.spec.to_string(), call_id.to_bytes());
         let mut recorded = AuditEntry::new(clock.now(), id, verb, Decision::Allowed);
         recorded.transaction_id = transaction.map(TransactionId::to_bytes);
-        recorded.grammar = Some(digest_of_grammar(entry));
+        recorded.grammar = Some(verb_grammar(entry).digest());
         recorded.budget = entry.spec.limits().copied();
         Self {
             log,
@@ -212,9 +212,10 @@ mod tests {
     use crate::attestation::TrustStore;
     use crate::audit::{WhenUnavailable, on_a_broken_disk};
     use crate::capability::CapabilityContract;
-    use crate::command::spec::{Effect, VerbSpec};
+    use crate::command::spec::VerbSpec;
     use crate::command::verb::Registration;
     use crate::command::{App, Reply};
+    use crate::grammar::Effect;
 
     static RAN: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
 

@@ -31,7 +31,7 @@ async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
     if let Err(faults) = app.check() {
         return early.failure(&faults.into());
     }
-    let matches = match command(app).try_get_matches_from(&arguments) {
+    let matches = match parse(app, &arguments) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, &early),
     };
@@ -74,7 +74,8 @@ impl App {
     {
         let program = OsString::from(self.name);
         let arguments = std::iter::once(program).chain(arguments.into_iter().map(Into::into));
-        let matches = match command(self).try_get_matches_from(arguments) {
+        let arguments: Vec<OsString> = arguments.collect();
+        let matches = match parse(self, &arguments) {
             Ok(matches) => matches,
             Err(error) => return Reply::refused(usage_failure(&error)),
         };
@@ -106,6 +107,9 @@ async fn attend(
     sink: Arc<dyn Sink>,
     is_process: bool,
 ) -> Reply {
+    if options.grammar {
+        return Reply::without_call(Output::of(&app.grammar()));
+    }
     let Some((entry, matches)) = resolve(app, matches) else {
         return Reply::refused(Failure::new(FailureCode::Usage, "no such command"));
     };
@@ -161,18 +165,31 @@ async fn attend(
     }
 }
 
+/// Understands a command line. One that asks for the grammar needs no command.
+fn parse(app: &App, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    let needs_command = !arguments.iter().any(|argument| argument == "--grammar");
+    command(app)
+        .subcommand_required(needs_command)
+        .arg_required_else_help(needs_command)
+        .try_get_matches_from(arguments)
+}
+
 fn resolve(app: &App, mut matches: ArgMatches) -> Option<(&Registration, ArgMatches)> {
     let (noun, mut matches) = matches.remove_subcommand()?;
     let (name, matches) = matches.remove_subcommand()?;
     Some((app.resolve(&noun, &name)?, matches))
 }
 
-/// The grammar as clap knows it: nouns, under them verbs, and the options that every verb has.
+/// The commands as clap knows them: nouns, under them verbs, and the options that every verb has.
 pub(super) fn command(app: &App) -> Command {
     let mut root = Command::new(app.name)
-        .subcommand_required(true)
-        .arg_required_else_help(true)
         .after_help(ENVIRONMENT_HELP)
+        .arg(
+            Arg::new("cnv-grammar")
+                .long("grammar")
+                .action(ArgAction::SetTrue)
+                .help("Print every command with its arguments and rules as JSON, and do nothing"),
+        )
         .args(global_options(app));
     if let Some(about) = app.about {
         root = root.about(about);
@@ -276,6 +293,8 @@ fn global_options(app: &App) -> Vec<Arg> {
 /// What the options of every verb say.
 struct Options {
     format: Format,
+    /// Whether it is the grammar that is asked for, and no call made.
+    grammar: bool,
     dry_run: bool,
     timeout: Option<Duration>,
     token: Option<OsString>,
@@ -291,16 +310,19 @@ impl Options {
         while let Some((_, inner)) = innermost.subcommand() {
             innermost = inner;
         }
+        let grammar = matches.get_flag("cnv-grammar");
         let format = if innermost.get_flag("cnv-json") {
             Format::Json
         } else if innermost.get_flag("cnv-frames") {
             Format::Frames
         } else {
             let format = innermost.get_one::<Format>("cnv-output").copied();
-            format.unwrap_or(Format::Table)
+            // No table is made of a grammar.
+            format.unwrap_or(if grammar { Format::Json } else { Format::Table })
         };
         Self {
             format,
+            grammar,
             dry_run: innermost.get_flag("cnv-dry-run"),
             timeout: innermost.get_one::<Duration>("cnv-timeout").copied(),
             token: innermost.get_one::<OsString>("cnv-attestation").cloned(),

@@ -28,6 +28,16 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// All of them.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Failed,
+        Self::Usage,
+        Self::Deadline,
+        Self::Attestation,
+        Self::Budget,
+        Self::Cancelled,
+    ];
+
     /// The code as machine-readable output shows it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -81,6 +81,7 @@ mod table;
 mod transaction;
 pub(crate) mod verb;
 
+pub use crate::grammar::Effect;
 pub use app::{App, Fault, Faults};
 pub use context::{CallId, Context, Stdout};
 pub use failure::{Failure, FailureCode};
@@ -88,7 +89,7 @@ pub use output::{Outcome, Output};
 pub use pipeline::Reply;
 pub use progress::Progress;
 pub use receipt::{AttestedBy, Receipt};
-pub use spec::{Effect, VerbSpec};
+pub use spec::VerbSpec;
 pub use stopped::Stopped;
 pub use transaction::{TransactionId, TransactionIdError};
 pub use verb::{Invocation, Registration, Verb};

@@ -11,7 +11,7 @@ use super::context::{Call, CallId, Cancellation, Context, Sink};
 use super::denial::{self, Denial, Record};
 use super::evidence::Unfit;
 use super::failure::{Failure, FailureCode};
-use super::grammar::digest_of_grammar;
+use super::grammar::verb_grammar;
 use super::output::Output;
 use super::receipt::{AttestedBy, Receipt};
 use super::spec::VerbSpec;
@@ -266,7 +266,7 @@ pub(super) fn explain(entry: &Registration, deadline: Option<std::time::Duration
         }),
         deadline: deadline.map(|deadline| format!("{deadline:?}")),
         function: spec.function,
-        grammar: digest_of_grammar(entry).to_string(),
+        grammar: verb_grammar(entry).digest().to_string(),
     }
 }
 

@@ -10,6 +10,7 @@ use super::spec::VerbSpec;
 use super::transaction::TransactionId;
 use crate::attestation::{Evidence, KeyId, Timestamp};
 use crate::capability::CapabilityContract;
+use crate::grammar::Amounts;
 use crate::quota::{Limits, Resource, Usage};
 
 /// The record of one call. Its display is one line.
@@ -141,27 +142,6 @@ impl Serialize for AttestedBy {
         by.serialize_field("expires_at", &self.expires_at.as_unix_seconds())?;
         by.serialize_field("development", &self.development)?;
         by.end()
-    }
-}
-
-/// Limits or usage as JSON: bytes, nanoseconds, operations, bytes; `null` is unlimited or not metered.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub(super) struct Amounts {
-    memory_bytes: Option<u64>,
-    cpu_ns: Option<u64>,
-    io_ops: Option<u64>,
-    network_bytes: Option<u64>,
-}
-
-impl From<&Limits> for Amounts {
-    fn from(limits: &Limits) -> Self {
-        let finite = |amount: u64| (amount != crate::quota::UNLIMITED).then_some(amount);
-        Self {
-            memory_bytes: finite(limits.memory_bytes),
-            cpu_ns: finite(limits.cpu_ns),
-            io_ops: finite(limits.io_ops),
-            network_bytes: finite(limits.network_bytes),
-        }
     }
 }
 

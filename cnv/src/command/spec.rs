@@ -3,43 +3,8 @@
 use std::fmt;
 
 use crate::capability::CapabilityContract;
+use crate::grammar::Effect;
 use crate::quota::Limits;
-
-/// What a call may do to the world, as `#[verb(effect = "..")]` declares it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Effect {
-    /// Computes from its arguments alone.
-    Pure,
-    /// Reads files or other local state.
-    Read,
-    /// Changes files or other local state.
-    Write,
-    /// Speaks to other machines.
-    Network,
-    /// May do anything, such as starting other programs.
-    Dangerous,
-}
-
-impl Effect {
-    /// The word that the attribute takes.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pure => "pure",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Network => "network",
-            Self::Dangerous => "dangerous",
-        }
-    }
-}
-
-impl fmt::Display for Effect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// Everything that is known of a verb before it is called.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,61 @@
+//! The grammar of an application as data: what its callers may say, what they get, and what changed since.
+//!
+//! A caller that is a program, or a model, needs to know a command before it calls it: its arguments and their types, what
+//! it does to the world, what it may use and what has to be proved. That is in the program already, and is taken from
+//! there: [`App::grammar`](crate::command::App::grammar) and `--grammar` on the command line. A description kept beside the
+//! program would say something else before long.
+//!
+//! Two grammars are compared by [`Delta`], change by change: what is [safe](Class::Safe), what may surprise and what breaks
+//! a caller that was written for the old one. Effects, attestations and budgets count as much as arguments do.
+//!
+//! # Where to start
+//! [`Grammar`] and [`VerbGrammar`] for what there is; [`Delta`] for what changed.
+//!
+//! ```
+//! use cnv::grammar::{Class, Delta};
+//! use cnv::prelude::*;
+//!
+//! /// Adds two numbers.
+//! #[verb(noun = "sum", effect = "pure")]
+//! fn add(left: i32, right: i32) -> Result<i32, Failure> {
+//!     Ok(left + right)
+//! }
+//!
+//! let old = App::new("calc").verbs(verbs![add]).grammar();
+//! let mut new = old.clone();
+//! new.verbs[0].arguments[1].required = false;
+//! let delta = Delta::between(&old, &new);
+//! assert_eq!(delta.class(), Class::Safe);
+//! assert_eq!(
+//!     delta.changes()[0].to_string(),
+//!     "safe: `sum add`: argument `right` may be left out",
+//! );
+//! ```
+//!
+//! # What a class means
+//!
+//! | change | safe | caution | breaking |
+//! |---|---|---|---|
+//! | verb, alias | new; renamed, with the old name as an alias | deprecated | gone |
+//! | argument | new and optional; takes more; may be left out | another default | gone; new and required; takes less; another name or place |
+//! | effect | smaller | | larger |
+//! | attestation | | | any |
+//! | budget | | any | |
+//! | result, error | says more | | another shape |
+//!
+//! Schemas are compared keyword by keyword. What is not understood there and differs counts as breaking.
+//!
+//! # Sources
+//! JSON Schema, draft 2020-12, of which a grammar uses `type`, `enum`, `minimum`, `maximum`, `items`, `properties`, `required`
+//! and `additionalProperties`; a result's schema may have more.
+//!
+//! Needs the feature `command`, which is on by default.
+
+mod delta;
+mod effect;
+mod model;
+mod schema;
+
+pub use delta::{Change, Class, Delta};
+pub use effect::Effect;
+pub use model::{Amounts, Argument, Grammar, GrammarError, SCHEMA, VerbGrammar};

@@ -1,0 +1,313 @@
+//! A grammar as data: what an application's callers may say, and what they get.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::effect::Effect;
+use crate::audit::Digest;
+use crate::capability::CapabilityContract;
+use crate::quota::{Limits, UNLIMITED};
+
+/// The version of the form in which a grammar is written down.
+pub const SCHEMA: u32 = 1;
+
+/// What the digest of a grammar covers: its application's name and its verbs, as the next one does.
+const GRAMMAR_TAG: &str = "cnv grammar 1";
+
+/// What the digest of one verb covers: the verb as JSON, without what only people read.
+const VERB_TAG: &str = "cnv verb 1";
+
+/// All that an application's callers may say. Sorted by noun and verb, so that it is the same on every build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Grammar {
+    /// The version of the form itself: [`SCHEMA`].
+    pub schema: u32,
+    /// The application's name.
+    pub application: String,
+    /// The application's version, where it has one.
+    pub version: Option<String>,
+    /// The verbs, sorted by noun and name.
+    pub verbs: Vec<VerbGrammar>,
+}
+
+/// One verb as its callers meet it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct VerbGrammar {
+    /// The noun that it stands under.
+    pub noun: String,
+    /// The verb itself.
+    pub name: String,
+    /// One line of help.
+    pub about: String,
+    /// What a call may do to the world.
+    pub effect: Effect,
+    /// What the caller has to prove; `None` where anyone may call.
+    #[serde(with = "contract")]
+    pub attestation: Option<CapabilityContract>,
+    /// What a call may use; `None` where that is not declared.
+    pub budget: Option<Amounts>,
+    /// Other names of the verb under its noun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// What to use in its place, where it should not be used any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<String>,
+    /// Whether a call may be made again after one whose end is not known.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub idempotent: bool,
+    /// The arguments, in the order of the parameters.
+    pub arguments: Vec<Argument>,
+    /// The JSON Schema of all arguments together, as an object.
+    pub input: Value,
+    /// The JSON Schema of what a call returns; `true` where its type says nothing of it.
+    pub output: Value,
+    /// The JSON Schema of a failure.
+    pub error: Value,
+}
+
+/// An argument of a verb.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Argument {
+    /// The name of the parameter.
+    pub name: String,
+    /// The name after `--`; `None` for one that is told by its place.
+    pub long: Option<String>,
+    /// The letter after `-`.
+    pub short: Option<char>,
+    /// Whether it has to be given.
+    pub required: bool,
+    /// `false` for a switch.
+    pub takes_values: bool,
+    /// Whether it may be given several times.
+    pub repeats: bool,
+    /// What it is where it is not given, as it would be written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defaults: Vec<String>,
+    /// One line of help.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The JSON Schema of one value.
+    pub value: Value,
+}
+
+/// Limits as numbers: bytes, nanoseconds, operations, bytes; `None` is unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Amounts {
+    /// Heap memory at its peak.
+    pub memory_bytes: Option<u64>,
+    /// Processor time.
+    pub cpu_ns: Option<u64>,
+    /// Input and output operations.
+    pub io_ops: Option<u64>,
+    /// Bytes over the network.
+    pub network_bytes: Option<u64>,
+}
+
+impl From<&Limits> for Amounts {
+    fn from(limits: &Limits) -> Self {
+        let finite = |amount: u64| (amount != UNLIMITED).then_some(amount);
+        Self {
+            memory_bytes: finite(limits.memory_bytes),
+            cpu_ns: finite(limits.cpu_ns),
+            io_ops: finite(limits.io_ops),
+            network_bytes: finite(limits.network_bytes),
+        }
+    }
+}
+
+impl From<Amounts> for Limits {
+    fn from(amounts: Amounts) -> Self {
+        Self {
+            memory_bytes: amounts.memory_bytes.unwrap_or(UNLIMITED),
+            cpu_ns: amounts.cpu_ns.unwrap_or(UNLIMITED),
+            io_ops: amounts.io_ops.unwrap_or(UNLIMITED),
+            network_bytes: amounts.network_bytes.unwrap_or(UNLIMITED),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Why a text is no grammar.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrammarError {
+    /// It is no JSON, or has other fields than a grammar.
+    #[error("not a grammar: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// It is written in a form that this program does not know.
+    #[error("the grammar is of version {found}, and this program reads {SCHEMA}")]
+    Version {
+        /// The version that it states.
+        found: u32,
+    },
+    /// Two verbs answer to the same words.
+    #[error("`{verb}` stands in the grammar twice")]
+    Duplicate {
+        /// Noun and verb, or noun and alias.
+        verb: String,
+    },
+}
+
+impl Grammar {
+    /// A grammar of these verbs, which it sorts.
+    #[must_use]
+    pub fn new(application: &str, version: Option<&str>, mut verbs: Vec<VerbGrammar>) -> Self {
+        verbs.sort_by(|a, b| a.key().cmp(&b.key()));
+        Self {
+            schema: SCHEMA,
+            application: application.to_owned(),
+            version: version.map(str::to_owned),
+            verbs,
+        }
+    }
+
+    /// Reads a grammar as [`to_json`](Self::to_json) writes it. The verbs may stand in any order.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is no grammar, or of another version of the form; the same text fails again.
+    pub fn from_json(text: &str) -> Result<Self, GrammarError> {
+        /// What is looked at first, since another version may have other fields.
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u32,
+        }
+        let Version { schema } = serde_json::from_str(text)?;
+        if schema != SCHEMA {
+            return Err(GrammarError::Version { found: schema });
+        }
+        let mut grammar: Self = serde_json::from_str(text)?;
+        grammar.verbs.sort_by(|a, b| a.key().cmp(&b.key()));
+        grammar.check_names()?;
+        Ok(grammar)
+    }
+
+    fn check_names(&self) -> Result<(), GrammarError> {
+        let mut names: Vec<(&str, &str)> = Vec::new();
+        for verb in &self.verbs {
+            names.push(verb.key());
+            names.extend(verb.aliases.iter().map(|alias| (&*verb.noun, &**alias)));
+        }
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(GrammarError::Duplicate {
+                verb: format!("{} {}", pair[0].0, pair[0].1),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The grammar as JSON on one line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Numbers, texts, lists and JSON always have a JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The verb of these names.
+    #[must_use]
+    pub fn verb(&self, noun: &str, name: &str) -> Option<&VerbGrammar> {
+        let place = self
+            .verbs
+            .binary_search_by(|verb| verb.key().cmp(&(noun, name)));
+        place.ok().map(|place| &self.verbs[place])
+    }
+
+    /// A digest over all verbs. The same on every build and machine, and after any change of the help.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let verbs: Vec<String> = self.verbs.iter().map(VerbGrammar::covered).collect();
+        let parts = std::iter::once(self.application.as_bytes());
+        Digest::of(GRAMMAR_TAG, parts.chain(verbs.iter().map(String::as_bytes)))
+    }
+}
+
+impl VerbGrammar {
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.noun, &self.name)
+    }
+
+    /// A digest over the verb, as an audit log has it: under which rules a call's arguments were understood.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(VERB_TAG, [self.covered().as_bytes()])
+    }
+
+    /// The verb as JSON, without what only people read.
+    fn covered(&self) -> String {
+        let mut verb = self.clone();
+        verb.about = String::new();
+        for argument in &mut verb.arguments {
+            argument.about = String::new();
+        }
+        without_descriptions(&mut verb.input);
+        without_descriptions(&mut verb.output);
+        without_descriptions(&mut verb.error);
+        serde_json::to_string(&verb).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for VerbGrammar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.noun, self.name)
+    }
+}
+
+/// Takes what only people read out of a JSON Schema. A property may have the name of a keyword, and stays.
+fn without_descriptions(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.get("description").is_some_and(Value::is_string) {
+                members.remove("description");
+            }
+            if members.get("title").is_some_and(Value::is_string) {
+                members.remove("title");
+            }
+            for member in members.values_mut() {
+                without_descriptions(member);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_descriptions),
+        _ => {}
+    }
+}
+
+/// A contract as it is written in tokens and commands.
+mod contract {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::{Serialize, Serializer};
+
+    use crate::capability::CapabilityContract;
+
+    #[expect(clippy::ref_option, reason = "serde passes it so")]
+    pub(super) fn serialize<S: Serializer>(
+        contract: &Option<CapabilityContract>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        contract
+            .map(|contract| contract.to_string())
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<CapabilityContract>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(D::Error::custom))
+            .transpose()
+    }
+}

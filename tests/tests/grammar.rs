@@ -1,0 +1,380 @@
+//! Grammars as data: taken from an application, read back, compared.
+
+use cnv::command::Effect;
+use cnv::grammar::{Class, Delta, Grammar, GrammarError};
+use cnv::prelude::*;
+use serde_json::{Value, json};
+
+/// Counts requests.
+#[verb(noun = "log", effect = "read")]
+#[requires_attestation(read_only)]
+#[budget(memory = "1MB", cpu = "1s", io = 10)]
+fn scan(
+    cx: Context,
+    /// File to scan
+    path: std::path::PathBuf,
+    #[arg(long, short = 't', default_value_t = 10)] top: u8,
+    #[arg(long)] client: Option<String>,
+    #[arg(long)] skip: Vec<i64>,
+    deep: bool,
+) -> Result<usize, Failure> {
+    let _ = (cx, path, top, client, skip, deep);
+    Ok(0)
+}
+
+/// Adds.
+#[verb(noun = "sum", effect = "pure")]
+fn add(left: u8, right: u8) -> Result<u8, Failure> {
+    Ok(left.saturating_add(right))
+}
+
+fn grammar() -> Grammar {
+    let app = App::new("trial").version("1.2.3").verbs(verbs![add, scan]);
+    app.check().unwrap();
+    app.grammar()
+}
+
+#[test]
+fn everything_that_a_caller_needs_is_in_it() {
+    let grammar = grammar();
+    let scan = grammar.verb("log", "scan").unwrap();
+    assert_eq!(scan.effect, Effect::Read);
+    assert_eq!(
+        scan.attestation.unwrap().to_string(),
+        "read_only/unlimited/stable/harmless"
+    );
+    assert_eq!(scan.budget.unwrap().io_ops, Some(10));
+    assert_eq!(scan.budget.unwrap().network_bytes, Some(0));
+    assert_eq!(
+        scan.input,
+        json!({
+            "type": "object",
+            "properties": {
+                "path": { "type": "string", "format": "path", "description": "File to scan" },
+                "top": { "type": "integer", "minimum": 0, "maximum": 255 },
+                "client": { "type": "string" },
+                "skip": {
+                    "type": "array",
+                    "items": { "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX },
+                },
+                "deep": { "type": "boolean" },
+            },
+            "required": ["path"],
+            "additionalProperties": false,
+        })
+    );
+    assert_eq!(scan.arguments[1].defaults, ["10"]);
+    assert_eq!(scan.arguments[1].short, Some('t'));
+    assert!(scan.arguments[3].repeats);
+    assert!(!scan.arguments[4].takes_values);
+}
+
+#[test]
+fn it_is_sorted_and_is_the_same_after_a_round_trip() {
+    let grammar = grammar();
+    assert_eq!(grammar.verbs[0].to_string(), "log scan");
+    let read = Grammar::from_json(&grammar.to_json()).unwrap();
+    assert_eq!(read, grammar);
+    assert_eq!(read.digest(), grammar.digest());
+    let other_order = App::new("trial")
+        .version("1.2.3")
+        .verbs(verbs![scan, add])
+        .grammar();
+    assert_eq!(other_order.to_json(), grammar.to_json());
+}
+
+#[test]
+fn the_digest_is_of_what_callers_rely_on() {
+    let grammar = grammar();
+    let mut helped = grammar.clone();
+    helped.verbs[0].about = "Other words".to_owned();
+    helped.verbs[0].arguments[0].about = "Other words".to_owned();
+    helped.verbs[0].input["properties"]["path"]["description"] = json!("Other words");
+    assert_eq!(helped.digest(), grammar.digest());
+    let mut changed = grammar.clone();
+    changed.verbs[0].effect = Effect::Write;
+    assert_ne!(changed.digest(), grammar.digest());
+    // A property of that name is no description.
+    let mut property = grammar.clone();
+    property.verbs[0].output = json!({ "properties": { "description": { "type": "string" } } });
+    let mut other = grammar.clone();
+    other.verbs[0].output = json!({ "properties": { "description": { "type": "null" } } });
+    assert_ne!(property.digest(), other.digest());
+}
+
+#[test]
+fn the_command_line_prints_it() {
+    let app = App::new("trial").version("1.2.3").verbs(verbs![add, scan]);
+    let reply = app.call_blocking(["--grammar"]);
+    let printed = Grammar::from_json(reply.result.unwrap().as_json()).unwrap();
+    assert_eq!(printed, app.grammar());
+    assert!(reply.receipt.is_none());
+}
+
+#[test]
+fn what_is_no_grammar_is_refused() {
+    let json: Value = serde_json::from_str(&grammar().to_json()).unwrap();
+    let read = |json: &Value| Grammar::from_json(&json.to_string());
+    assert!(matches!(
+        Grammar::from_json(""),
+        Err(GrammarError::Malformed(_))
+    ));
+    assert!(matches!(
+        Grammar::from_json("[1]"),
+        Err(GrammarError::Malformed(_))
+    ));
+    let mut newer = json.clone();
+    newer["schema"] = json!(2);
+    newer["added"] = json!("later");
+    let error = read(&newer).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the grammar is of version 2, and this program reads 1"
+    );
+    let mut unknown = json.clone();
+    unknown["verbs"][0]["colour"] = json!("red");
+    assert!(read(&unknown).unwrap_err().to_string().contains("colour"));
+    let mut effect = json.clone();
+    effect["verbs"][0]["effect"] = json!("maybe");
+    assert!(read(&effect).unwrap_err().to_string().contains("maybe"));
+    let mut contract = json.clone();
+    contract["verbs"][0]["attestation"] = json!("everything");
+    assert!(read(&contract).is_err());
+    let mut twice = json.clone();
+    twice["verbs"][1] = twice["verbs"][0].clone();
+    assert!(matches!(read(&twice), Err(GrammarError::Duplicate { verb }) if verb == "log scan"));
+    let mut alias = json.clone();
+    alias["verbs"][1]["noun"] = json!("log");
+    alias["verbs"][1]["aliases"] = json!(["scan"]);
+    assert!(matches!(read(&alias), Err(GrammarError::Duplicate { verb }) if verb == "log scan"));
+}
+
+/// Every change that there is: what is done to the new grammar, and what the delta says of it.
+#[test]
+fn each_change_has_its_class() {
+    type Edit = fn(&mut Value);
+    let table: &[(&str, Edit)] = &[
+        ("breaking: `log scan`: the verb is gone", |json| {
+            json["verbs"].as_array_mut().unwrap().remove(0);
+        }),
+        (
+            "safe: `log scan`: the verb is an alias (log scan -> log count)",
+            |json| {
+                json["verbs"][0]["name"] = json!("count");
+                json["verbs"][0]["aliases"] = json!(["scan"]);
+            },
+        ),
+        (
+            "caution: `log scan`: the verb is deprecated (use `log count`)",
+            |json| {
+                json["verbs"][0]["deprecated"] = json!("use `log count`");
+            },
+        ),
+        ("safe: `log scan`: the alias `s` is new", |json| {
+            json["verbs"][0]["aliases"] = json!(["s"]);
+        }),
+        (
+            "breaking: `log scan`: the effect is larger (read -> network)",
+            |json| {
+                json["verbs"][0]["effect"] = json!("network");
+            },
+        ),
+        (
+            "safe: `log scan`: the effect is smaller (read -> pure)",
+            |json| {
+                json["verbs"][0]["effect"] = json!("pure");
+            },
+        ),
+        (
+            "breaking: `log scan`: the attestation asks for less (read_only/unlimited/stable/harmless -> none)",
+            |json| json["verbs"][0]["attestation"] = json!(null),
+        ),
+        (
+            "breaking: `sum add`: the attestation asks for more (none -> read_only/unlimited/stable/harmless)",
+            |json| json["verbs"][1]["attestation"] = json!("read_only/unlimited/stable/harmless"),
+        ),
+        (
+            "caution: `log scan`: the io of the budget is larger (10 -> 11)",
+            |json| {
+                json["verbs"][0]["budget"]["io_ops"] = json!(11);
+            },
+        ),
+        (
+            "caution: `log scan`: the memory of the budget is smaller (1000000B -> 1B)",
+            |json| {
+                json["verbs"][0]["budget"]["memory_bytes"] = json!(1);
+            },
+        ),
+        (
+            "caution: `log scan`: the cpu of the budget is larger (1000000000ns -> unlimited)",
+            |json| {
+                json["verbs"][0]["budget"]["cpu_ns"] = json!(null);
+            },
+        ),
+        ("caution: `log scan`: the budget is gone", |json| {
+            json["verbs"][0]["budget"] = json!(null);
+        }),
+        ("caution: `sum add`: the budget is new", |json| {
+            json["verbs"][1]["budget"] =
+                json!({"memory_bytes": 1, "cpu_ns": 1, "io_ops": 1, "network_bytes": 1});
+        }),
+        ("breaking: `log scan`: argument `top` is gone", |json| {
+            json["verbs"][0]["arguments"]
+                .as_array_mut()
+                .unwrap()
+                .remove(1);
+        }),
+        (
+            "breaking: `log scan`: argument `top` has another name (--top -> --most)",
+            |json| {
+                json["verbs"][0]["arguments"][1]["long"] = json!("most");
+            },
+        ),
+        (
+            "breaking: `log scan`: argument `top` has another letter (-t)",
+            |json| {
+                json["verbs"][0]["arguments"][1]["short"] = json!(null);
+            },
+        ),
+        (
+            "safe: `log scan`: argument `client` has another letter (-c)",
+            |json| {
+                json["verbs"][0]["arguments"][2]["short"] = json!("c");
+            },
+        ),
+        (
+            "breaking: `log scan`: argument `client` is required",
+            |json| {
+                json["verbs"][0]["arguments"][2]["required"] = json!(true);
+            },
+        ),
+        (
+            "safe: `log scan`: argument `path` may be left out",
+            |json| {
+                json["verbs"][0]["arguments"][0]["required"] = json!(false);
+            },
+        ),
+        (
+            "caution: `log scan`: argument `top` has another default (10 -> 20)",
+            |json| {
+                json["verbs"][0]["arguments"][1]["defaults"] = json!(["20"]);
+            },
+        ),
+        (
+            "breaking: `log scan`: argument `skip` may be given only once",
+            |json| {
+                json["verbs"][0]["arguments"][3]["repeats"] = json!(false);
+            },
+        ),
+        (
+            "safe: `log scan`: argument `client` may be given several times",
+            |json| {
+                json["verbs"][0]["arguments"][2]["repeats"] = json!(true);
+            },
+        ),
+        (
+            "breaking: `log scan`: argument `client` takes no value",
+            |json| {
+                json["verbs"][0]["arguments"][2]["takes_values"] = json!(false);
+            },
+        ),
+        (
+            "safe: `sum add`: argument `left` takes more values ({\"maximum\":255,\"minimum\":0,\"type\":\"integer\"} -> {\"maximum\":256,\"minimum\":0,\"type\":\"integer\"})",
+            |json| json["verbs"][1]["arguments"][0]["value"]["maximum"] = json!(256),
+        ),
+        (
+            "breaking: `sum add`: argument `left` takes fewer values ({\"maximum\":255,\"minimum\":0,\"type\":\"integer\"} -> {\"maximum\":255,\"minimum\":1,\"type\":\"integer\"})",
+            |json| json["verbs"][1]["arguments"][0]["value"]["minimum"] = json!(1),
+        ),
+        (
+            "breaking: `sum add`: argument `left` takes other values ({\"maximum\":255,\"minimum\":0,\"type\":\"integer\"} -> {\"type\":\"string\"})",
+            |json| json["verbs"][1]["arguments"][0]["value"] = json!({"type": "string"}),
+        ),
+        (
+            "breaking: `sum add`: the places have another order (left right -> right left)",
+            |json| {
+                json["verbs"][1]["arguments"]
+                    .as_array_mut()
+                    .unwrap()
+                    .swap(0, 1);
+            },
+        ),
+        ("safe: `sum add`: the result says more", |json| {
+            json["verbs"][1]["output"] = json!({"type": "integer"});
+        }),
+        ("breaking: `sum add`: the error has another shape", |json| {
+            json["verbs"][1]["error"] = json!(true);
+        }),
+        ("safe: `sum add`: a call may be repeated", |json| {
+            json["verbs"][1]["idempotent"] = json!(true);
+        }),
+    ];
+    let old = grammar();
+    for (expected, edit) in table {
+        let mut json: Value = serde_json::from_str(&old.to_json()).unwrap();
+        edit(&mut json);
+        let new = Grammar::from_json(&json.to_string()).unwrap();
+        let delta = Delta::between(&old, &new);
+        let said: Vec<String> = delta.changes().iter().map(ToString::to_string).collect();
+        assert_eq!(said, [*expected]);
+        let class = format!("{}:", delta.class());
+        assert!(expected.starts_with(&class));
+        assert_eq!(
+            delta.undeclared().count(),
+            usize::from(delta.class() == Class::Breaking)
+        );
+        // The same the other way round is a change, too.
+        assert!(
+            !Delta::between(&new, &old).changes().is_empty(),
+            "{expected}"
+        );
+    }
+    assert_eq!(Delta::between(&old, &old).changes(), []);
+    assert_eq!(Delta::between(&old, &old).class(), Class::Safe);
+}
+
+#[test]
+fn a_new_argument_breaks_only_where_it_is_required() {
+    let old = grammar();
+    for (required, class) in [(false, Class::Safe), (true, Class::Breaking)] {
+        let mut new = old.clone();
+        let mut argument = new.verbs[1].arguments[0].clone();
+        argument.name = "third".to_owned();
+        argument.long = Some("third".to_owned());
+        argument.required = required;
+        new.verbs[1].arguments.push(argument);
+        assert_eq!(Delta::between(&old, &new).class(), class);
+    }
+}
+
+#[test]
+fn breaking_changes_are_declared_by_a_version_or_a_deprecation() {
+    let mut old = grammar();
+    let mut new = old.clone();
+    new.verbs[0].effect = Effect::Dangerous;
+    for (version, undeclared) in [
+        (None, 1),
+        (Some("1.2.3"), 1),
+        (Some("1.3.0"), 1),
+        (Some("2.0.0"), 0),
+        (Some("2.0.0-rc.1+5"), 0),
+        (Some("0.9.0"), 1),
+        (Some("not a version"), 1),
+    ] {
+        new.version = version.map(str::to_owned);
+        assert_eq!(
+            Delta::between(&old, &new).undeclared().count(),
+            undeclared,
+            "{version:?}"
+        );
+    }
+    old.version = Some("0.3.1".to_owned());
+    new.version = Some("0.4.0".to_owned());
+    assert_eq!(Delta::between(&old, &new).undeclared().count(), 0);
+    new.version = Some("0.3.9".to_owned());
+    assert_eq!(Delta::between(&old, &new).undeclared().count(), 1);
+
+    old.verbs[0].deprecated = Some("use something else".to_owned());
+    new.verbs.remove(0);
+    assert_eq!(Delta::between(&old, &new).undeclared().count(), 0);
+}
