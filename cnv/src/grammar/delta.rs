@@ -293,18 +293,16 @@ impl Delta {
                 self.push(old, Class::Safe, part, "is new", None, None);
             }
         }
-        if old.deprecated.is_none()
-            && let Some(advice) = &new.deprecated
-        {
-            let after = Some(advice.clone());
-            self.push(
-                old,
-                Class::Caution,
-                "the verb",
-                "is deprecated",
-                None,
-                after,
-            );
+        match (&old.deprecated, &new.deprecated) {
+            (None, Some(advice)) => {
+                let (what, after) = ("is deprecated", Some(advice.clone()));
+                self.push(old, Class::Caution, "the verb", what, None, after);
+            }
+            (Some(_), None) => {
+                let what = "is not deprecated any more";
+                self.push(old, Class::Safe, "the verb", what, None, None);
+            }
+            _ => {}
         }
         match (old.idempotent, new.idempotent) {
             (true, false) => {
