@@ -22,6 +22,12 @@ fn scan(
     Ok(0)
 }
 
+/// Doubles.
+#[verb(noun = "sum", effect = "write", alias = ["d", "twice"], deprecated = "use `sum add`", idempotent, public)]
+fn double(number: u8) -> Result<u8, Failure> {
+    Ok(number.saturating_mul(2))
+}
+
 /// Adds.
 #[verb(noun = "sum", effect = "pure")]
 fn add(left: u8, right: u8) -> Result<u8, Failure> {
@@ -305,9 +311,12 @@ fn each_change_has_its_class() {
         ("breaking: `sum add`: the error has another shape", |json| {
             json["verbs"][1]["error"] = json!(true);
         }),
-        ("safe: `sum add`: a call may be repeated", |json| {
-            json["verbs"][1]["idempotent"] = json!(true);
-        }),
+        (
+            "breaking: `sum add`: a call may not be repeated any more",
+            |json| {
+                json["verbs"][1]["idempotent"] = json!(false);
+            },
+        ),
     ];
     let old = grammar();
     for (expected, edit) in table {
@@ -377,4 +386,22 @@ fn breaking_changes_are_declared_by_a_version_or_a_deprecation() {
     old.verbs[0].deprecated = Some("use something else".to_owned());
     new.verbs.remove(0);
     assert_eq!(Delta::between(&old, &new).undeclared().count(), 0);
+}
+
+#[test]
+fn a_verb_answers_to_its_aliases_and_says_that_it_is_deprecated() {
+    let app = App::new("trial").verbs(verbs![add, double]);
+    app.check().unwrap();
+    for name in ["double", "d", "twice"] {
+        let reply = app.call_blocking(["sum", name, "4"]);
+        assert_eq!(reply.result.unwrap().as_json(), "8");
+        assert_eq!(reply.receipt.unwrap().verb.to_string(), "sum double");
+    }
+    let grammar = app.grammar();
+    let double = grammar.verb("sum", "double").unwrap();
+    assert_eq!(double.aliases, ["d", "twice"]);
+    assert_eq!(double.deprecated.as_deref(), Some("use `sum add`"));
+    assert!(double.idempotent);
+    // What changes nothing may be repeated without saying so.
+    assert!(grammar.verb("sum", "add").unwrap().idempotent);
 }

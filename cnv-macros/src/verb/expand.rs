@@ -52,21 +52,25 @@ fn spec(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
     let VerbModel {
         noun,
         name,
+        aliases,
         effect,
+        idempotent,
+        deprecated,
         help,
         ..
     } = model;
     let variant = &effect.variant;
     let short = &help.short;
     let long = option(help.long.as_ref().map(|long| quote!(#long)));
+    let deprecated = option(deprecated.as_ref().map(|advice| quote!(#advice)));
     let contract = option(facts.contract.clone());
     let limits = option(facts.limits.clone());
     let function = facts.signature.ident.to_string();
     quote! {
         #krate::__private::command::verb_spec(
-            (#noun, #name),
-            (#short, #long),
-            #krate::command::Effect::#variant,
+            (#noun, #name, &[#(#aliases),*]),
+            (#short, #long, #deprecated),
+            (#krate::command::Effect::#variant, #idempotent),
             #contract,
             #limits,
             (::core::concat!(::core::module_path!(), "::", #function), ::core::file!(), ::core::line!()),

@@ -9,13 +9,22 @@ use syn::{
     Attribute, Expr, ExprLit, GenericParam, Ident, Lit, LitStr, Meta, ReturnType, Signature,
 };
 
-use crate::args::Arguments;
+use crate::args::{Argument, Arguments};
 use crate::attestation::GuardModel;
 use crate::budget::BudgetModel;
 use crate::errors::{ErrorSink, nearest};
 use parameters::Parameter;
 
-const KEYS: &[&str] = &["noun", "name", "effect", "public", "crate"];
+const KEYS: &[&str] = &[
+    "noun",
+    "name",
+    "alias",
+    "effect",
+    "idempotent",
+    "public",
+    "deprecated",
+    "crate",
+];
 
 /// What a call may do to the world. Each effect needs at least the capability of the same row.
 const EFFECTS: &[(&str, &str, &str)] = &[
@@ -30,7 +39,13 @@ const EFFECTS: &[(&str, &str, &str)] = &[
 pub(crate) struct VerbModel {
     pub(crate) noun: String,
     pub(crate) name: String,
+    /// Other names under the noun.
+    pub(crate) aliases: Vec<String>,
     pub(crate) effect: Effect,
+    /// Whether a call may be made again after one whose end is not known.
+    pub(crate) idempotent: bool,
+    /// What to use in its place.
+    pub(crate) deprecated: Option<String>,
     pub(crate) help: Help,
     pub(crate) parameters: Vec<Parameter>,
 }
@@ -134,12 +149,30 @@ impl VerbModel {
             None => Some(signature.ident.unraw().to_string().replace('_', "-")),
         };
         let noun = noun.and_then(|noun| command_word("noun", &noun, errors));
+        let aliases = match (present("alias"), &name) {
+            (Some(argument), Some(name)) => aliases(argument, name, errors),
+            _ => Vec::new(),
+        };
+        let idempotent = present("idempotent").is_some_and(|argument| argument.flag(errors));
+        let deprecated = match text("deprecated", "use `log count`", errors) {
+            Some(advice) if advice.value().trim().is_empty() => {
+                errors.push(syn::Error::new(
+                    advice.span(),
+                    "say what to use in place of the verb: write `deprecated = \"use `log count`\"`",
+                ));
+                None
+            }
+            advice => advice.map(|advice| advice.value()),
+        };
         let callable = check_signature(signature, errors);
         let parameters = parameters::parse(signature, parameters, errors);
         Some(Self {
             noun: noun?,
             name: name?,
+            aliases,
             effect: effect?,
+            idempotent,
+            deprecated,
             help: Help::from_attributes(docs.iter().copied()),
             parameters: parameters.filter(|_| callable)?,
         })
@@ -227,6 +260,47 @@ fn covers(class: &str, effect: &str) -> bool {
         "read_only" => matches!(effect, "pure" | "read"),
         _ => effect == "pure",
     }
+}
+
+/// `alias = "s"` or `alias = ["s", "count"]`.
+fn aliases(argument: &Argument, name: &str, errors: &mut ErrorSink) -> Vec<String> {
+    let mut aliases: Vec<String> = Vec::new();
+    let values = match &argument.value {
+        Some(Expr::Array(list)) => list.elems.iter().collect(),
+        Some(value) => vec![value],
+        None => Vec::new(),
+    };
+    if values.is_empty() {
+        errors.at(
+            &argument.key,
+            "`alias` takes one name or several: write `alias = \"count\"` or `alias = [\"count\", \"c\"]`",
+        );
+    }
+    for value in values {
+        let Expr::Lit(ExprLit {
+            lit: Lit::Str(literal),
+            ..
+        }) = value
+        else {
+            errors.at(
+                value,
+                "`alias` takes names as strings: write `alias = \"count\"`",
+            );
+            continue;
+        };
+        let Some(alias) = command_word("alias", literal, errors) else {
+            continue;
+        };
+        if alias == name || aliases.contains(&alias) {
+            errors.push(syn::Error::new(
+                literal.span(),
+                format!("the verb answers to `{alias}` already; leave the alias out"),
+            ));
+            continue;
+        }
+        aliases.push(alias);
+    }
+    aliases
 }
 
 /// Lower-case letters, digits and single dashes, starting with a letter.

@@ -239,12 +239,13 @@ impl App {
         }
         for (index, entry) in self.verbs.iter().enumerate() {
             let spec = entry.spec;
-            let earlier = self.verbs[..index]
-                .iter()
-                .find(|other| (other.spec.noun, other.spec.name) == (spec.noun, spec.name));
-            if let Some(earlier) = earlier {
+            let earlier = self.verbs[..index].iter().find_map(|other| {
+                let name = spec.shared_name(&other.spec)?;
+                Some((other, name))
+            });
+            if let Some((earlier, name)) = earlier {
                 faults.push(Fault::DuplicateVerb {
-                    verb: spec.to_string(),
+                    verb: format!("{} {name}", spec.noun),
                     first: place(earlier),
                     second: place(entry),
                 });

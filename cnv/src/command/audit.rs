@@ -228,6 +228,9 @@ mod tests {
             } else {
                 "allow"
             },
+            aliases: &[],
+            deprecated: None,
+            idempotent: false,
             about: "",
             long_about: None,
             effect: Effect::Write,

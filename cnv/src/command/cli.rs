@@ -133,6 +133,9 @@ async fn attend(
             notice(options.format, text);
         }
     };
+    if let Some(advice) = entry.spec.deprecated {
+        tell(&format!("`{}` is deprecated: {advice}", entry.spec));
+    }
     // Without randomness for a number, it is refused as the call of number zero.
     let number = call_id();
     let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
@@ -217,8 +220,13 @@ pub(super) fn command(app: &App) -> Command {
 
 fn verb_command(entry: &Registration) -> Command {
     let spec = entry.spec;
+    let about = match spec.deprecated {
+        Some(advice) => format!("{} (deprecated: {advice})", spec.about),
+        None => spec.about.to_owned(),
+    };
     let mut command = Command::new(spec.name)
-        .about(spec.about)
+        .about(about)
+        .visible_aliases(spec.aliases)
         .args((entry.arguments)().into_iter().map(named_value));
     if let Some(long) = spec.long_about {
         command = command.long_about(long);

@@ -23,9 +23,13 @@ pub(super) fn verb_grammar(entry: &Registration) -> VerbGrammar {
         effect: spec.effect,
         attestation: spec.contract,
         budget: spec.limits.as_ref().map(Amounts::from),
-        aliases: Vec::new(),
-        deprecated: None,
-        idempotent: false,
+        aliases: spec
+            .aliases
+            .iter()
+            .map(|alias| (*alias).to_owned())
+            .collect(),
+        deprecated: spec.deprecated.map(str::to_owned),
+        idempotent: spec.is_idempotent(),
         input: input(&arguments),
         output: Value::Bool(true),
         error: error(),

@@ -11,6 +11,9 @@ use crate::quota::Limits;
 pub struct VerbSpec {
     pub(super) noun: &'static str,
     pub(super) name: &'static str,
+    pub(super) aliases: &'static [&'static str],
+    pub(super) deprecated: Option<&'static str>,
+    pub(super) idempotent: bool,
     pub(super) about: &'static str,
     pub(super) long_about: Option<&'static str>,
     pub(super) effect: Effect,
@@ -32,6 +35,24 @@ impl VerbSpec {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Other names of the verb under its noun.
+    #[must_use]
+    pub const fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+
+    /// What to use in its place, where it should not be used any more.
+    #[must_use]
+    pub const fn deprecated(&self) -> Option<&'static str> {
+        self.deprecated
+    }
+
+    /// Whether a call may be made again after one whose end is not known: so it says, or it changes nothing.
+    #[must_use]
+    pub const fn is_idempotent(&self) -> bool {
+        self.idempotent || matches!(self.effect, Effect::Pure | Effect::Read)
     }
 
     /// The first paragraph of the function's documentation.
@@ -65,19 +86,49 @@ impl VerbSpec {
     }
 }
 
+impl VerbSpec {
+    /// A name under which both verbs answer.
+    pub(super) const fn shared_name(&self, other: &Self) -> Option<&'static str> {
+        if !same(self.noun, other.noun) {
+            return None;
+        }
+        let mut i = 0;
+        while i <= self.aliases.len() {
+            let name = self.name_or_alias(i);
+            let mut j = 0;
+            while j <= other.aliases.len() {
+                if same(name, other.name_or_alias(j)) {
+                    return Some(name);
+                }
+                j += 1;
+            }
+            i += 1;
+        }
+        None
+    }
+
+    /// The name at 0, then the aliases.
+    const fn name_or_alias(&self, i: usize) -> &'static str {
+        match i.checked_sub(1) {
+            Some(i) => self.aliases[i],
+            None => self.name,
+        }
+    }
+}
+
 impl fmt::Display for VerbSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.noun, self.name)
     }
 }
 
-/// The specification that an expansion writes down: noun and name, help, effect, contract, limits, and
-/// the function with its file and line.
+/// The specification that an expansion writes down: noun, name and aliases; help and what to use instead; effect, and
+/// whether it is idempotent; contract, limits, and the function with its file and line.
 #[must_use]
 pub const fn verb_spec(
-    (noun, name): (&'static str, &'static str),
-    (about, long_about): (&'static str, Option<&'static str>),
-    effect: Effect,
+    (noun, name, aliases): (&'static str, &'static str, &'static [&'static str]),
+    (about, long_about, deprecated): (&'static str, Option<&'static str>, Option<&'static str>),
+    (effect, idempotent): (Effect, bool),
     contract: Option<CapabilityContract>,
     limits: Option<Limits>,
     (function, file, line): (&'static str, &'static str, u32),
@@ -85,6 +136,9 @@ pub const fn verb_spec(
     VerbSpec {
         noun,
         name,
+        aliases,
+        deprecated,
+        idempotent,
         about,
         long_about,
         effect,
@@ -99,5 +153,23 @@ pub const fn verb_spec(
 /// Stands in where a `#[verb(..)]` has faults, so that only those are reported.
 #[must_use]
 pub const fn faulty_spec() -> VerbSpec {
-    verb_spec(("", ""), ("", None), Effect::Pure, None, None, ("", "", 0))
+    let effect = (Effect::Pure, false);
+    verb_spec(
+        ("", "", &[]),
+        ("", None, None),
+        effect,
+        None,
+        None,
+        ("", "", 0),
+    )
+}
+
+/// Equality of text, in constants.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
 }

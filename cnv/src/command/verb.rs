@@ -111,7 +111,7 @@ pub const fn assert_distinct(paths: &[&str], verbs: &[Registration]) {
         // A faulty verb has no noun; its faults are reported where it stands.
         while earlier < i && !spec.noun.is_empty() {
             let taken = &verbs[earlier].spec;
-            if same(spec.noun, taken.noun) && same(spec.name, taken.name) {
+            if let Some(name) = spec.shared_name(taken) {
                 let text = Text::<1024>::new()
                     .str("duplicate verb: both ")
                     .code(paths[earlier])
@@ -120,7 +120,7 @@ pub const fn assert_distinct(paths: &[&str], verbs: &[Registration]) {
                     .str(" answer to `")
                     .str(spec.noun)
                     .str(" ")
-                    .str(spec.name)
+                    .str(name)
                     .str("`; rename one with `#[verb(name = \"..\")]`");
                 panic!("{}", text.as_str());
             }
@@ -128,14 +128,4 @@ pub const fn assert_distinct(paths: &[&str], verbs: &[Registration]) {
         }
         i += 1;
     }
-}
-
-/// Equality of text, in constants.
-const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut i = 0;
-    while i < a.len() && i < b.len() && a[i] == b[i] {
-        i += 1;
-    }
-    i == a.len() && i == b.len()
 }
