@@ -1,6 +1,7 @@
 //! The grammar of an application, taken from its verbs.
 
 use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub(super) fn verb_grammar(entry: &Registration) -> VerbGrammar {
             .collect(),
         deprecated: spec.deprecated.map(str::to_owned),
         idempotent: spec.is_idempotent(),
+        renamed: BTreeMap::new(),
         input: input(&arguments),
         output: Value::Bool(true),
         error: error(),

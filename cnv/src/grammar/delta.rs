@@ -321,13 +321,26 @@ impl Delta {
         };
         for argument in &old.arguments {
             let part = format!("argument `{}`", argument.name);
-            match find(new, &argument.name) {
+            let now = new.renamed.get(&argument.name).unwrap_or(&argument.name);
+            match find(new, now) {
+                Some(now) if now.name != argument.name => {
+                    let (before, after) = (Some(argument.name.clone()), Some(now.name.clone()));
+                    let what = "is renamed, and understood";
+                    self.push(old, Class::Safe, part.as_str(), what, before, after);
+                    // Its old option is understood, too.
+                    let now = Argument {
+                        long: argument.long.clone(),
+                        ..now
+                    };
+                    self.argument(old, &part, argument, &now);
+                }
                 Some(now) => self.argument(old, &part, argument, &now),
                 None => self.push(old, Class::Breaking, part, "is gone", None, None),
             }
         }
         for argument in &new.arguments {
-            if find(old, &argument.name).is_some() {
+            let is_renamed = new.renamed.values().any(|name| *name == argument.name);
+            if is_renamed || find(old, &argument.name).is_some() {
                 continue;
             }
             let part = format!("argument `{}`", argument.name);

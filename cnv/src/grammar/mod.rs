@@ -54,8 +54,12 @@
 mod delta;
 mod effect;
 mod model;
+#[cfg(feature = "reload")]
+mod overlay;
 mod schema;
 
 pub use delta::{Change, Class, Delta};
 pub use effect::Effect;
 pub use model::{Amounts, Argument, Grammar, GrammarError, SCHEMA, VerbGrammar};
+#[cfg(feature = "reload")]
+pub use overlay::{MAX_OVERLAY_BYTES, OVERLAY_SCHEMA, Overlay, OverlayError, OverlayFault};

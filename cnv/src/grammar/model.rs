@@ -1,5 +1,6 @@
 //! A grammar as data: what an application's callers may say, and what they get.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,9 @@ pub struct VerbGrammar {
     pub idempotent: bool,
     /// The arguments, in the order of the parameters.
     pub arguments: Vec<Argument>,
+    /// Arguments of an older grammar, by the names that they have now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub renamed: BTreeMap<String, String>,
     /// The JSON Schema of all arguments together, as an object.
     pub input: Value,
     /// The JSON Schema of what a call returns; `true` where its type says nothing of it.
