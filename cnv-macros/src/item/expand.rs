@@ -196,6 +196,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         #(#cfgs)*
         #(#about)*
         #[allow(dead_code, deprecated, clippy::all, clippy::pedantic)]
+        #[inline]
         #visibility #value {
             #companion::call #generics (#(#forwarded),*) #awaiting
         }

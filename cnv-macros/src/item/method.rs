@@ -97,14 +97,16 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
             for<'__cnv> #krate::__private::quota::Method: #krate::__private::quota::MustBePaid<'__cnv>
         });
     }
-    let lints = quote! {
+    // Neither does anything but call the next, also from another crate.
+    let forwarding = quote! {
         #[allow(dead_code, deprecated, unused_must_use, async_fn_in_trait, clippy::all, clippy::pedantic)]
+        #[inline]
     };
     quote! {
         #(#docs)*
         #(#cfgs)*
         #(#about)*
-        #lints
+        #forwarding
         #visibility #value {
             Self::#spend #generics (#(#arguments),*) #awaiting .value()
         }
@@ -112,7 +114,7 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         #[doc(hidden)]
         #(#cfgs)*
         #(#about)*
-        #lints
+        #forwarding
         #own_visibility #spent {
             #krate::__private::quota::Paid::new(Self::#body #generics (#(#arguments),*) #awaiting)
         }

@@ -68,6 +68,45 @@ fn an_async_budget_that_is_open() {
 }
 
 #[test]
+fn a_method_in_a_loop_with_a_bound() {
+    let item = quote! {
+        #[budget(memory = "1MB", retains = "1KB", cpu = "1ms", io = 10)]
+        pub async fn sum(&mut self, keys: &[u32]) -> Result<u64, Error> {
+            #[repeat(max = 4)]
+            while spend!(self.next()).await {
+                self.sum += spend!(Store::read(key))?;
+            }
+            Ok(self.sum)
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn a_trait_and_its_implementation() {
+    let declared = quote! {
+        trait Source {
+            #[budget(memory = "1KB", cpu = "1us", io = 1)]
+            fn read(&self, key: u32) -> Option<u32>;
+            fn name(&self) -> &str;
+        }
+    };
+    let implementation = quote! {
+        impl Source for Disk {
+            #[budget]
+            fn read(&self, key: u32) -> Option<u32> {
+                spend!(self.seek(key));
+                None
+            }
+        }
+    };
+    let nothing = TokenStream::new;
+    let declared = pretty(expand(Kind::Budget, nothing(), declared));
+    let implementation = pretty(expand(Kind::Budget, nothing(), implementation));
+    insta::assert_snapshot!(format!("{declared}\n{implementation}"));
+}
+
+#[test]
 fn a_guard_alone_changes_only_the_body() {
     let item = quote! {
         #[requires_attestation(network, via = session)]
