@@ -83,7 +83,7 @@ mod quantity;
 mod resource;
 pub(crate) mod rounds;
 pub(crate) mod share;
-#[cfg(not(feature = "std"))]
+#[cfg(not(feature = "metering"))]
 pub(crate) mod unmetered;
 
 pub use crate::{require_budget_fit, split};
@@ -95,10 +95,13 @@ pub use budget::{
 pub use exceeded::BudgetExceeded;
 pub use fit::{FitsWithinBudget, require_budget_fit};
 pub use limits::Limits;
+#[cfg(feature = "tokio-net")]
+pub use meter::tokio_net;
 #[cfg(feature = "std")]
 pub use meter::{
-    CpuClock, File, Metered, MeteredAllocator, MeteredFuture, Usage, charge_io, charge_network,
-    is_memory_metered, measure, metered,
+    CpuClock, Enforcement, File, Metered, MeteredAllocator, MeteredFuture, TcpListener, TcpStream,
+    Usage, charge_io, charge_network, checkpoint, is_memory_metered, measure, measure_with,
+    metered,
 };
 #[cfg(feature = "std")]
 pub use operation::Operation;
@@ -106,3 +109,5 @@ pub use pool::{BudgetPool, PoolStats};
 pub use resource::{Resource, UNLIMITED};
 pub use rounds::RoundsExceeded;
 pub use share::{Share, share};
+#[cfg(not(feature = "std"))]
+pub use unmetered::checkpoint;

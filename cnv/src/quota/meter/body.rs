@@ -1,9 +1,14 @@
-//! What an expansion puts around the body of a function with a budget: held and counted, no clock read.
+//! What an expansion puts around the body of a function with a budget: held and counted. No clock is read,
+//! unless the function asks to be stopped when its time is over.
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 
+use super::enforcement::{EnforcedStretch, Enforcement, checkpoint};
 use super::ledger::{Spent, Stretch};
+use super::measure::Progress;
+use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
 
 /// Meters this thread until the guard is dropped, before any guard that was there already.
@@ -29,12 +34,48 @@ pub async fn metered<F: Future>(operation: &'static str, limits: Limits, future:
     .await
 }
 
+/// The same as [`enter`], for a body that stops at a checkpoint when memory or processor time is over.
+#[inline]
+#[must_use = "a guard that is dropped at once meters nothing"]
+pub fn enter_cooperative(operation: &'static str, limits: Limits) -> EnforcedStretch {
+    EnforcedStretch::enter(operation, &limits, Enforcement::Cooperative)
+}
+
+/// The same as [`metered`], for a future that is given up when memory or processor time is over after a
+/// poll that did not finish it, which makes every await that waits a checkpoint.
+pub async fn metered_cooperative<F, T, E>(
+    operation: &'static str,
+    limits: Limits,
+    future: F,
+) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: From<BudgetExceeded>,
+{
+    let mut future = pin!(future);
+    let mut progress = Progress::new();
+    poll_fn(|context| {
+        progress.advance(operation, &limits, Enforcement::Cooperative, || {
+            let poll = future.as_mut().poll(context);
+            if poll.is_pending() {
+                // The error ends this function, and with it the future.
+                return match checkpoint() {
+                    Ok(()) => Poll::Pending,
+                    Err(exceeded) => Poll::Ready(Err(exceeded.into())),
+                };
+            }
+            poll
+        })
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::charge_io;
     use super::*;
     use std::future::pending;
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Waker};
 
     const TWO_OPERATIONS: Limits = io_limit(2);
 
