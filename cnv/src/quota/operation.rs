@@ -4,7 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::budget::{Budget, BudgetInfo};
-use super::meter::{EnforcedStretch, Enforcement, IS_METERED, Usage, measure_with};
+use super::meter::{Enforcement, IS_METERED, Stretch, Usage, measure_with};
 
 /// Runs closures under the budget `B`.
 ///
@@ -73,8 +73,12 @@ impl<B: Budget> Operation<B> {
 
     /// Runs `work` on this thread. Reads no clock where it only observes, and so costs some 10 ns.
     pub fn execute<R>(&self, work: impl FnOnce() -> R) -> R {
-        let _stretch =
-            IS_METERED.then(|| EnforcedStretch::enter(self.name, &B::LIMITS, self.enforcement));
+        if !IS_METERED {
+            return work();
+        }
+        let _stretch = Stretch::enter(self.name, &B::LIMITS);
+        // Declared after the stretch, and so dropped before it.
+        let _armed = self.enforcement.arm_untimed(self.name, &B::LIMITS);
         work()
     }
 

@@ -1,7 +1,7 @@
 //! How far work is held to its limits.
 
 use super::clock::Stopwatch;
-use super::ledger::{self, Armed, Spent, Stretch};
+use super::ledger::{self, Armed, Spent};
 use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
 use crate::quota::resource::UNLIMITED;
@@ -23,17 +23,36 @@ pub enum Enforcement {
 }
 
 impl Enforcement {
-    /// Puts ceilings over the innermost stretch, where this is the level for it.
+    /// Puts ceilings over the innermost stretch, which is timed by `stopwatch`, where this is the level for it.
+    #[inline]
     pub(super) fn arm(
         self,
         operation: &'static str,
         limits: &Limits,
         spent: &Spent,
-        stopwatch: Option<&Stopwatch>,
+        stopwatch: &Stopwatch,
     ) -> Option<Armed> {
         match self {
             Self::Observe => None,
-            Self::Cooperative => Some(Armed::new(operation, limits, spent, stopwatch)),
+            Self::Cooperative => Some(Armed::new(operation, limits, spent, Some(stopwatch))),
+        }
+    }
+
+    /// The same for one that is not timed. Reads a clock only where it is needed.
+    #[inline]
+    pub(in crate::quota) fn arm_untimed(
+        self,
+        operation: &'static str,
+        limits: &Limits,
+    ) -> Option<Armed> {
+        match self {
+            Self::Observe => None,
+            Self::Cooperative => {
+                let stopwatch =
+                    (limits.cpu_ns != UNLIMITED).then(|| Stopwatch::start(limits.cpu_ns));
+                let spent = Spent::default();
+                Some(Armed::new(operation, limits, &spent, stopwatch.as_ref()))
+            }
         }
     }
 }
@@ -71,30 +90,4 @@ impl Enforcement {
 #[inline]
 pub fn checkpoint() -> Result<(), BudgetExceeded> {
     ledger::checkpoint()
-}
-
-/// A stretch of work under ceilings, or under none; dropping it ends it.
-#[derive(Debug)]
-pub struct EnforcedStretch {
-    // In this order: the ceilings go before what they stand over.
-    _armed: Option<Armed>,
-    _stretch: Stretch,
-}
-
-impl EnforcedStretch {
-    /// Begins work that may use `limits`. Reads a clock only where it is needed.
-    pub(in crate::quota) fn enter(
-        operation: &'static str,
-        limits: &Limits,
-        enforcement: Enforcement,
-    ) -> Self {
-        let is_timed = enforcement == Enforcement::Cooperative && limits.cpu_ns != UNLIMITED;
-        let stopwatch = is_timed.then(|| Stopwatch::start(limits.cpu_ns));
-        let stretch = Stretch::enter(operation, limits);
-        let spent = Spent::default();
-        Self {
-            _armed: enforcement.arm(operation, limits, &spent, stopwatch.as_ref()),
-            _stretch: stretch,
-        }
-    }
 }

@@ -15,7 +15,7 @@
 //! `Cell`s without a destructor, initialised in const evaluation: where the target has native
 //! thread-locals, the allocator may touch them at any time in a thread's life, also in its teardown.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::marker::PhantomData;
 
@@ -47,7 +47,7 @@ struct Ledger {
     /// Whether a cooperative stretch is among them.
     is_armed: Cell<bool>,
     /// The ceilings of the cooperative ones.
-    ceilings: Cell<Ceilings>,
+    ceilings: RefCell<Ceilings>,
 }
 
 /// A counter that stops at a ceiling.
@@ -73,28 +73,24 @@ impl Ceiling {
         operation: None,
     };
 
-    /// Comes down to `limit - spent` above `counter`, where it is not as near already.
+    /// The ceiling at `limit - spent` above `counter`, where that is nearer than this one.
     #[inline]
-    pub(super) fn lower(
-        &mut self,
+    pub(super) fn lowered(
+        &self,
         operation: &'static str,
         limit: u64,
         spent: u64,
         counter: u64,
-    ) -> bool {
+    ) -> Option<Self> {
         if limit == UNLIMITED {
-            return false;
+            return None;
         }
         let at = counter.saturating_add(limit.saturating_sub(spent));
-        let is_nearer = at < self.at;
-        if is_nearer {
-            *self = Self {
-                at,
-                limit,
-                operation: Some(operation),
-            };
-        }
-        is_nearer
+        (at < self.at).then_some(Self {
+            at,
+            limit,
+            operation: Some(operation),
+        })
     }
 }
 
@@ -109,7 +105,7 @@ impl Ledger {
             network: Held::new(),
             depth: Cell::new(0),
             is_armed: Cell::new(false),
-            ceilings: Cell::new(Ceilings::NONE),
+            ceilings: RefCell::new(Ceilings::NONE),
         }
     }
 
@@ -140,27 +136,23 @@ impl Ledger {
     }
 
     fn look_for_overdraft(&self) -> Result<(), BudgetExceeded> {
-        let ceilings = self.ceilings.get();
+        let ceilings = self.ceilings.borrow();
         if let Some(overdraft) = ceilings.overdraft(self.peak_bytes.get()) {
             return Err(overdraft);
         }
-        match ceilings.alarm() {
-            Some(now) => {
-                let mut ceilings = ceilings;
-                let rung = ceilings.ask_the_clocks(now);
-                self.ceilings.set(ceilings);
-                rung
-            }
-            None => Ok(()),
-        }
+        let Some(now) = ceilings.alarm() else {
+            return Ok(());
+        };
+        drop(ceilings);
+        self.ceilings.borrow_mut().ask_the_clocks(now)
     }
 
     /// Before `peak_bytes` starts anew: what went over by then stays over.
     #[cold]
     fn keep_overdraft(&self) {
-        let mut ceilings = self.ceilings.get();
-        ceilings.keep(ceilings.overdraft(self.peak_bytes.get()));
-        self.ceilings.set(ceilings);
+        let mut ceilings = self.ceilings.borrow_mut();
+        let overdraft = ceilings.overdraft(self.peak_bytes.get());
+        ceilings.keep(overdraft);
     }
 }
 
@@ -183,9 +175,9 @@ impl Held {
     /// Puts the ceiling `limit - spent` above the counter, where it is not as near already.
     #[inline]
     fn lower_ceiling(&self, operation: &'static str, limit: u64, spent: u64) {
-        let mut ceiling = self.ceiling.get();
-        if ceiling.lower(operation, limit, spent, self.used.get()) {
-            self.ceiling.set(ceiling);
+        let ceiling = self.ceiling.get();
+        if let Some(nearer) = ceiling.lowered(operation, limit, spent, self.used.get()) {
+            self.ceiling.set(nearer);
         }
     }
 
@@ -331,25 +323,20 @@ pub(super) struct Spent {
     pub(super) network_bytes: u64,
 }
 
-/// A stretch of work on this thread; dropping it ends it.
+/// A stretch of work on this thread, held to its limits; dropping it ends it.
 ///
 /// The innermost stretch has to be dropped first, as the module says. Not `Send`, because the ledger is
 /// the thread's.
 #[derive(Debug)]
 pub struct Stretch {
     before: Before,
-    spent: Spent,
     not_send: PhantomData<*const ()>,
 }
 
-/// The ledger when a stretch began, to be measured from and, in part, restored.
+/// What of the ledger is put back when a stretch ends.
 #[derive(Clone, Copy, Debug)]
 struct Before {
-    live_bytes: u64,
     peak_bytes: u64,
-    gross_bytes: u64,
-    io_ops: u64,
-    network_bytes: u64,
     io_ceiling: Ceiling,
     network_ceiling: Ceiling,
 }
@@ -358,19 +345,15 @@ impl Stretch {
     /// Begins work that may use `limits`.
     #[inline]
     pub(in crate::quota) fn enter(operation: &'static str, limits: &Limits) -> Self {
-        Self::resume(operation, limits, Spent::default())
+        Self::resume(operation, limits, &Spent::default())
     }
 
     /// Goes on with work that has used `spent` of its `limits` already.
     #[inline]
-    pub(super) fn resume(operation: &'static str, limits: &Limits, spent: Spent) -> Self {
+    fn resume(operation: &'static str, limits: &Limits, spent: &Spent) -> Self {
         LEDGER.with(|ledger| {
             let before = Before {
-                live_bytes: ledger.live_bytes.get(),
                 peak_bytes: ledger.peak_bytes.get(),
-                gross_bytes: ledger.gross_bytes.get(),
-                io_ops: ledger.io.used.get(),
-                network_bytes: ledger.network.used.get(),
                 io_ceiling: ledger.io.ceiling.get(),
                 network_ceiling: ledger.network.ceiling.get(),
             };
@@ -378,7 +361,7 @@ impl Stretch {
             if ledger.is_armed.get() {
                 ledger.keep_overdraft();
             }
-            ledger.peak_bytes.set(before.live_bytes);
+            ledger.peak_bytes.set(ledger.live_bytes.get());
             let Limits {
                 io_ops,
                 network_bytes,
@@ -390,29 +373,7 @@ impl Stretch {
                 .lower_ceiling(operation, network_bytes, spent.network_bytes);
             Self {
                 before,
-                spent,
                 not_send: PhantomData,
-            }
-        })
-    }
-
-    /// What the work used up to now, earlier stretches included.
-    #[inline]
-    pub(super) fn spent(&self) -> Spent {
-        let Self { before, spent, .. } = self;
-        LEDGER.with(|ledger| {
-            let peak_bytes = ledger.peak_bytes.get().saturating_sub(before.live_bytes);
-            let live_bytes =
-                (spent.live_bytes + ledger.live_bytes.get()).saturating_sub(before.live_bytes);
-            Spent {
-                live_bytes,
-                peak_bytes: spent.peak_bytes.max(spent.live_bytes + peak_bytes),
-                gross_bytes: spent.gross_bytes
-                    + ledger.gross_bytes.get().wrapping_sub(before.gross_bytes),
-                cpu_ns: spent.cpu_ns,
-                io_ops: spent.io_ops + (ledger.io.used.get() - before.io_ops),
-                network_bytes: spent.network_bytes
-                    + (ledger.network.used.get() - before.network_bytes),
             }
         })
     }
@@ -421,25 +382,80 @@ impl Stretch {
 impl Drop for Stretch {
     #[inline]
     fn drop(&mut self) {
-        let before = self.before;
+        let before = &self.before;
         // A native ledger has no destructor, so it outlives every stretch of its thread.
         let _ = LEDGER.try_with(|ledger| {
             let depth = ledger.depth.get().saturating_sub(1);
             ledger.depth.set(depth);
             let peak_bytes = ledger.peak_bytes.get().max(before.peak_bytes);
             ledger.peak_bytes.set(peak_bytes);
-            // The outermost stretch found no ceilings. To say so, rather than to trust what it saved,
-            // keeps guards that were dropped in another order from holding the thread for ever.
-            let (io, network) = match depth {
-                0 => {
-                    ledger.is_armed.set(false);
-                    (Ceiling::NONE, Ceiling::NONE)
-                }
-                _ => (before.io_ceiling, before.network_ceiling),
-            };
-            ledger.io.ceiling.set(io);
-            ledger.network.ceiling.set(network);
+            if depth > 0 {
+                ledger.io.ceiling.set(before.io_ceiling);
+                ledger.network.ceiling.set(before.network_ceiling);
+            } else {
+                // The outermost stretch found no ceilings. To say so, rather than to trust what it
+                // saved, keeps guards that were dropped in another order from holding the thread for ever.
+                ledger.io.ceiling.set(Ceiling::NONE);
+                ledger.network.ceiling.set(Ceiling::NONE);
+                ledger.is_armed.set(false);
+            }
         });
+    }
+}
+
+/// A stretch whose use is counted.
+#[derive(Debug)]
+pub(super) struct CountedStretch {
+    start: Start,
+    spent: Spent,
+    _stretch: Stretch,
+}
+
+/// The counters when a stretch began.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    live_bytes: u64,
+    gross_bytes: u64,
+    io_ops: u64,
+    network_bytes: u64,
+}
+
+impl CountedStretch {
+    /// Goes on with work that has used `spent` of its `limits` already.
+    #[inline]
+    pub(super) fn resume(operation: &'static str, limits: &Limits, spent: Spent) -> Self {
+        let start = LEDGER.with(|ledger| Start {
+            live_bytes: ledger.live_bytes.get(),
+            gross_bytes: ledger.gross_bytes.get(),
+            io_ops: ledger.io.used.get(),
+            network_bytes: ledger.network.used.get(),
+        });
+        Self {
+            start,
+            spent,
+            _stretch: Stretch::resume(operation, limits, &spent),
+        }
+    }
+
+    /// What the work used up to now, earlier stretches included.
+    #[inline]
+    pub(super) fn spent(&self) -> Spent {
+        let Self { start, spent, .. } = self;
+        LEDGER.with(|ledger| {
+            let peak_bytes = ledger.peak_bytes.get().saturating_sub(start.live_bytes);
+            let live_bytes =
+                (spent.live_bytes + ledger.live_bytes.get()).saturating_sub(start.live_bytes);
+            Spent {
+                live_bytes,
+                peak_bytes: spent.peak_bytes.max(spent.live_bytes + peak_bytes),
+                gross_bytes: spent.gross_bytes
+                    + ledger.gross_bytes.get().wrapping_sub(start.gross_bytes),
+                cpu_ns: spent.cpu_ns,
+                io_ops: spent.io_ops + (ledger.io.used.get() - start.io_ops),
+                network_bytes: spent.network_bytes
+                    + (ledger.network.used.get() - start.network_bytes),
+            }
+        })
     }
 }
 
@@ -447,7 +463,7 @@ impl Drop for Stretch {
 ///
 /// It begins after its stretch and ends before it.
 #[derive(Debug)]
-pub(super) struct Armed {
+pub(in crate::quota) struct Armed {
     before: Option<Ceilings>,
     not_send: PhantomData<*const ()>,
 }
@@ -462,14 +478,16 @@ impl Armed {
         stopwatch: Option<&Stopwatch>,
     ) -> Self {
         LEDGER.with(|ledger| {
-            let before = ledger.is_armed.get().then(|| ledger.ceilings.get());
-            let mut ceilings = before.unwrap_or(Ceilings::NONE);
+            let mut ceilings = ledger.ceilings.borrow_mut();
+            let before = ledger.is_armed.get().then_some(*ceilings);
+            if before.is_none() {
+                *ceilings = Ceilings::NONE;
+            }
             let live_bytes = ledger.live_bytes.get();
             ceilings.lower_memory(operation, limits, spent, live_bytes);
             if let Some(stopwatch) = stopwatch {
                 ceilings.lower_cpu(operation, limits, spent, stopwatch);
             }
-            ledger.ceilings.set(ceilings);
             ledger.is_armed.set(true);
             Self {
                 before,
@@ -484,7 +502,7 @@ impl Drop for Armed {
         let _ = LEDGER.try_with(|ledger| {
             ledger.is_armed.set(self.before.is_some());
             if let Some(before) = self.before {
-                ledger.ceilings.set(before);
+                *ledger.ceilings.borrow_mut() = before;
             }
         });
     }

@@ -3,7 +3,7 @@
 use super::IS_METERED;
 use super::clock::{CpuClock, Stopwatch};
 use super::enforcement::Enforcement;
-use super::ledger::{Spent, Stretch, is_memory_metered};
+use super::ledger::{CountedStretch, Spent, is_memory_metered};
 use super::usage::Usage;
 use crate::quota::limits::Limits;
 
@@ -76,10 +76,10 @@ impl Progress {
         if !IS_METERED {
             return work();
         }
-        let stretch = Stretch::resume(operation, limits, self.spent);
+        let stretch = CountedStretch::resume(operation, limits, self.spent);
         let stopwatch = Stopwatch::start(limits.cpu_ns);
         // Declared after the stretch, and so dropped before it.
-        let _armed = enforcement.arm(operation, limits, &self.spent, Some(&stopwatch));
+        let _armed = enforcement.arm(operation, limits, &self.spent, &stopwatch);
         let result = work();
         // The clock first, so that reading the ledger is not measured.
         let cpu_ns = stopwatch.elapsed_ns();

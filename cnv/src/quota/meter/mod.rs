@@ -19,10 +19,10 @@ mod usage;
 
 pub use allocator::{MeteredAllocator, is_memory_metered};
 pub use clock::CpuClock;
-pub(super) use enforcement::EnforcedStretch;
 pub use enforcement::{Enforcement, checkpoint};
 pub use future::{MeteredFuture, metered};
 pub use io::{File, Metered, charge_io, charge_network};
+pub(super) use ledger::Stretch;
 pub use measure::{measure, measure_with};
 pub use net::{TcpListener, TcpStream};
 pub use usage::Usage;

@@ -67,8 +67,10 @@ impl Ceilings {
             let overrun = BudgetExceeded::overrun(Resource::Memory, limit, spent.peak_bytes);
             self.keep(Some(overrun.of(operation)));
         }
-        self.memory
-            .lower(operation, limit, spent.live_bytes, live_bytes);
+        let (spent_bytes, nearest) = (spent.live_bytes, self.memory);
+        if let Some(nearer) = nearest.lowered(operation, limit, spent_bytes, live_bytes) {
+            self.memory = nearer;
+        }
     }
 
     /// For work that began with `stopwatch`.
@@ -86,10 +88,9 @@ impl Ceilings {
         let left = Duration::from_nanos(limit.saturating_sub(spent.cpu_ns));
         match *stopwatch {
             Stopwatch::Thread { start_ns } => {
-                if self
-                    .thread_cpu
-                    .lower(operation, limit, spent.cpu_ns, start_ns)
-                {
+                let nearest = self.thread_cpu;
+                if let Some(nearer) = nearest.lowered(operation, limit, spent.cpu_ns, start_ns) {
+                    self.thread_cpu = nearer;
                     self.set_alarm(Instant::now().checked_add(left));
                 }
             }
