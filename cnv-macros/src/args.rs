@@ -41,21 +41,23 @@ impl Argument {
 
     /// The value as a path, written bare or as a string.
     pub(crate) fn path(&self, errors: &mut ErrorSink) -> Option<Path> {
-        match &self.value {
+        let path = match &self.value {
             Some(Expr::Path(path)) if path.qself.is_none() => Some(path.path.clone()),
             Some(Expr::Lit(ExprLit {
                 lit: Lit::Str(text),
                 ..
-            })) => errors.take(text.parse_with(Path::parse_mod_style)),
-            _ => {
-                let name = self.name();
-                errors.at(
-                    &self.key,
-                    format!("`{name}` takes a path: write `{name} = name`"),
-                );
-                None
+            })) => text.parse_with(Path::parse_mod_style).ok(),
+            _ => None,
+        };
+        if path.is_none() {
+            let name = self.name();
+            let message = format!("`{name}` takes a path: write `{name} = name`");
+            match &self.value {
+                Some(value) => errors.at(value, message),
+                None => errors.at(&self.key, message),
             }
         }
+        path
     }
 
     /// Refuses a value where the key stands alone.
@@ -81,11 +83,19 @@ impl Parse for Argument {
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
             // `crate::cnv` and `self::cnv` are expressions too, so one parser serves every value.
-            Some(input.parse()?)
+            Some(without_groups(input.parse()?))
         } else {
             None
         };
         Ok(Self { key, value })
+    }
+}
+
+/// A value that a `macro_rules!` macro was given comes in a group that cannot be seen.
+fn without_groups(value: Expr) -> Expr {
+    match value {
+        Expr::Group(group) => without_groups(*group.expr),
+        value => value,
     }
 }
 

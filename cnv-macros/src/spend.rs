@@ -1,16 +1,21 @@
 //! `spend!` where no `#[budget]` reads it, and `run!`, which calls a budgeted function from the top.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
+use syn::parse::{ParseStream, Parser};
+use syn::{Path, Token};
 
-use crate::budget::call::parse_spent_call;
+use crate::budget::call::{Callee, parse_spent_call};
 
 /// `#[budget]` takes every `spend!` out of its body, so one that is left stands somewhere else.
 pub(crate) fn misplaced(input: TokenStream) -> TokenStream {
-    // The call itself is emitted too, so that only the misplacement is reported.
     match parse_spent_call(input, "spend") {
         Ok(spent) => {
-            let call = spent.free_of_charge();
+            // A function's call is emitted too, so that only the misplacement is reported.
+            let call = match spent.spend.callee {
+                Callee::Companion { .. } => spent.call.into_token_stream(),
+                Callee::Site { .. } => quote!(::core::unreachable!()),
+            };
             let error = syn::Error::new(
                 proc_macro2::Span::call_site(),
                 format!(
@@ -25,10 +30,16 @@ pub(crate) fn misplaced(input: TokenStream) -> TokenStream {
     }
 }
 
-/// `run!(load(path))` is the call, metered against the function's own budget alone.
+/// `run!(load(path))` is the call, metered against the function's own budget alone. What arrives is the path of cnv and
+/// the call: `$crate => load(path)`.
 pub(crate) fn run(input: TokenStream) -> TokenStream {
-    match parse_spent_call(input, "run") {
-        Ok(spent) => spent.free_of_charge(),
-        Err(error) => error.into_compile_error(),
-    }
+    let parser = |input: ParseStream<'_>| {
+        let krate = Path::parse_mod_style(input)?.into_token_stream();
+        input.parse::<Token![=>]>()?;
+        let spent = parse_spent_call(input.parse()?, "run")?;
+        Ok(spent.free_of_charge(&krate))
+    };
+    parser
+        .parse2(input)
+        .unwrap_or_else(syn::Error::into_compile_error)
 }

@@ -208,7 +208,12 @@ pub use cnv_macros::spend;
 /// }
 /// assert_eq!(cnv::run!(answer()), 42);
 /// ```
-pub use cnv_macros::run;
+#[macro_export]
+macro_rules! run {
+    ($($call:tt)*) => {
+        $crate::__private::run!($crate => $($call)*)
+    };
+}
 
 /// Lets a function run only for a caller with a valid attestation.
 ///

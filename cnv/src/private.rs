@@ -1,5 +1,7 @@
 //! What expansions may name. Not public API: anything here may change in any release.
 
+pub use cnv_macros::run;
+
 /// What `#[derive(SimdFrame)]` and `#[derive(FrameEnum)]` name.
 pub mod frame {
     pub use crate::frame::expansion::*;
@@ -17,8 +19,8 @@ pub mod quota {
     pub use crate::quota::fit::{assert_fits, assert_fits_trait};
     #[cfg(feature = "metering")]
     pub use crate::quota::meter::body::{enter, enter_cooperative, metered, metered_cooperative};
-    pub use crate::quota::rounds::Rounds;
-    pub use crate::quota::share::Split;
+    pub use crate::quota::rounds::{Rounds, stopped};
+    pub use crate::quota::share::{Split, assert_part};
     #[cfg(not(feature = "metering"))]
     pub use crate::quota::unmetered::{enter, enter_cooperative, metered, metered_cooperative};
     pub use crate::quota::{

@@ -51,6 +51,18 @@ fn bytes(cx: Context, path: std::path::PathBuf) -> Result<usize, ReadError> {
     Ok(read)
 }
 
+/// Counts to three at most.
+#[verb(noun = "sum", effect = "network", public)]
+#[budget(memory = "10KB", cpu = "10us", io = 10, network = "1KB")]
+fn rounds(size: u32) -> Result<u32, cnv::quota::RoundsExceeded> {
+    let mut count = 0;
+    #[repeat(max = 3)]
+    while count < size {
+        count += 1;
+    }
+    Ok(count)
+}
+
 /// Takes more memory than it declares, and says what it saw.
 #[verb(noun = "memory", effect = "pure")]
 #[budget(memory = "1KB")]
@@ -99,7 +111,7 @@ mod duplicate {
 
 fn app() -> App {
     App::new("trial")
-        .verbs(verbs![add, self::bytes, fill, forever, count])
+        .verbs(verbs![add, self::bytes, fill, forever, count, rounds])
         .development()
 }
 
@@ -248,6 +260,21 @@ fn a_dry_run_explains_and_does_nothing() {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     assert!(reply.receipt.is_none());
+}
+
+#[test]
+fn a_budget_that_is_a_tier_is_explained_by_its_name() {
+    let reply = app().call_blocking(["sum", "rounds", "3", "--dry-run"]);
+    let text = reply.result.unwrap().as_json().to_owned();
+    assert!(text.contains(r#""tier":"SmallBudget""#), "{text}");
+}
+
+#[test]
+fn a_loop_that_goes_on_is_over_budget() {
+    let reply = app().call_blocking(["sum", "rounds", "3"]);
+    assert_eq!(reply.result.unwrap().as_json(), "3");
+    let reply = app().call_blocking(["sum", "rounds", "4"]);
+    assert_eq!(code(&reply).exit_code(), 9);
 }
 
 #[test]

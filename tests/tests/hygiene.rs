@@ -71,6 +71,84 @@ pub mod strict {
         use super::super::renamed as renamed_path;
     }
 
+    /// Methods, traits and loops.
+    pub mod methods {
+        use super::renamed as renamed_path;
+        use super::renamed::{budget, spend};
+
+        /// Something that is read.
+        #[budget(crate = "renamed_path")]
+        pub trait Source {
+            /// A number.
+            #[budget(memory = "1KB", cpu = "1us", io = 1)]
+            fn read(&self) -> ::std::primitive::u32;
+
+            /// The number twice.
+            #[budget(memory = "4KB", cpu = "9us", io = 2)]
+            fn read_twice(&self) -> ::std::primitive::u32 {
+                spend!(self.read()) + spend!(self.read())
+            }
+        }
+
+        /// A number.
+        #[derive(::std::fmt::Debug)]
+        pub struct Store(::std::primitive::u32);
+
+        #[budget(crate = "renamed_path")]
+        impl Source for Store {
+            #[budget]
+            fn read(&self) -> ::std::primitive::u32 {
+                self.0
+            }
+        }
+
+        #[budget(memory = "1KB", cpu = "1us", crate = "renamed_path")]
+        impl Store {
+            /// With this number.
+            #[must_use]
+            pub fn new(number: ::std::primitive::u32) -> Self {
+                Self(number)
+            }
+
+            /// The number later.
+            #[budget(cpu = "1us")]
+            pub async fn later(&self) -> ::std::primitive::u32 {
+                ::std::future::ready(self.0).await
+            }
+
+            /// The number in its place.
+            pub fn place(&mut self) -> &mut ::std::primitive::u32 {
+                &mut self.0
+            }
+        }
+
+        /// The sum of some.
+        ///
+        /// # Errors
+        ///
+        /// Where there are more than three.
+        #[budget(memory = "20KB", cpu = "1ms", io = 6, crate = "renamed_path")]
+        pub fn sum(
+            sources: &[&dyn Source],
+        ) -> ::std::result::Result<::std::primitive::u32, renamed_path::quota::RoundsExceeded>
+        {
+            let mut sum = 0;
+            #[repeat(max = 3)]
+            for source in sources {
+                sum += spend!(source.read_twice());
+            }
+            *spend!(spend!(Store::new(1)).place()) += 1;
+            ::std::result::Result::Ok(sum)
+        }
+
+        /// The number twice, later.
+        #[budget(cpu = "1ms", crate = "renamed_path")]
+        pub async fn later(store: &Store) -> ::std::primitive::u32 {
+            let first = spend!(store.later());
+            first.await + spend!(store.later()).await
+        }
+    }
+
     /// An error of the caller's own.
     #[derive(::std::fmt::Debug)]
     pub enum Wrong {
@@ -133,4 +211,8 @@ fn the_strict_caller_works() {
     let receipt = reply.receipt.unwrap();
     ::std::assert_eq!(receipt.verb.limits().unwrap().io_ops, 10);
     ::std::assert_eq!(renamed::run!(strict::nested::load(7)).unwrap(), 7);
+    let store = renamed::run!(strict::methods::Store::new(7));
+    ::std::assert_eq!(renamed::run!(strict::methods::sum(&[&store])).unwrap(), 14);
+    ::std::assert_eq!(renamed::run!(strict::methods::Source::read(&store)), 7);
+    ::std::mem::drop(renamed::run!(strict::methods::later(&store)));
 }

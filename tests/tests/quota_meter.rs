@@ -85,6 +85,13 @@ fn spin(ns: u64) -> Result<(), BudgetExceeded> {
     checkpoint()
 }
 
+/// Waits for a thread that works as long as that.
+#[cfg(target_os = "linux")]
+fn wait(ns: u64) {
+    let worker = thread::spawn(move || spin(ns));
+    worker.join().unwrap().expect("it has no limit");
+}
+
 mod known_allocations {
     use super::*;
 
@@ -217,24 +224,17 @@ mod stopped {
         measure("spin", cpu(MS), || spin(5 * MS)).0.unwrap();
     }
 
-    /// Time that passes is not time that is used.
+    /// Time that passes is not time that is used, and what is used after it counts all the same.
     #[test]
     #[cfg(target_os = "linux")]
     fn waiting_is_not_processor_time() {
-        let (waited, usage) = cooperative("wait", cpu(20 * MS), || {
-            let (mut receiver, sender) = io::pipe()?;
-            thread::scope(|scope| {
-                scope.spawn(move || {
-                    spin(60 * MS).expect("another thread has no budget");
-                    drop(sender);
-                });
-                receiver.read_to_end(&mut Vec::new())
-            })?;
-            checkpoint()?;
-            io::Result::Ok(())
+        let (stopped, _) = cooperative("wait", cpu(10 * MS), || {
+            wait(30 * MS);
+            checkpoint().expect("it only waited");
+            spin(20 * MS)
         });
-        waited.unwrap();
-        assert!(usage.cpu_ns < 20 * MS);
+        let stopped = stopped.unwrap_err();
+        assert_eq!((stopped.limit, stopped.is_upper_bound), (10 * MS, false));
     }
 
     #[test]
@@ -421,6 +421,19 @@ mod nested {
             cooperative("inner", cpu(500 * MS), || spin(5 * MS)).0
         });
         assert_eq!(outer.unwrap_err().operation, Some("outer"));
+    }
+
+    /// The alarm of one clock does not silence the other's.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_ceiling_on_the_wall_clock_holds_after_the_alarm_of_the_other_clock() {
+        let (stopped, _) = cooperative("outer", cpu(10 * MS), || {
+            wait(30 * MS);
+            let inner = || checkpoint().and_then(|()| spin(MS));
+            cooperative("inner", cpu(99_999), inner).0
+        });
+        let stopped = stopped.unwrap_err();
+        assert_eq!((stopped.operation, stopped.limit), (Some("inner"), 99_999));
     }
 
     #[test]

@@ -103,11 +103,11 @@ pub(crate) struct SpentCall {
 
 impl SpentCall {
     /// The call where nobody is charged.
-    pub(crate) fn free_of_charge(&self) -> TokenStream {
+    pub(crate) fn free_of_charge(&self, krate: &TokenStream) -> TokenStream {
         let call = &self.call;
         match self.spend.callee {
             Callee::Companion { .. } => call.to_token_stream(),
-            Callee::Site { .. } => quote!(::cnv::__private::quota::paid(#call)),
+            Callee::Site { .. } => quote!(#krate::__private::quota::paid(#call)),
         }
     }
 }
@@ -172,13 +172,14 @@ impl Callee {
     }
 }
 
-/// The method that stands beside the method `name`, and returns its charge with its value.
+/// The method that stands beside the method `name`, and returns its charge with its value. Where there is none, the
+/// compiler's message says this name.
 pub(crate) fn spend_name(name: &Ident) -> Ident {
-    format_ident!("__spend_{}", name)
+    format_ident!("__{}_with_a_budget", name)
 }
 
 /// `a::load::<T>(x)` becomes `a::load::call::<T>(x)`, charged to the companion `a::load`;
-/// `Store::open(x)` becomes `Store::__spend_open(x)`.
+/// `Store::open(x)` becomes `Store::__open_with_a_budget(x)`.
 fn function(mut call: ExprCall) -> syn::Result<SpentCall> {
     let Expr::Path(ExprPath { qself, path, .. }) = &mut *call.func else {
         return Err(syn::Error::new_spanned(
@@ -235,7 +236,7 @@ fn is_in_a_type(path: &Path) -> bool {
 
 /// The tokens with every `spend!(call)` replaced by the call, so that a fault reported here is not
 /// reported again by the macro itself.
-pub(super) fn without_spends(tokens: TokenStream) -> TokenStream {
+pub(super) fn without_spends(tokens: TokenStream, krate: &TokenStream) -> TokenStream {
     let mut kept = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -246,14 +247,16 @@ pub(super) fn without_spends(tokens: TokenStream) -> TokenStream {
                 tokens.next();
                 if let Some(TokenTree::Group(group)) = tokens.next() {
                     match parse_spent_call(group.stream(), "spend") {
-                        Ok(spent) => kept.extend(spent.free_of_charge()),
+                        Ok(spent) => kept.extend(spent.free_of_charge(krate)),
                         Err(_) => kept.extend(group.stream()),
                     }
                 }
             }
             TokenTree::Group(group) => {
-                let mut inner =
-                    proc_macro2::Group::new(group.delimiter(), without_spends(group.stream()));
+                let mut inner = proc_macro2::Group::new(
+                    group.delimiter(),
+                    without_spends(group.stream(), krate),
+                );
                 inner.set_span(group.span());
                 kept.extend([TokenTree::Group(inner)]);
             }

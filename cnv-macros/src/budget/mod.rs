@@ -7,7 +7,7 @@ mod repeat;
 pub(crate) mod units;
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::{Ident, Path};
 
 use crate::args::{Argument, Arguments};
@@ -58,7 +58,7 @@ impl BudgetModel {
     ) -> Self {
         let mut model = Self::unnamed();
         let span = arguments.span;
-        let empty = arguments.list.is_empty() && arguments.readable;
+        let empty = arguments.list.iter().all(|a| a.key == "crate") && arguments.readable;
         let list = arguments.known("budget", KEYS, errors);
         model.inherits = empty && may_inherit;
         if empty && !may_inherit {
@@ -67,33 +67,32 @@ impl BudgetModel {
                 "an empty budget says nothing: name what the function may use, as in `#[budget(memory = \"1MB\", cpu = \"1ms\", io = 100)]`",
             ));
         }
+        let mut retained = None;
         for argument in &list {
             match argument.name().as_str() {
-                "memory" => quantity(argument, &MEMORY, &mut model.memory_bytes, errors),
-                "cpu" => quantity(argument, &CPU, &mut model.cpu_ns, errors),
-                "io" => quantity(argument, &IO, &mut model.io_ops, errors),
-                "network" => quantity(argument, &NETWORK, &mut model.network_bytes, errors),
-                "retains" => quantity(argument, &RETAINED, &mut model.retained_bytes, errors),
+                "memory" => quantity(argument, &MEMORY, errors, &mut model.memory_bytes),
+                "cpu" => quantity(argument, &CPU, errors, &mut model.cpu_ns),
+                "io" => quantity(argument, &IO, errors, &mut model.io_ops),
+                "network" => quantity(argument, &NETWORK, errors, &mut model.network_bytes),
+                "retains" => {
+                    retained = read(argument, &RETAINED, errors).map(|bytes| (argument, bytes))
+                }
                 "open" => model.open = argument.flag(errors),
                 "card" => model.card = argument.path(errors).and_then(|path| card(&path, errors)),
                 _ => {}
             }
         }
-        match list.iter().find(|argument| argument.name() == "retains") {
-            Some(retains) if model.retained_bytes > model.memory_bytes => {
-                let place: &dyn quote::ToTokens = match &retains.value {
-                    Some(value) => value,
-                    None => &retains.key,
-                };
+        model.retained_bytes = match retained {
+            Some((argument, bytes)) if bytes > model.memory_bytes => {
                 errors.at(
-                    place,
+                    argument.value.to_token_stream(),
                     "a call cannot retain more memory than it may use: `retains` is at most `memory`",
                 );
-                model.retained_bytes = model.memory_bytes;
+                model.memory_bytes
             }
-            Some(_) => {}
-            None => model.retained_bytes = model.memory_bytes,
-        }
+            Some((_, bytes)) => bytes,
+            None => model.memory_bytes,
+        };
         model
     }
 
@@ -134,26 +133,28 @@ impl BudgetModel {
     }
 }
 
+/// Reads a quantity into `slot`, which stays as it is where there is a fault.
 fn quantity(
     argument: &Argument,
     dimension: &units::Dimension,
-    slot: &mut u64,
     errors: &mut ErrorSink,
+    slot: &mut u64,
 ) {
-    match &argument.value {
-        Some(value) => {
-            if let Some(quantity) = errors.take(units::parse_quantity(value, dimension)) {
-                *slot = quantity;
-            }
-        }
-        None => {
-            let name = argument.name();
-            errors.at(
-                &argument.key,
-                format!("`{name}` needs a value: write `{name} = \"..\"`"),
-            );
-        }
+    if let Some(quantity) = read(argument, dimension, errors) {
+        *slot = quantity;
     }
+}
+
+fn read(argument: &Argument, dimension: &units::Dimension, errors: &mut ErrorSink) -> Option<u64> {
+    if let Some(value) = &argument.value {
+        return errors.take(units::parse_quantity(value, dimension));
+    }
+    let name = argument.name();
+    errors.at(
+        &argument.key,
+        format!("`{name}` needs a value: write `{name} = \"..\"`"),
+    );
+    None
 }
 
 fn card(path: &Path, errors: &mut ErrorSink) -> Option<Ident> {

@@ -271,7 +271,7 @@ impl Planner<'_> {
                         "`spend!` cannot be counted inside `{name}!`: call it before, and hand over the result (`let value = spend!(..);`)"
                     ),
                 ));
-                mac.tokens = without_spends(mac.tokens.clone());
+                mac.tokens = without_spends(mac.tokens.clone(), &self.krate.to_token_stream());
             }
             return None;
         }
@@ -307,7 +307,7 @@ impl Planner<'_> {
             Callee::Companion { alias, .. } => {
                 *alias = Ident::new(&format!("__cnv_spent_{number}"), spend.name_span);
                 if let Expr::Call(call) = &mut call {
-                    call.func = Box::new(through(&call.func, alias));
+                    *call.func = through(&call.func, alias);
                     call.attrs = attributes.to_vec();
                 }
             }

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Block, Expr, ExprLit, Ident, Lit, Path, ReturnType, parse_quote};
 
-use super::units::{IO, UNLIMITED, parse_quantity};
+use super::units::{ROUNDS, UNLIMITED, parse_quantity};
 use crate::args::Arguments;
 use crate::errors::ErrorSink;
 
@@ -14,6 +14,8 @@ pub(crate) struct Repeat {
     /// A `u64`, as an expression without names of the body's.
     pub(crate) max: TokenStream,
     span: Span,
+    /// Whether the function returns something; otherwise that is reported, and the loop runs as it is.
+    can_fail: bool,
 }
 
 impl Repeat {
@@ -36,7 +38,8 @@ impl Repeat {
             );
             attributes.retain(|attribute| !attribute.path().is_ident("repeat"));
         }
-        if matches!(output, ReturnType::Default) {
+        let can_fail = !matches!(output, ReturnType::Default);
+        if !can_fail {
             errors.at(
                 attribute.path(),
                 format!(
@@ -45,15 +48,28 @@ impl Repeat {
             );
         }
         let max = errors.take(max(&attribute))?;
-        Some(Self { max, span })
+        Some(Self {
+            max,
+            span,
+            can_fail,
+        })
     }
 
     /// The loop with a counter around it.
     pub(crate) fn count(&self, mut repeated: Expr, function: &Ident, krate: &Path) -> Expr {
-        let Self { max, span } = self;
+        let Self {
+            max,
+            span,
+            can_fail,
+        } = self;
+        if !can_fail {
+            return repeated;
+        }
         let name = function.to_string();
-        let rounds = Ident::new("rounds", Span::mixed_site());
-        let next = quote_spanned!(*span=> #rounds.next()?;);
+        let [rounds, exceeded, stopped] = ["rounds", "exceeded", "__cnv_stopped"]
+            .map(|name| Ident::new(name, Span::mixed_site().located_at(*span)));
+        // All of it at the attribute, which is underlined where the function's error has no room for this one.
+        let stop = quote_spanned!(*span=> #stopped(#exceeded));
         let body: &mut Block = match &mut repeated {
             Expr::ForLoop(repeated) => &mut repeated.body,
             Expr::While(repeated) => &mut repeated.body,
@@ -61,8 +77,14 @@ impl Repeat {
             _ => return repeated,
         };
         let statements = std::mem::take(&mut body.stmts);
-        body.stmts = parse_quote!(#next #(#statements)*);
+        body.stmts = parse_quote! {
+            if let ::core::result::Result::Err(#exceeded) = #rounds.begin() {
+                return #stop;
+            }
+            #(#statements)*
+        };
         parse_quote!({
+            use #krate::__private::quota::stopped as #stopped;
             let mut #rounds = #krate::__private::quota::Rounds::new(#name, #max);
             #repeated
         })
@@ -83,6 +105,13 @@ fn max(attribute: &Attribute) -> syn::Result<TokenStream> {
     };
     if matches!(attribute.meta, syn::Meta::Path(_)) {
         return Err(missing());
+    }
+    if let Ok(number) = attribute.parse_args::<Lit>() {
+        let number = number.into_token_stream();
+        return Err(syn::Error::new_spanned(
+            &number,
+            format!("the number of rounds has a name: write `#[repeat(max = {number})]`"),
+        ));
     }
     let arguments = attribute.parse_args::<Arguments>()?;
     let mut value = None;
@@ -108,7 +137,7 @@ fn max(attribute: &Attribute) -> syn::Result<TokenStream> {
             Ok(max.to_token_stream())
         }
         value => {
-            let max = parse_quantity(value, &IO)?;
+            let max = parse_quantity(value, &ROUNDS)?;
             if max == UNLIMITED {
                 return Err(syn::Error::new_spanned(
                     value,

@@ -15,7 +15,7 @@ pub(crate) struct Dimension {
     key: &'static str,
     example: &'static str,
     units: &'static [(&'static str, u64)],
-    /// Whether a bare integer is a quantity, as it is for counts.
+    /// Whether a bare integer is a quantity, as it is for counts. Zero needs no unit anywhere.
     bare: bool,
 }
 
@@ -69,6 +69,13 @@ pub(crate) const IO: Dimension = Dimension {
     bare: true,
 };
 
+/// The rounds of a loop.
+pub(crate) const ROUNDS: Dimension = Dimension {
+    key: "max",
+    example: "100",
+    ..IO
+};
+
 pub(crate) const NETWORK: Dimension = Dimension {
     noun: "network size",
     key: "network",
@@ -99,7 +106,7 @@ pub(crate) fn parse_quantity(value: &Expr, dimension: &Dimension) -> syn::Result
         Expr::Lit(ExprLit {
             lit: Lit::Int(number),
             ..
-        }) if dimension.bare => match number.base10_parse() {
+        }) if dimension.bare || number.base10_digits() == "0" => match number.base10_parse() {
             Ok(count) if count != UNLIMITED => Ok(count),
             _ => Err(syn::Error::new(
                 number.span(),

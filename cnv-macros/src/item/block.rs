@@ -3,12 +3,12 @@
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{Attribute, ImplItem, ItemImpl, ItemTrait, TraitItem};
+use syn::{Attribute, ImplItem, ItemImpl, ItemTrait, Meta, TraitItem, parse_quote};
 
 use super::expand as item;
 use super::function::{Function, Kind};
 use super::model::{ItemModel, Place};
-use crate::args::Arguments;
+use crate::args::{Argument, Arguments};
 use crate::errors::ErrorSink;
 
 /// The methods of a block.
@@ -16,6 +16,8 @@ struct Methods<'a> {
     place: Place,
     /// What the attribute on the block says; of nobody where it says nothing.
     default: Option<Arguments>,
+    /// Where cnv is, by the attribute on the block.
+    krate: Option<Argument>,
     errors: &'a mut ErrorSink,
 }
 
@@ -53,27 +55,50 @@ fn declaration(mut block: ItemTrait, arguments: Arguments, errors: &mut ErrorSin
 
 impl<'a> Methods<'a> {
     fn new(place: Place, arguments: Arguments, errors: &'a mut ErrorSink) -> Self {
-        let says_something = !arguments.list.is_empty() || !arguments.readable;
+        let is_crate = |argument: &Argument| argument.key == "crate";
+        let krate = arguments.list.iter().find(|a| is_crate(a)).cloned();
+        let says_something = !arguments.list.iter().all(is_crate) || !arguments.readable;
         Self {
             place,
             default: says_something.then_some(arguments),
+            krate,
             errors,
         }
     }
 
     /// The method's expansion; `None` where it has no budget and stays as it is.
     fn expand(&mut self, tokens: TokenStream) -> Option<TokenStream> {
-        let (function, has_body) = Function::of_block(tokens)?;
-        let is_budget = |attribute: &Attribute| Kind::of(attribute) == Some(Kind::Budget);
-        let own = function.attributes.iter().any(is_budget);
-        let attributes = match &self.default {
-            _ if own => Vec::new(),
-            Some(default) => vec![(Kind::Budget, default.clone())],
-            None => return None,
+        let (mut function, has_body) = Function::of_block(tokens)?;
+        let is_budget = |attribute: &&mut Attribute| Kind::of(attribute) == Some(Kind::Budget);
+        let own = function.attributes.iter_mut().find(is_budget);
+        let attributes = match (own, &self.default) {
+            (Some(own), _) => {
+                if let Some(krate) = &self.krate {
+                    inherit(own, krate);
+                }
+                Vec::new()
+            }
+            (None, Some(default)) => vec![(Kind::Budget, default.clone())],
+            (None, None) => return None,
         };
         let place = self.place.clone();
         let model = ItemModel::new(attributes, function, has_body, place, self.errors);
         Some(item::expand(&model))
+    }
+}
+
+/// Gives the attribute of a method the `crate` of its block, where it has none.
+fn inherit(attribute: &mut Attribute, krate: &Argument) {
+    let written = match &attribute.meta {
+        Meta::List(list) => list.tokens.clone(),
+        _ => TokenStream::new(),
+    };
+    let arguments = syn::parse2::<Arguments>(written.clone());
+    let has_its_own =
+        arguments.is_ok_and(|arguments| arguments.list.iter().any(|a| a.key == krate.key));
+    if !has_its_own {
+        let (path, key, value) = (attribute.path(), &krate.key, &krate.value);
+        attribute.meta = parse_quote!(#path(#key = #value, #written));
     }
 }
 

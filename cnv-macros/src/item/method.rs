@@ -5,7 +5,10 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, FnArg, Ident, Path, ReceiverKind, ReturnType, Signature, Type, parse_quote};
+use syn::{
+    Attribute, FnArg, Ident, Path, ReceiverKind, ReturnType, Signature, Type, Visibility,
+    parse_quote,
+};
 
 use super::expand::{braced, forwarded_generics, metered, named_parameters};
 use super::model::{ItemModel, Place};
@@ -18,8 +21,9 @@ fn trait_site() -> Ident {
     Ident::new("of_trait", Span::mixed_site())
 }
 
+/// What an implementation has; the compiler's message says this name where one has it not.
 fn body_name(name: &Ident) -> Ident {
-    format_ident!("__body_{}", name)
+    format_ident!("__budgeted_{}", name)
 }
 
 /// What a trait declares for its method: an associated function of the trait.
@@ -59,6 +63,7 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         krate, function, ..
     } = model;
     let visibility = &function.visibility;
+    let own_visibility = own_visibility(model);
     let cfgs = cfgs(model);
     let docs = function.docs();
     let about: Vec<&Attribute> = function
@@ -108,10 +113,21 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         #(#cfgs)*
         #(#about)*
         #lints
-        #visibility #spent {
+        #own_visibility #spent {
             #krate::__private::quota::Paid::new(Self::#body #generics (#(#arguments),*) #awaiting)
         }
     }
+}
+
+/// The visibility of the method that `spend!` calls. Where a method of one's own has none, it says that it has none: in a
+/// trait that does not compile, and there the attribute on the trait is missing, without which an implementation could
+/// have another method than the one that is charged.
+fn own_visibility(model: &ItemModel) -> TokenStream {
+    let visibility = &model.function.visibility;
+    if let (Place::Inherent, Visibility::Inherited) = (&model.place, visibility) {
+        return quote_spanned!(model.function.signature.ident.span()=> pub(self));
+    }
+    visibility.to_token_stream()
 }
 
 /// `mut self` is for the body alone.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::stopped::Stopped;
 use crate::attestation::Denied;
-use crate::quota::BudgetExceeded;
+use crate::quota::{BudgetExceeded, RoundsExceeded};
 
 /// The stable code of a failure, for programs, and the exit code that it becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -178,11 +178,11 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 
 /// The code of the first cause that has one of its own.
 fn classify(error: &(dyn Error + 'static)) -> FailureCode {
-    if BudgetExceeded::in_chain(error).is_some() {
-        return FailureCode::Budget;
-    }
     let mut next = Some(error);
     while let Some(error) = next {
+        if error.is::<BudgetExceeded>() || error.is::<RoundsExceeded>() {
+            return FailureCode::Budget;
+        }
         if Denied::of(error).is_some() {
             return FailureCode::Attestation;
         }

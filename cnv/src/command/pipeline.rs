@@ -19,7 +19,7 @@ use super::stopped::Stopped;
 use super::transaction::TransactionId;
 use super::verb::Registration;
 use crate::attestation::Evidence;
-use crate::quota::{Limits, Resource, metered};
+use crate::quota::{BudgetInfo, Limits, Resource, metered};
 
 /// How a call ended: its output or failure, and its receipt.
 #[derive(Debug)]
@@ -258,6 +258,7 @@ pub(super) fn explain(entry: &Registration, deadline: Option<std::time::Duration
         effect: spec.effect.as_str(),
         attestation: spec.contract.map(|contract| contract.to_string()),
         budget: spec.limits.map(|limits| Budget {
+            tier: BudgetInfo::from(limits).tier(),
             memory: limits.shown(Resource::Memory).to_string(),
             cpu: limits.shown(Resource::Cpu).to_string(),
             io: limits.shown(Resource::Io).to_string(),
@@ -283,6 +284,9 @@ pub(super) struct Explanation {
 
 #[derive(serde::Serialize)]
 struct Budget {
+    /// The budget type that comes with cnv, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<&'static str>,
     memory: String,
     cpu: String,
     io: String,

@@ -127,7 +127,8 @@ const fn larger(a: &Limits, b: &Limits) -> Limits {
 
 /// # Panics
 /// Where some resource of `part` is larger; in const evaluation that is the compile error.
-const fn minus(whole: &Limits, part: &Limits) -> Limits {
+#[track_caller]
+pub(super) const fn minus(whole: &Limits, part: &Limits) -> Limits {
     if let Some(resource) = part.first_over(whole) {
         panic!("{}", misfit(whole, part, resource).as_str());
     }

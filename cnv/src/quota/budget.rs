@@ -207,6 +207,12 @@ impl BudgetInfo {
     }
 }
 
+impl From<Limits> for BudgetInfo {
+    fn from(limits: Limits) -> Self {
+        Self { limits }
+    }
+}
+
 impl fmt::Display for BudgetInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.tier() {

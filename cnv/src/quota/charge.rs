@@ -8,7 +8,7 @@
 //! ```text
 //! let site0 = Site::new();
 //! let <Sites<((), _)> as Check>::OK = Sites::new().and(&site0);   // `Check` is the expansion's own
-//! site0.pay(store.__spend_get(key))
+//! site0.pay(store.__get_with_a_budget(key))
 //! ```
 //!
 //! A constant in a pattern is evaluated by `cargo check`, so that the message appears in editors.
@@ -23,6 +23,11 @@ use super::budget::Budget;
 use super::limits::Limits;
 
 /// What one call may use: of a function with a companion item, or the [`Charged`] of a method.
+#[diagnostic::on_unimplemented(
+    message = "the function that is spent here has no budget",
+    label = "not a function with a `#[budget(..)]`",
+    note = "put `#[budget(..)]` on the function, and name it by the path it is declared or imported under"
+)]
 pub trait Charge {
     /// What the call may use while it runs.
     const LIMITS: Limits;
@@ -199,6 +204,7 @@ impl<C> Clone for Site<C> {
 
 impl<C> Copy for Site<C> {}
 
+#[allow(clippy::new_without_default, reason = "only expansions make one")]
 impl<C> Site<C> {
     /// A site whose call is to be found.
     #[inline]
@@ -230,6 +236,7 @@ impl<C> Site<C> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sites<T>(PhantomData<T>);
 
+#[allow(clippy::new_without_default, reason = "only expansions make one")]
 impl<T> Sites<T> {
     /// No site, or the value that a check has where it holds.
     #[inline]
@@ -257,11 +264,6 @@ pub enum Method {}
 pub trait MustBePaid<'a> {}
 
 /// A function with a budget. `#[budget]` implements it for an item of the function's name.
-#[diagnostic::on_unimplemented(
-    message = "the function that is spent here has no budget",
-    label = "not a function with a `#[budget(..)]`",
-    note = "put `#[budget(..)]` on the function, and name it by the path it is declared or imported under"
-)]
 pub trait Budgeted {
     /// The function's name, as messages show it.
     const NAME: &'static str;

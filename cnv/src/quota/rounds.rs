@@ -53,6 +53,30 @@ impl From<RoundsExceeded> for std::io::Error {
     }
 }
 
+/// What a function returns whose budget can stop it.
+#[diagnostic::on_unimplemented(
+    message = "a budget that stops a function does so with an error, and `{Self}` is no `Result`",
+    label = "this needs a `Result` to be returned",
+    note = "return a `Result` whose error has `From<{E}>`"
+)]
+pub trait Stopped<E> {
+    /// What is returned.
+    fn stopped(error: E) -> Self;
+}
+
+impl<T, F: From<E>, E> Stopped<E> for Result<T, F> {
+    #[inline]
+    fn stopped(error: E) -> Self {
+        Err(F::from(error))
+    }
+}
+
+/// What a function returns that is stopped by `error`.
+#[inline]
+pub fn stopped<R: Stopped<E>, E>(error: E) -> R {
+    R::stopped(error)
+}
+
 /// Counts the rounds of one loop.
 #[derive(Debug)]
 pub struct Rounds {
@@ -75,7 +99,7 @@ impl Rounds {
     /// # Errors
     /// Where there were as many as allowed.
     #[inline]
-    pub fn next(&mut self) -> Result<(), RoundsExceeded> {
+    pub fn begin(&mut self) -> Result<(), RoundsExceeded> {
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::arithmetic::{Minus, Plus};
+use super::arithmetic::{Minus, Plus, minus};
 use super::budget::{Budget, BudgetInfo};
 use super::fit::assert_fits;
 
@@ -123,14 +123,15 @@ impl<B: Budget> fmt::Debug for Share<'_, B> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Split<Whole, Part>(PhantomData<fn() -> (Whole, Part)>);
 
+#[allow(clippy::new_without_default, reason = "only expansions make one")]
 impl<Whole: Budget, Part: Budget> Split<Whole, Part> {
-    /// Has a value only where the part fits.
-    pub const FITS: Self = {
-        let _ = <Minus<Whole, Part> as Budget>::LIMITS;
+    /// The comparison that is made.
+    #[inline]
+    pub const fn new() -> Self {
         Self(PhantomData)
-    };
+    }
 
-    /// The comparison for a share, and the share.
+    /// The comparison for a share.
     #[inline]
     pub const fn of(_: &Share<'_, Whole>) -> Self {
         Self(PhantomData)
@@ -145,6 +146,15 @@ impl<Whole: Budget, Part: Budget> Split<Whole, Part> {
     }
 }
 
+/// Compares a part with the whole.
+///
+/// # Panics
+/// Where the part is larger; in const evaluation that is the compile error, at the caller's.
+#[track_caller]
+pub const fn assert_part<Whole: Budget, Part: Budget>() {
+    minus(&Whole::LIMITS, &Part::LIMITS);
+}
+
 /// Takes a part off a [`Share`](crate::quota::Share): `split!(share => Part)` is the part and the rest.
 ///
 /// A part that is larger than the share does not compile, with the numbers, in `cargo check`. See
@@ -152,8 +162,19 @@ impl<Whole: Budget, Part: Budget> Split<Whole, Part> {
 #[macro_export]
 macro_rules! split {
     ($share:expr => $part:ty $(,)?) => {{
+        trait __CnvCheck: ::core::marker::Sized {
+            const OK: Self;
+        }
+        impl<Whole: $crate::quota::Budget, Part: $crate::quota::Budget> __CnvCheck
+            for $crate::__private::quota::Split<Whole, Part>
+        {
+            const OK: Self = {
+                $crate::__private::quota::assert_part::<Whole, Part>();
+                $crate::__private::quota::Split::new()
+            };
+        }
         let share = $share;
-        let $crate::__private::quota::Split::<_, $part>::FITS =
+        let <$crate::__private::quota::Split<_, $part> as __CnvCheck>::OK =
             $crate::__private::quota::Split::<_, $part>::of(&share);
         $crate::__private::quota::Split::<_, $part>::take(share)
     }};

@@ -10,6 +10,10 @@ fn faults() -> Result<(), std::io::Error> {
     loop {
         break;
     }
+    #[repeat(max = -1)]
+    loop {
+        break;
+    }
     #[repeat(times = 100)]
     loop {
         break;

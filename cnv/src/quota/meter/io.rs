@@ -13,8 +13,8 @@ pin_project_lite::pin_project! {
     /// [`new`](Self::new) counts operations: each call of `read`, `write` or `seek` is one.
     /// [`network`](Self::network) counts bytes instead. Where the innermost budget, or one around it, has
     /// nothing left, the call is not made and fails with a [`BudgetExceeded`] inside an
-    /// [`io::Error`] of kind [`QuotaExceeded`](io::ErrorKind::QuotaExceeded). Outside any budget nothing
-    /// is refused.
+    /// [`io::Error`] of kind [`QuotaExceeded`](io::ErrorKind::QuotaExceeded). Each call is a
+    /// [`checkpoint`](super::checkpoint), too. Outside any budget nothing is refused.
     ///
     /// The wrapper belongs next to the operating system, and a buffer around it:
     /// `BufReader::new(Metered::new(pipe))`. The other way round would count what never leaves the buffer.
@@ -234,7 +234,7 @@ impl File {
 }
 
 /// Charges I/O operations that are made without a wrapper, such as listing a directory, before they
-/// are made.
+/// are made. It is a [`checkpoint`](super::checkpoint), too.
 ///
 /// # Errors
 /// Where the innermost budget on this thread, or one around it, has fewer left; nothing is taken.
@@ -242,7 +242,8 @@ pub fn charge_io(operations: u64) -> Result<(), BudgetExceeded> {
     ledger::take(HeldResource::Io, operations)
 }
 
-/// Charges network bytes that are moved without a wrapper, before they are moved.
+/// Charges network bytes that are moved without a wrapper, before they are moved. It is a
+/// [`checkpoint`](super::checkpoint), too.
 ///
 /// # Errors
 /// Where the innermost budget on this thread, or one around it, has fewer left; nothing is taken.
