@@ -30,11 +30,12 @@ pub fn metered<F: Future>(_operation: &'static str, _limits: Limits, future: F) 
 
 /// `future` as it is.
 #[inline]
-pub fn metered_cooperative<F, T, E>(_operation: &'static str, _limits: Limits, future: F) -> F
-where
-    F: Future<Output = Result<T, E>>,
-    E: From<BudgetExceeded>,
-{
+pub fn metered_cooperative<F: Future>(
+    _operation: &'static str,
+    _limits: Limits,
+    _stop: fn(BudgetExceeded) -> F::Output,
+    future: F,
+) -> F {
     future
 }
 

@@ -55,15 +55,14 @@ pub struct CooperativeStretch {
 
 /// The same as [`metered`], for a future that is given up when memory or processor time is over after a
 /// poll that did not finish it, which makes every await that waits a checkpoint.
-pub async fn metered_cooperative<F, T, E>(
+///
+/// `stop` makes the error into what the future returns.
+pub async fn metered_cooperative<F: Future>(
     operation: &'static str,
     limits: Limits,
+    stop: fn(BudgetExceeded) -> F::Output,
     future: F,
-) -> Result<T, E>
-where
-    F: Future<Output = Result<T, E>>,
-    E: From<BudgetExceeded>,
-{
+) -> F::Output {
     let mut future = pin!(future);
     let mut progress = Progress::new();
     poll_fn(|context| {
@@ -73,7 +72,7 @@ where
                 // The error ends this function, and with it the future.
                 return match checkpoint() {
                     Ok(()) => Poll::Pending,
-                    Err(exceeded) => Poll::Ready(Err(exceeded.into())),
+                    Err(exceeded) => Poll::Ready(stop(exceeded)),
                 };
             }
             poll
@@ -207,18 +206,15 @@ mod tests {
         let rounds = Cell::new(0);
         let body = async {
             let _held = Held(&is_dropped);
-            loop {
+            while !is_dropped.get() {
                 rounds.set(rounds.get() + 1);
                 spin(30_000);
                 turn().await;
             }
+            Ok(())
         };
         let mut context = Context::from_waker(Waker::noop());
-        let mut future = Box::pin(metered_cooperative::<_, (), _>(
-            "body",
-            cpu_limit(80_000),
-            body,
-        ));
+        let mut future = Box::pin(metered_cooperative("body", cpu_limit(80_000), Err, body));
         let stopped: BudgetExceeded = loop {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
                 break result.unwrap_err();
@@ -235,7 +231,7 @@ mod tests {
     #[test]
     fn a_cooperative_future_that_ends_within_its_limits_is_left_alone() {
         let body = async { Ok::<_, BudgetExceeded>(42) };
-        let mut future = pin!(metered_cooperative("body", cpu_limit(0), body));
+        let mut future = pin!(metered_cooperative("body", cpu_limit(0), Err, body));
         let poll = future
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
