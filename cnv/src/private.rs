@@ -17,15 +17,15 @@ pub mod quota {
         concurrent, cost, deeper, paid, pending,
     };
     pub use crate::quota::fit::{assert_fits, assert_fits_trait};
-    #[cfg(feature = "std")]
-    pub use crate::quota::meter::body::{enter, metered};
+    #[cfg(feature = "metering")]
+    pub use crate::quota::meter::body::{enter, enter_cooperative, metered, metered_cooperative};
     pub use crate::quota::rounds::{Rounds, stopped};
     pub use crate::quota::share::{Split, assert_part};
-    #[cfg(not(feature = "std"))]
-    pub use crate::quota::unmetered::{enter, metered};
+    #[cfg(not(feature = "metering"))]
+    pub use crate::quota::unmetered::{enter, enter_cooperative, metered, metered_cooperative};
     pub use crate::quota::{
         Budget, CpuQuota, IoQuota, Limits, MemoryQuota, NetworkQuota, Resource, ResourceBudget,
-        UNLIMITED,
+        UNLIMITED, checkpoint,
     };
 }
 

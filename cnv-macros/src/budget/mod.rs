@@ -2,6 +2,7 @@
 
 pub(crate) mod call;
 pub(crate) mod check;
+pub(crate) mod checkpoint;
 pub(crate) mod plan;
 mod repeat;
 pub(crate) mod units;
@@ -12,10 +13,11 @@ use syn::{Ident, Path};
 
 use crate::args::{Argument, Arguments};
 use crate::errors::ErrorSink;
+use checkpoint::Cooperative;
 use units::{CPU, IO, MEMORY, NETWORK, RETAINED, UNLIMITED};
 
 const KEYS: &[&str] = &[
-    "memory", "cpu", "io", "network", "retains", "open", "card", "crate",
+    "memory", "cpu", "io", "network", "retains", "enforce", "open", "card", "crate",
 ];
 
 /// A checked budget: bytes, nanoseconds, operations, bytes.
@@ -29,6 +31,8 @@ pub(crate) struct BudgetModel {
     pub(crate) retained_bytes: u64,
     /// Whether nothing is said, so that a method of a trait has what the trait declares.
     pub(crate) inherits: bool,
+    /// Whether a body that is over is stopped.
+    pub(crate) cooperative: Option<Cooperative>,
     /// Whether plain calls are allowed.
     pub(crate) open: bool,
     /// The name of the companion item, where it cannot be the function's own.
@@ -45,6 +49,7 @@ impl BudgetModel {
             network_bytes: 0,
             retained_bytes: UNLIMITED,
             inherits: false,
+            cooperative: None,
             open: false,
             card: None,
         }
@@ -58,7 +63,8 @@ impl BudgetModel {
     ) -> Self {
         let mut model = Self::unnamed();
         let span = arguments.span;
-        let empty = arguments.list.iter().all(|a| a.key == "crate") && arguments.readable;
+        let says_nothing = |argument: &Argument| ["crate", "enforce"].contains(&&*argument.name());
+        let empty = arguments.list.iter().all(says_nothing) && arguments.readable;
         let list = arguments.known("budget", KEYS, errors);
         model.inherits = empty && may_inherit;
         if empty && !may_inherit {
@@ -77,6 +83,7 @@ impl BudgetModel {
                 "retains" => {
                     retained = read(argument, &RETAINED, errors).map(|bytes| (argument, bytes))
                 }
+                "enforce" => model.cooperative = Cooperative::from_argument(argument, errors),
                 "open" => model.open = argument.flag(errors),
                 "card" => model.card = argument.path(errors).and_then(|path| card(&path, errors)),
                 _ => {}

@@ -7,6 +7,7 @@ use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, Type, pa
 use super::method;
 use super::model::{ItemModel, Place};
 use crate::budget::check::{Funds, Payer};
+use crate::budget::checkpoint::Cooperative;
 use crate::budget::units::UNLIMITED;
 use crate::budget::{BudgetModel, check};
 use crate::verb;
@@ -241,16 +242,30 @@ pub(super) fn metered(
     };
     // Braces of the expansion's own, so that nobody is told to leave them out.
     let span = Span::mixed_site().located_at(function.body.span());
+    let cooperative = model.budget.as_ref().and_then(|b| b.cooperative.as_ref());
+    let is_async = signature.asyncness.is_some();
+    let entry = cooperative.map(|cooperative| cooperative.entry(krate));
     let body = braced(quote!(#checks #body), span);
-    let inner = if signature.asyncness.is_some() {
-        let hint = return_hint(&signature.output, krate);
-        quote!(#krate::__private::quota::metered(#name, #limits, async move { #hint #body }).await)
-    } else {
-        let scope = Ident::new("_scope", Span::mixed_site());
-        quote! {
-            let #scope = #krate::__private::quota::enter(#name, #limits);
-            #body
+    let hint = is_async.then(|| return_hint(&signature.output, krate));
+    let scope = Ident::new("_scope", Span::mixed_site());
+    let quota = quote!(#krate::__private::quota);
+    let inner = match (is_async, cooperative.map(Cooperative::stop)) {
+        (true, None) => {
+            quote!(#quota::metered(#name, #limits, async move { #hint #body }).await)
         }
+        (true, Some(stop)) => quote! {
+            #entry
+            #quota::metered_cooperative(#name, #limits, #stop, async move { #hint #body }).await
+        },
+        (false, None) => quote! {
+            let #scope = #quota::enter(#name, #limits);
+            #body
+        },
+        (false, Some(_)) => quote! {
+            #entry
+            let #scope = #quota::enter_cooperative(#name, #limits);
+            #body
+        },
     };
     braced(quote!(#before #guard #inner), Span::call_site())
 }

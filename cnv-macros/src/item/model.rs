@@ -103,12 +103,24 @@ impl ItemModel {
             verb.check_siblings(public, guard.as_ref(), guarded, budget.as_ref(), errors);
         }
 
-        let budget = budget.filter(|_| supported);
+        let mut budget = budget.filter(|_| supported);
+        if let Some(budget) = &mut budget {
+            let (name, output) = (&signature.ident, &signature.output);
+            budget.cooperative = budget
+                .cooperative
+                .take()
+                .filter(|level| level.is_possible(name, output, has_body, errors));
+        }
+        let cooperative = budget.as_ref().and_then(|b| b.cooperative.as_ref());
         let mut rewritten = None;
         let mut spends = Spends::default();
-        if budget.is_some() && call::mentions_payment(function.body.stream()) {
+        let is_changed = cooperative.is_some() || call::mentions_payment(function.body.stream());
+        if budget.is_some() && is_changed {
             let body = quote::ToTokens::to_token_stream(&function.body);
             if let Some(mut block) = plan::parse_body(body) {
+                if let Some(cooperative) = cooperative {
+                    cooperative.insert(&mut block);
+                }
                 spends = plan::rewrite(
                     &mut block,
                     &signature.ident,

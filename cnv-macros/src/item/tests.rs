@@ -107,6 +107,34 @@ fn a_trait_and_its_implementation() {
 }
 
 #[test]
+fn a_body_that_stops_when_it_is_over() {
+    let item = quote! {
+        #[budget(memory = "1MB", cpu = "1ms", enforce = "cooperative")]
+        fn summarise(paths: &[&Path]) -> Result<usize, Error> {
+            let mut sum = spend!(load(path));
+            for path in paths {
+                let long = || loop { work(); };
+                while sum < 10 {
+                    sum += 1;
+                }
+            }
+            Ok(match sum {
+                0 => spend!(load(path)),
+                sum => sum,
+            })
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+    let item = quote! {
+        #[budget(cpu = "1ms", enforce = "cooperative")]
+        async fn load(path: &Path) -> Result<Vec<u8>, Error> {
+            read(path).await
+        }
+    };
+    insta::assert_snapshot!("an_async_body_that_stops_when_it_is_over", expanded(item));
+}
+
+#[test]
 fn a_guard_alone_changes_only_the_body() {
     let item = quote! {
         #[requires_attestation(network, via = session)]
