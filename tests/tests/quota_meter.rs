@@ -437,6 +437,19 @@ mod nested {
     }
 
     #[test]
+    fn nothing_is_left_of_inner_ceilings_in_work_that_is_only_observed() {
+        measure("outer", memory(1_000), || {
+            let (stopped, _) = cooperative("inner", memory(1_000), || {
+                drop(allocate(2_000));
+                checkpoint()
+            });
+            stopped.unwrap_err();
+            drop(allocate(2_000));
+            checkpoint().expect("the outer work is not held");
+        });
+    }
+
+    #[test]
     fn a_panic_takes_the_ceilings_away() {
         let ((), _) = cooperative("outer", memory(5_000), || {
             let panicked = std::panic::catch_unwind(|| {
