@@ -10,11 +10,12 @@ pub mod frame {
 /// What `#[budget]` names.
 pub mod quota {
     pub use crate::quota::account::{
-        Account, conditions, enter_loop, larger, leave_loop, open, rounds, step,
+        Account, beside, conditions, enter_loop, larger, leave_loop, open, open_method, rounds,
+        step,
     };
     pub use crate::quota::charge::{
-        Budgeted, Charge, Charged, Method, MustBePaid, Paid, PaidFor, Payable, Site, Sites,
-        concurrent, cost, deeper, paid, pending,
+        Budgeted, Charge, Charged, Method, MustBePaid, NeedsABudget, Paid, PaidFor, Payable, Site,
+        Sites, concurrent, cost, deeper, paid, pending,
     };
     pub use crate::quota::fit::{assert_fits, assert_fits_trait};
     #[cfg(feature = "metering")]

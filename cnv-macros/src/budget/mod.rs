@@ -3,11 +3,12 @@
 pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod checkpoint;
+mod names;
 pub(crate) mod plan;
 mod repeat;
 pub(crate) mod units;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Ident, Path};
 
@@ -33,8 +34,10 @@ pub(crate) struct BudgetModel {
     pub(crate) inherits: bool,
     /// Whether a body that is over is stopped.
     pub(crate) cooperative: Option<Cooperative>,
-    /// Whether plain calls are allowed.
-    pub(crate) open: bool,
+    /// Where plain calls are allowed.
+    pub(crate) open: Option<Span>,
+    /// Whether something of it is reported, so that its numbers mean nothing.
+    pub(crate) is_faulty: bool,
     /// The name of the companion item, where it cannot be the function's own.
     pub(crate) card: Option<Ident>,
 }
@@ -50,7 +53,8 @@ impl BudgetModel {
             retained_bytes: UNLIMITED,
             inherits: false,
             cooperative: None,
-            open: false,
+            open: None,
+            is_faulty: false,
             card: None,
         }
     }
@@ -62,6 +66,8 @@ impl BudgetModel {
         errors: &mut ErrorSink,
     ) -> Self {
         let mut model = Self::unnamed();
+        let faults = errors.count();
+        model.is_faulty = !arguments.readable;
         let span = arguments.span;
         let says_nothing = |argument: &Argument| ["crate", "enforce"].contains(&&*argument.name());
         let empty = arguments.list.iter().all(says_nothing) && arguments.readable;
@@ -84,7 +90,7 @@ impl BudgetModel {
                     retained = read(argument, &RETAINED, errors).map(|bytes| (argument, bytes))
                 }
                 "enforce" => model.cooperative = Cooperative::from_argument(argument, errors),
-                "open" => model.open = argument.flag(errors),
+                "open" => model.open = argument.flag(errors).then(|| argument.key.span()),
                 "card" => model.card = argument.path(errors).and_then(|path| card(&path, errors)),
                 _ => {}
             }
@@ -100,7 +106,17 @@ impl BudgetModel {
             Some((_, bytes)) => bytes,
             None => model.memory_bytes,
         };
+        model.is_faulty |= errors.count() > faults;
         model
+    }
+
+    /// Nothing, for callers that are not at fault.
+    pub(crate) fn charge_nothing(&mut self) {
+        self.memory_bytes = 0;
+        self.cpu_ns = 0;
+        self.io_ops = 0;
+        self.network_bytes = 0;
+        self.retained_bytes = 0;
     }
 
     /// The type of what a call of a method costs.

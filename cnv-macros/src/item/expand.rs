@@ -1,8 +1,8 @@
 //! The tokens of one item: its companion, its guarded and metered body, its value function.
 
-use proc_macro2::{Group, Span, TokenStream};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, Type, parse_quote};
+use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, parse_quote};
 
 use super::method;
 use super::model::{ItemModel, Place};
@@ -100,7 +100,7 @@ fn budgeted_impl(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         let bytes = budget.retained_bytes;
         quote!(const RETAINED: ::core::primitive::u64 = #bytes;)
     });
-    let is_async = model.function.signature.asyncness.map(|_| {
+    let is_async = makes_a_future(&model.function.signature).then(|| {
         quote!(
             const IS_ASYNC: ::core::primitive::bool = true;
         )
@@ -175,7 +175,10 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         .attributes
         .iter()
         .filter(|a| !a.path().is_ident("doc") && !a.path().is_ident("cfg"))
-        .partition(|a| a.path().is_ident("deprecated") || a.path().is_ident("must_use"));
+        .partition(|a| {
+            let names = ["deprecated", "must_use", "track_caller"];
+            names.iter().any(|name| a.path().is_ident(name))
+        });
 
     let mut call = function.signature.clone();
     call.ident = Ident::new("call", call.ident.span());
@@ -308,6 +311,19 @@ fn mentions_impl(token: proc_macro2::TokenTree) -> bool {
     }
 }
 
+/// Whether a call only makes a future, as far as the signature says.
+pub(super) fn makes_a_future(signature: &Signature) -> bool {
+    signature.asyncness.is_some() || mentions_future(signature.output.to_token_stream())
+}
+
+fn mentions_future(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "Future" || ident == "BoxFuture",
+        TokenTree::Group(group) => mentions_future(group.stream()),
+        _ => false,
+    })
+}
+
 /// The signature with a name for every parameter, and what forwards them.
 pub(super) fn named_parameters(signature: &Signature) -> (Signature, Vec<TokenStream>) {
     let mut signature = signature.clone();
@@ -331,7 +347,7 @@ fn value_signature(model: &ItemModel, budget: &BudgetModel) -> (Signature, Vec<T
         krate, companion, ..
     } = model;
     let (mut signature, names) = named_parameters(&model.function.signature);
-    if !budget.open {
+    if budget.open.is_none() {
         // A bound that never holds. The compiler lets it stand because a bound with a lifetime of its
         // own is not checked where it is written, only where the function is called.
         signature
@@ -355,9 +371,5 @@ pub(super) fn forwarded_generics(signature: &Signature) -> Option<TokenStream> {
             GenericParam::Lifetime(_) => None,
         })
         .collect();
-    let implicit = signature
-        .inputs
-        .iter()
-        .any(|input| matches!(input, FnArg::Typed(p) if matches!(&*p.ty, Type::ImplTrait(_))));
-    (!names.is_empty() && !implicit).then(|| quote!(::<#(#names),*>))
+    (!names.is_empty()).then(|| quote!(::<#(#names),*>))
 }
