@@ -89,10 +89,22 @@ budgets! {
 macro_rules! each {
     ($resource:ident => $amount:expr) => {
         Limits {
-            memory_bytes: { let $resource = Resource::Memory; $amount },
-            cpu_ns: { let $resource = Resource::Cpu; $amount },
-            io_ops: { let $resource = Resource::Io; $amount },
-            network_bytes: { let $resource = Resource::Network; $amount },
+            memory_bytes: {
+                let $resource = Resource::Memory;
+                $amount
+            },
+            cpu_ns: {
+                let $resource = Resource::Cpu;
+                $amount
+            },
+            io_ops: {
+                let $resource = Resource::Io;
+                $amount
+            },
+            network_bytes: {
+                let $resource = Resource::Network;
+                $amount
+            },
         }
     };
 }
@@ -149,7 +161,10 @@ mod tests {
         assert_eq!(Times::<All, 3>::LIMITS, Limits::unlimited());
         assert_eq!(Minus::<All, LargeBudget>::LIMITS, Limits::unlimited());
         assert_eq!(Times::<SmallBudget, 1>::LIMITS, SmallBudget::LIMITS);
-        assert_eq!(Times::<LargeBudget, { u64::MAX }>::LIMITS, Limits::unlimited());
+        assert_eq!(
+            Times::<LargeBudget, { u64::MAX }>::LIMITS,
+            Limits::unlimited()
+        );
         assert_eq!(size_of::<Plus<Times<SmallBudget, 2>, MediumBudget>>(), 0);
     }
 
@@ -161,7 +176,11 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named_with_the_numbers() {
-        let message = misfit(&SmallBudget::LIMITS, &MediumBudget::LIMITS, Resource::Memory);
+        let message = misfit(
+            &SmallBudget::LIMITS,
+            &MediumBudget::LIMITS,
+            Resource::Memory,
+        );
         assert_eq!(
             message.as_str(),
             "over budget: `MediumBudget` takes 1 MB of memory out of `SmallBudget`, which has 10 KB"

@@ -20,7 +20,7 @@
 //!
 //! # Where to start
 //! [`ResourceBudget`] and its tiers ([`SmallBudget`], [`MediumBudget`] ..) for budgets;
-//! [`Operation`] to run a closure under one; [`BudgetPool`] to spend one by hand; [`measure`],
+//! [`Operation`] to run a closure under one; [`BudgetPool`] to share one between threads; [`measure`],
 //! [`metered`], [`Metered`] and [`MeteredAllocator`] to meter.
 //!
 //! ```
@@ -78,6 +78,7 @@ mod limits;
 pub(crate) mod meter;
 #[cfg(feature = "std")]
 mod operation;
+#[cfg(target_has_atomic = "64")]
 mod pool;
 mod quantity;
 mod resource;
@@ -102,7 +103,8 @@ pub use meter::{
 };
 #[cfg(feature = "std")]
 pub use operation::Operation;
-pub use pool::{BudgetPool, PoolStats};
+#[cfg(target_has_atomic = "64")]
+pub use pool::{BudgetPool, PoolStats, Reservation};
 pub use resource::{Resource, UNLIMITED};
 pub use rounds::RoundsExceeded;
 pub use share::{Share, share};
