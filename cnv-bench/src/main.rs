@@ -143,7 +143,10 @@ fn run_quota(arguments: &ArgMatches) -> Result<ExitCode, Box<dyn Error>> {
     let mut run = launches(arguments, "quota", &[], |settings| Ok(quota::run(settings)))?;
     if arguments.get_flag("builds") || arguments.get_flag("check") {
         quota::run_builds(&mut run)?;
-    } else {
+    } else if arguments
+        .get_one::<PathBuf>("json")
+        .is_none_or(|path| path != Path::new("-"))
+    {
         let builds = quota::BUILDS;
         eprintln!(
             "!!! NOT MEASURED: {builds}. Say --builds, or --check, to build and measure them.\n"

@@ -25,6 +25,7 @@ pub fn second(x: u64) -> u64 { x * 3 }
 #[budget(memory = "1KB", cpu = "1us", io = 1)]
 pub fn third(x: u64) -> u64 { x ^ 7 }
 
+#[derive(Debug)]
 pub struct Store(u64);
 
 impl Store {
@@ -65,10 +66,7 @@ pub fn handler_{number}(store: &Store, x: u64) -> Option<u64> {{
 fn variants() -> [Variant; 5] {
     let (free, methods) = (handlers(""), handlers("store."));
     let (plain, plain_methods) = (without_budgets(&free), without_budgets(&methods));
-    let traced = plain.replace(
-        "pub fn handler_",
-        "#[tracing::instrument(skip_all)]\npub fn handler_",
-    );
+    let traced = plain.replace("pub fn handler_", "#[tracing::instrument]\npub fn handler_");
     [
         ("plain", plain),
         ("traced", traced),

@@ -12,11 +12,12 @@ use crate::rounds::Ratio;
 const LEVELS: [&str; 4] = ["1", "2", "3", "s"];
 
 /// Functions that both sides export, behind the name of the side.
-const FUNCTIONS: [(&str, &str); 4] = [
+const FUNCTIONS: [(&str, &str); 5] = [
     ("leaf", "a function that spends nothing"),
     ("spends", "3 spends of functions"),
     ("methods", "3 spends of methods"),
-    ("future", "an async function, polled"),
+    ("future", "an async function that never waits"),
+    ("waits", "an async function that waits"),
 ];
 
 /// One side. The other is the same without budgets.
@@ -24,7 +25,9 @@ const SOURCE: &str = r#"
 pub mod SIDE {
     #[allow(unused_imports)]
     use cnv::{budget, run, spend};
+    use core::future::poll_fn;
     use core::pin::pin;
+    use core::sync::atomic::{AtomicU64, Ordering};
     use core::task::{Context, Poll};
 
     pub struct Store { pub values: Vec<u64> }
@@ -65,6 +68,19 @@ pub mod SIDE {
         spend!(later(a)).await + x
     }
 
+    #[budget(memory = "1KB", cpu = "1us", io = 1)]
+    async fn wait(flag: &AtomicU64) -> u64 {
+        poll_fn(|_| match flag.load(Ordering::Relaxed) {
+            0 => Poll::Pending,
+            value => Poll::Ready(value),
+        }).await
+    }
+    #[budget(memory = "10KB", cpu = "10us", io = 10)]
+    async fn waits(flag: &AtomicU64, x: u64) -> u64 {
+        let a = spend!(wait(flag)).await;
+        a.wrapping_mul(x) ^ spend!(wait(flag)).await
+    }
+
     #[unsafe(export_name = "SIDE_leaf")]
     pub fn exported_leaf(x: u64, values: &[u64]) -> u64 { run!(third(x, values)) }
     #[unsafe(export_name = "SIDE_spends")]
@@ -74,6 +90,13 @@ pub mod SIDE {
     #[unsafe(export_name = "SIDE_future")]
     pub fn exported_future(x: u64, context: &mut Context<'_>) -> Poll<u64> {
         pin!(run!(future(x))).poll(context)
+    }
+    #[unsafe(export_name = "SIDE_waits")]
+    pub fn exported_waits(flag: &AtomicU64, x: u64, context: &mut Context<'_>) -> u64 {
+        let mut future = pin!(run!(waits(flag, x)));
+        loop {
+            if let Poll::Ready(value) = future.as_mut().poll(context) { return value; }
+        }
     }
 }
 "#;
@@ -138,7 +161,7 @@ mod tests {
         let source = source();
         let (plain, budgeted) = source.split_once("pub mod budgeted").expect("two sides");
         assert!(!plain.contains("#[budget") && !plain.contains("spend!("));
-        assert_eq!(budgeted.matches("spend!(").count(), 8);
+        assert_eq!(budgeted.matches("spend!(").count(), 10);
         for (name, _) in FUNCTIONS {
             assert!(plain.contains(&format!("\"plain_{name}\"")));
             assert!(budgeted.contains(&format!("\"budgeted_{name}\"")));

@@ -79,6 +79,10 @@ fn calls(settings: Settings) -> (Group, Vec<Goal>) {
             let (value, usage) = meter("call", cpu(50_000), || plain(item));
             value ^ usage.cpu_ns
         }),
+        repeated(EXACT, |item| {
+            let (value, usage) = meter("call", cpu(1_000_000), || plain(item));
+            value ^ usage.cpu_ns
+        }),
     ];
     let measured = measure("a call", ITEMS, settings, contenders);
     let goals = vec![
@@ -95,6 +99,13 @@ fn calls(settings: Settings) -> (Group, Vec<Goal>) {
             "and processor time, an upper bound",
             Wanted::AtMost(35.0),
             measured.ns_over(BOUND, PLAIN),
+        ),
+        goal(
+            4,
+            "a scope, % of 100 us",
+            "and processor time, exact, of a body of nothing",
+            Wanted::ForInformation,
+            measured.ns_over(EXACT, PLAIN).map(|ns| ns / 1_000.0),
         ),
     ];
     (Group::from(&measured), goals)
@@ -328,6 +339,6 @@ mod tests {
         let (groups, goals) = run(settings);
         assert_eq!(groups.len(), 5);
         let numbers: Vec<u8> = goals.iter().map(|goal| goal.number).collect();
-        assert_eq!(numbers, [2, 3, 4, 5, 6, 9, 9, 9]);
+        assert_eq!(numbers, [2, 3, 4, 4, 5, 6, 9, 9, 9]);
     }
 }

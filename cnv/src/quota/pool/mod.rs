@@ -63,8 +63,8 @@ use const_fn;
 /// ```
 ///
 /// # Costs
-/// About 600 bytes. There is no lock and nobody is woken: a call that changes something makes three atomic exchanges,
-/// where another thread was faster some more.
+/// About 600 bytes. There is no lock and nobody is woken: a call that changes something makes three atomic exchanges, in
+/// some 50 ns, where another thread was faster some more; one that is refused, and [`stats`](Self::stats), make none.
 ///
 /// # Targets
 /// It is there where the target has 64-bit atomics.
