@@ -16,7 +16,7 @@ use super::resource::Resource;
 /// ```
 /// use cnv::quota::{BudgetPool, MediumBudget};
 ///
-/// let mut pool = BudgetPool::from_budget(&MediumBudget::default());
+/// let pool = BudgetPool::from_budget(&MediumBudget::default());
 /// pool.allocate_memory(950_000)?;
 /// let refused = pool.allocate_memory(100_000).unwrap_err();
 /// assert_eq!(
@@ -98,7 +98,7 @@ impl BudgetExceeded {
     /// use std::io;
     /// use cnv::quota::{BudgetExceeded, BudgetPool, TinyBudget};
     ///
-    /// let mut pool = BudgetPool::from_budget(&TinyBudget::default());
+    /// let pool = BudgetPool::from_budget(&TinyBudget::default());
     /// let error = io::Error::from(pool.consume_io(2).unwrap_err());
     /// assert_eq!(BudgetExceeded::in_chain(&error).unwrap().requested, 2);
     /// ```

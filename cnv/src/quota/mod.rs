@@ -22,7 +22,7 @@
 //!
 //! # Where to start
 //! [`ResourceBudget`] and its tiers ([`SmallBudget`], [`MediumBudget`] ..) for budgets;
-//! [`Operation`] to run a closure under one; [`BudgetPool`] to spend one by hand; [`measure`],
+//! [`Operation`] to run a closure under one; [`BudgetPool`] to share one between threads; [`measure`],
 //! [`metered`], [`Metered`] and [`MeteredAllocator`] to meter; [`File`], [`TcpStream`] and [`TcpListener`]
 //! for input and output that counts.
 //!
@@ -108,6 +108,7 @@ mod limits;
 pub(crate) mod meter;
 #[cfg(feature = "std")]
 mod operation;
+#[cfg(target_has_atomic = "64")]
 mod pool;
 mod quantity;
 mod resource;
@@ -135,7 +136,8 @@ pub use meter::{
 };
 #[cfg(feature = "std")]
 pub use operation::Operation;
-pub use pool::{BudgetPool, PoolStats};
+#[cfg(target_has_atomic = "64")]
+pub use pool::{BudgetPool, PoolStats, Reservation};
 pub use resource::{Resource, UNLIMITED};
 pub use rounds::RoundsExceeded;
 pub use share::{Share, share};
