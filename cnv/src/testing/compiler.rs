@@ -70,13 +70,32 @@ fn with_prefix(prefix: &str, path: &Path) -> std::ffi::OsString {
 }
 
 /// The errors among the compiler's messages, one JSON object a line.
+///
+/// One in a generic function of somebody else's stands there; a note behind it says which line of the program has it
+/// compiled for its types.
 fn errors_in(said: &str, program: &Path) -> Vec<CompileError> {
-    let messages = said
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages
-        .filter_map(|message| error_of(&message, program))
-        .collect()
+    let mut errors: Vec<CompileError> = Vec::new();
+    for line in said.lines() {
+        let Ok(message) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
+        if let Some(error) = error_of(&message, program) {
+            errors.push(error);
+        } else if let Some(last) = errors.last_mut()
+            && last.line.is_none()
+            && message["level"] == "note"
+        {
+            last.line = primary(&message).and_then(|span| line_in(span, program));
+        }
+    }
+    errors
+}
+
+fn primary(message: &Value) -> Option<&Value> {
+    message["spans"]
+        .as_array()?
+        .iter()
+        .find(|span| span["is_primary"] == true)
 }
 
 fn error_of(message: &Value, program: &Path) -> Option<CompileError> {
@@ -85,8 +104,7 @@ fn error_of(message: &Value, program: &Path) -> Option<CompileError> {
     if !message["level"].as_str()?.starts_with("error") {
         return None;
     }
-    let spans = message["spans"].as_array().map_or(&[][..], Vec::as_slice);
-    let primary = spans.iter().find(|span| span["is_primary"] == true);
+    let primary = primary(message);
     // The count of errors, at the end.
     if primary.is_none() && text.starts_with("aborting due to ") {
         return None;
@@ -137,6 +155,18 @@ mod tests {
             message("error", "elsewhere", &[span("b.rs", 2, Value::Null)]),
             message("error", "nowhere", &[]),
             message("error", "aborting due to 4 previous errors", &[]),
+            message(
+                "error",
+                "in generic code",
+                &[span("/lib.rs", 7, Value::Null)],
+            ),
+            message(
+                "note",
+                "an erroneous constant",
+                &[span("/lib.rs", 9, Value::Null)],
+            ),
+            message("note", "instantiated", &[span("a.rs", 4, Value::Null)]),
+            message("note", "again", &[span("a.rs", 5, Value::Null)]),
             message("failure-note", "for more information", &[]),
             message("error: internal compiler error", "a defect", &[]),
         ];
@@ -150,6 +180,7 @@ mod tests {
             (Some(3), "in a macro"),
             (None, "elsewhere"),
             (None, "nowhere"),
+            (Some(4), "in generic code"),
             (None, "a defect"),
         ];
         assert_eq!(found, expected);
