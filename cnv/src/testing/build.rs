@@ -138,7 +138,8 @@ struct RunningTest {
 impl RunningTest {
     fn find() -> Self {
         let path = env::current_exe().unwrap_or_default();
-        let is_target_folder = |folder: &Path| folder.join("CACHEDIR.TAG").exists();
+        // What cargo knows of the compiler; the folder of a platform within has none.
+        let is_target_folder = |folder: &Path| folder.join(".rustc_info.json").exists();
         Self::of(&path, is_target_folder).unwrap_or_default()
     }
 
@@ -283,4 +284,121 @@ fn cargo(folder: &Path, arguments: &[OsString]) -> Result<String, BuildError> {
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn running(path: &str) -> Option<RunningTest> {
+        RunningTest::of(Path::new(path), |folder| folder.ends_with("target"))
+    }
+
+    #[test]
+    fn the_path_of_a_test_says_how_it_was_built() {
+        let test = |profile: Option<&str>, target: Option<&str>| {
+            Some(RunningTest {
+                name: Some("my_budgets".to_owned()),
+                profile: profile.map(str::to_owned),
+                target: target.map(str::to_owned),
+            })
+        };
+        let hash = "my_budgets-0123456789abcdef";
+        for (path, expected) in [
+            (format!("/a/target/debug/deps/{hash}"), test(None, None)),
+            (format!("/a/target/debug/deps/{hash}.exe"), test(None, None)),
+            (
+                format!("/a/target/release/deps/{hash}"),
+                test(Some("release"), None),
+            ),
+            (
+                format!("/a/target/arm/fast/deps/{hash}"),
+                test(Some("fast"), Some("arm")),
+            ),
+            (format!("/elsewhere/debug/deps/{hash}"), test(None, None)),
+            (format!("/a/target/debug/{hash}"), None),
+            ("/a/target/debug/deps/plain".to_owned(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(running(&path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn ids_of_packages_have_names() {
+        for (id, name) in [
+            ("registry+https://host/index#serde@1.0.0", "serde"),
+            ("path+file:///folder/cnv#0.1.0", "cnv"),
+            ("path+file:///folder/other#cnv@0.1.0", "cnv"),
+            ("git+https://host/owner/tool?branch=main#1.0.0", "tool"),
+        ] {
+            assert_eq!(package_name(id), name);
+        }
+    }
+
+    fn artifact(id: &str, name: &str, file: &str, profile: &Value) -> Artifact {
+        let message = json!({
+            "reason": "compiler-artifact", "package_id": id, "profile": profile,
+            "target": { "name": name, "kind": ["lib"] },
+            "filenames": [format!("/deps/lib{file}.rmeta"), format!("/deps/lib{file}.rlib")],
+        });
+        Artifact::parse(&message.to_string()).unwrap()
+    }
+
+    /// One crate for the program and for a build script, one under another name, one that cannot be told.
+    #[test]
+    fn a_program_names_what_the_test_names() {
+        let ours = json!({ "test": false, "opt_level": "0" });
+        let scripts = json!({ "test": false, "opt_level": "1" });
+        let package = Package {
+            id: "path+file:///a#my-crate@0.1.0".to_owned(),
+            edition: "2024".to_owned(),
+            dependencies: [
+                ("cnv", Some("frame-work")),
+                ("both", None),
+                ("twice", None),
+                ("cnv", Some("frame-work")),
+            ]
+            .map(|(name, rename)| (name.to_owned(), rename.map(str::to_owned)))
+            .to_vec(),
+            tests: Vec::new(),
+        };
+        let artifacts = [
+            artifact("registry+x#both@1.0.0", "both", "both-1", &scripts),
+            artifact("registry+x#both@1.0.0", "both", "both-2", &ours),
+            artifact("registry+x#twice@1.0.0", "twice", "twice-1", &ours),
+            artifact("registry+x#twice@2.0.0", "twice", "twice-2", &ours),
+            artifact("path+file:///b/cnv#0.1.0", "cnv", "cnv-1", &ours),
+            artifact("registry+x#indirect@1.0.0", "indirect", "indirect-1", &ours),
+            artifact(
+                "path+file:///a#my-crate@0.1.0",
+                "my-crate",
+                "my_crate-1",
+                &ours,
+            ),
+        ];
+        let found = externs(&package, &artifacts);
+        let found: Vec<_> = found
+            .iter()
+            .map(|(name, path)| (name.as_str(), path.to_str().unwrap()))
+            .collect();
+        let expected = [
+            ("my_crate", "/deps/libmy_crate-1.rlib"),
+            ("both", "/deps/libboth-2.rlib"),
+            ("frame_work", "/deps/libcnv-1.rlib"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_library_compiled_as_a_test_is_no_library() {
+        let message = json!({
+            "reason": "compiler-artifact", "package_id": "a#1.0.0", "profile": { "test": true },
+            "target": { "name": "a", "kind": ["lib"] }, "filenames": ["/deps/a-1"],
+        });
+        assert!(Artifact::parse(&message.to_string()).is_none());
+        assert!(Artifact::parse("{\"reason\":\"build-finished\"}").is_none());
+        assert!(Artifact::parse("Compiling").is_none());
+    }
 }
