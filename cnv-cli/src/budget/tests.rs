@@ -217,6 +217,44 @@ fn names_do_not_fill_the_memory() {
     assert!(refused.contains("more than 1000 verbs"), "{refused}");
 }
 
+/// Amounts of every size, in programs that the compiler takes only where what is suggested covers what was used.
+#[test]
+fn the_macro_takes_every_suggestion() {
+    let mut program = String::from("use cnv::__private::quota::Budgeted;\n");
+    let mut amount = 0_u64;
+    let mut index = 0;
+    while amount < u64::MAX / 3 {
+        let used = Used {
+            memory_bytes: Some(amount),
+            cpu_ns: Some(amount),
+            io_ops: Some(amount),
+            network_bytes: Some(amount),
+        };
+        let call = Call {
+            used,
+            ..Call::default()
+        };
+        let mut measured = Measured::default();
+        (0..20).for_each(|_| measured.add(&call));
+        let attribute = Suggestion::of(&measured).attribute.unwrap();
+        writeln!(
+            program,
+            "#[cnv::{}\nfn f{index}() {{}}\nconst _: () = {{\n    let limits = <f{index} as Budgeted>::LIMITS;\n    \
+             assert!(limits.memory_bytes >= {amount} && limits.cpu_ns >= {amount});\n    \
+             assert!(limits.io_ops >= {amount} && limits.network_bytes >= {amount});\n}};",
+            attribute.strip_prefix("#[").unwrap()
+        )
+        .unwrap();
+        amount = amount + amount / 2 + 1;
+        index += 1;
+    }
+    assert!(index > 100);
+    program.push_str("fn main() {}\n");
+    let folder = folder();
+    fs::write(folder.path().join("suggested.rs"), program).unwrap();
+    cnv::testing::compile_pass(folder.path().join("*.rs").to_str().unwrap());
+}
+
 fn log_key() -> PrivateKey {
     PrivateKey::from_seed(&[7; 32])
 }
