@@ -52,9 +52,17 @@
 //! Everything here panics where an assertion does not hold, as the macros of the standard library do.
 //!
 //! # Costs
-//! A program takes what the compiler takes for a small file, some 0.3 s, and several are compiled at once. They are
-//! compiled against what cargo has built for the test itself, so nothing is built twice. `examples/budgeted` in cnv's
-//! repository is a project with all of it.
+//! A program takes what the compiler takes for a small file, some 0.1 to 0.5 s, and several are compiled at once. They
+//! are compiled against what cargo has built for the test itself. Where a workspace is tested as a whole, cargo may have
+//! unified features over its members; then it builds what differs once more, and keeps that. Nothing is fetched that the
+//! test did not need.
+//!
+//! # Limits
+//! Programs are compiled by `rustc`, or what `RUSTC` names; `RUSTFLAGS` and settings such as `build.rustflags` hold for
+//! what they are compiled against, and not for them. Features are the package's defaults, unless
+//! [`Programs::cargo_args`] says otherwise.
+//!
+//! `examples/budgeted` in cnv's repository is a project with all of it.
 
 mod build;
 mod compiler;
