@@ -3,7 +3,7 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 // Documentation says what a feature adds, and links to it where it is on.
 #![cfg_attr(
-    not(all(feature = "bytes", feature = "command")),
+    not(all(feature = "bytes", feature = "command", feature = "testing")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -23,6 +23,8 @@ pub mod audit;
 pub mod command;
 #[cfg(feature = "attestation")]
 pub mod privileged;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "command")]
 #[doc = include_str!("../docs/attestation.md")]
 pub mod walk_through {}
