@@ -147,6 +147,28 @@ impl Ledger {
         self.ceilings.borrow_mut().ask_the_clocks(now)
     }
 
+    #[inline]
+    fn put_back(&self, before: &Before) {
+        let peak_bytes = self.peak_bytes.get().max(before.peak_bytes);
+        self.peak_bytes.set(peak_bytes);
+        self.io.ceiling.set(before.io_ceiling);
+        self.network.ceiling.set(before.network_ceiling);
+    }
+
+    /// Ends a stretch that is not the innermost. The last of them all found no ceilings: to say so, rather than to trust
+    /// what it saved, keeps the thread from being held for ever.
+    #[cold]
+    fn leave_out_of_order(&self, before: &Before) {
+        let depth = self.depth.get().saturating_sub(1);
+        self.depth.set(depth);
+        self.put_back(before);
+        if depth == 0 {
+            self.io.ceiling.set(Ceiling::NONE);
+            self.network.ceiling.set(Ceiling::NONE);
+            self.is_armed.set(false);
+        }
+    }
+
     /// Before `peak_bytes` starts anew: what went over by then stays over.
     #[cold]
     fn keep_overdraft(&self) {
@@ -336,6 +358,7 @@ pub struct Stretch {
 /// What of the ledger is put back when a stretch ends.
 #[derive(Clone, Copy, Debug)]
 struct Before {
+    depth: u64,
     peak_bytes: u64,
     io_ceiling: Ceiling,
     network_ceiling: Ceiling,
@@ -353,11 +376,12 @@ impl Stretch {
     fn resume(operation: &'static str, limits: &Limits, spent: &Spent) -> Self {
         LEDGER.with(|ledger| {
             let before = Before {
+                depth: ledger.depth.get(),
                 peak_bytes: ledger.peak_bytes.get(),
                 io_ceiling: ledger.io.ceiling.get(),
                 network_ceiling: ledger.network.ceiling.get(),
             };
-            ledger.depth.set(ledger.depth.get() + 1);
+            ledger.depth.set(before.depth + 1);
             if ledger.is_armed.get() {
                 ledger.keep_overdraft();
             }
@@ -385,20 +409,11 @@ impl Drop for Stretch {
         let before = &self.before;
         // A native ledger has no destructor, so it outlives every stretch of its thread.
         let _ = LEDGER.try_with(|ledger| {
-            let depth = ledger.depth.get().saturating_sub(1);
-            ledger.depth.set(depth);
-            let peak_bytes = ledger.peak_bytes.get().max(before.peak_bytes);
-            ledger.peak_bytes.set(peak_bytes);
-            if depth > 0 {
-                ledger.io.ceiling.set(before.io_ceiling);
-                ledger.network.ceiling.set(before.network_ceiling);
-            } else {
-                // The outermost stretch found no ceilings. To say so, rather than to trust what it
-                // saved, keeps guards that were dropped in another order from holding the thread for ever.
-                ledger.io.ceiling.set(Ceiling::NONE);
-                ledger.network.ceiling.set(Ceiling::NONE);
-                ledger.is_armed.set(false);
+            if ledger.depth.get() != before.depth + 1 {
+                return ledger.leave_out_of_order(before);
             }
+            ledger.depth.set(before.depth);
+            ledger.put_back(before);
         });
     }
 }
