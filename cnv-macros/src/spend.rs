@@ -18,10 +18,7 @@ pub(crate) fn misplaced(input: TokenStream) -> TokenStream {
             };
             let error = syn::Error::new(
                 proc_macro2::Span::call_site(),
-                format!(
-                    "no budget pays for this: put `#[budget(..)]` on the function around it, or write `cnv::run!({}(..))` to start a budget of its own",
-                    spent.spend.name
-                ),
+                "no budget pays for this: put `#[budget(..)]` on the function around it, or write `cnv::run!` in place of `spend!` to start a budget of its own",
             )
             .into_compile_error();
             quote!({ #error; #call })

@@ -168,10 +168,10 @@ impl From<&Limits> for Amounts {
 impl From<&Usage> for Amounts {
     fn from(usage: &Usage) -> Self {
         Self {
-            memory_bytes: usage.memory_peak_bytes,
-            cpu_ns: Some(usage.cpu_ns),
-            io_ops: Some(usage.io_ops),
-            network_bytes: Some(usage.network_bytes),
+            memory_bytes: usage.used(Resource::Memory),
+            cpu_ns: usage.used(Resource::Cpu),
+            io_ops: usage.used(Resource::Io),
+            network_bytes: usage.used(Resource::Network),
         }
     }
 }

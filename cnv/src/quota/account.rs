@@ -25,6 +25,8 @@ pub struct Account {
     retained: u64,
     /// In a loop, the largest difference between a call's peak and what stays of it.
     in_loop: Option<u64>,
+    /// In a branch of a loop, what another branch retains: another round may take that one.
+    beside: u64,
 }
 
 /// Room for a sentence with two names of functions in it.
@@ -44,7 +46,23 @@ pub const fn open(name: &'static str, limits: Limits) -> Account {
         used,
         retained: 0,
         in_loop: None,
+        beside: 0,
     }
+}
+
+/// The account of a method, which a trait may have given no limit on its processor time.
+///
+/// # Panics
+/// Where it has none; in const evaluation that is the compile error.
+#[track_caller]
+pub const fn open_method(name: &'static str, limits: Limits) -> Account {
+    if limits.cpu_ns == UNLIMITED {
+        let text = Message::new()
+            .code(name)
+            .str(" spends, so it has to limit its processor time: write `cpu = \"..\"` in its trait; without that, methods could spend each other in a circle");
+        panic!("{}", text.as_str());
+    }
+    open(name, limits)
 }
 
 /// The account at the start of a loop, or of the outermost of several.
@@ -87,6 +105,19 @@ pub const fn step(account: Account, callee: &'static str, cost: Cost, times: u64
 
 const fn larger_of(a: u64, b: u64) -> u64 {
     if a > b { a } else { b }
+}
+
+/// The account at the start of a further branch, after `account` was taken through others to `sibling`. In a loop a round
+/// of one branch meets what rounds of another retained, and what those have at their peak.
+pub const fn beside(account: Account, sibling: Account) -> Account {
+    let (Some(slack), Some(other)) = (account.in_loop, sibling.in_loop) else {
+        return account;
+    };
+    Account {
+        in_loop: Some(larger_of(slack, other)),
+        beside: larger_of(account.beside, sibling.retained),
+        ..account
+    }
 }
 
 /// Where only one of two ways is taken: the larger use of each resource.
@@ -185,11 +216,24 @@ impl Call {
     const fn before(&self, account: &Account) -> u128 {
         match (self.resource, account.in_loop) {
             (Resource::Memory, Some(slack)) => {
-                account.retained as u128 + slack.saturating_sub(self.slack()) as u128
+                // All that stays, of this branch or of another, with the larger difference on top, less what is the call's.
+                let stays = account.retained as u128 + self.stays();
+                let most = if stays > account.beside as u128 {
+                    stays
+                } else {
+                    account.beside as u128
+                };
+                let all = most + larger_of(slack, self.slack()) as u128;
+                all - self.needed()
             }
             (Resource::Memory, None) => account.retained as u128,
             (resource, _) => account.used.limit(resource) as u128,
         }
+    }
+
+    /// What stays of the calls' memory.
+    const fn stays(&self) -> u128 {
+        self.retained as u128 * self.times as u128
     }
 
     /// What a call has at its peak beyond what stays of it.
@@ -200,7 +244,7 @@ impl Call {
     /// What the calls need together. Wide enough for every product of a limit and a count.
     const fn needed(&self) -> u128 {
         match self.resource {
-            Resource::Memory => self.retained as u128 * self.times as u128 + self.slack() as u128,
+            Resource::Memory => self.stays() + self.slack() as u128,
             _ => self.each as u128 * self.times as u128,
         }
     }

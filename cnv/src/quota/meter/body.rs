@@ -1,9 +1,14 @@
-//! What an expansion puts around the body of a function with a budget: held and counted, no clock read.
+//! What an expansion puts around the body of a function with a budget: held and counted. No clock is read,
+//! unless the function asks to be stopped when its time is over.
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 
-use super::ledger::{Spent, Stretch};
+use super::enforcement::{Enforcement, checkpoint};
+use super::ledger::{Armed, CountedStretch, Spent, Stretch};
+use super::measure::Progress;
+use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
 
 /// Meters this thread until the guard is dropped, before any guard that was there already.
@@ -21,10 +26,57 @@ pub async fn metered<F: Future>(operation: &'static str, limits: Limits, future:
     let mut future = pin!(future);
     let mut spent = Spent::default();
     poll_fn(|context| {
-        let stretch = Stretch::resume(operation, &limits, spent);
+        let stretch = CountedStretch::resume(operation, &limits, spent);
         let poll = future.as_mut().poll(context);
         spent = stretch.spent();
         poll
+    })
+    .await
+}
+
+/// The same as [`enter`], for a body that stops at a checkpoint when memory or processor time is over.
+#[inline]
+#[must_use = "a guard that is dropped at once meters nothing"]
+pub fn enter_cooperative(operation: &'static str, limits: Limits) -> CooperativeStretch {
+    let stretch = Stretch::enter(operation, &limits);
+    CooperativeStretch {
+        _armed: Enforcement::Cooperative.arm_untimed(operation, &limits),
+        _stretch: stretch,
+    }
+}
+
+/// The guard of [`enter_cooperative`].
+#[derive(Debug)]
+pub struct CooperativeStretch {
+    // In this order: the ceilings go before what they stand over.
+    _armed: Option<Armed>,
+    _stretch: Stretch,
+}
+
+/// The same as [`metered`], for a future that is given up when memory or processor time is over after a
+/// poll that did not finish it, which makes every await that waits a checkpoint.
+///
+/// `stop` makes the error into what the future returns.
+pub async fn metered_cooperative<F: Future>(
+    operation: &'static str,
+    limits: Limits,
+    stop: fn(BudgetExceeded) -> F::Output,
+    future: F,
+) -> F::Output {
+    let mut future = pin!(future);
+    let mut progress = Progress::new();
+    poll_fn(|context| {
+        progress.advance(operation, &limits, Enforcement::Cooperative, || {
+            let poll = future.as_mut().poll(context);
+            if poll.is_pending() {
+                // The error ends this function, and with it the future.
+                return match checkpoint() {
+                    Ok(()) => Poll::Pending,
+                    Err(exceeded) => Poll::Ready(stop(exceeded)),
+                };
+            }
+            poll
+        })
     })
     .await
 }
@@ -33,8 +85,10 @@ pub async fn metered<F: Future>(operation: &'static str, limits: Limits, future:
 mod tests {
     use super::super::charge_io;
     use super::*;
+    use std::cell::Cell;
     use std::future::pending;
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Waker};
+    use std::time::{Duration, Instant};
 
     const TWO_OPERATIONS: Limits = io_limit(2);
 
@@ -91,5 +145,96 @@ mod tests {
         };
         assert_eq!((refused.limit, refused.used), (2, 2));
         drop(send(metered("body", TWO_OPERATIONS, pending::<()>())));
+    }
+
+    /// Takes time, by the clock that limits under 100 us go by.
+    fn spin(ns: u64) {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_nanos(ns) {}
+    }
+
+    fn cpu_limit(cpu_ns: u64) -> Limits {
+        Limits {
+            cpu_ns,
+            ..Limits::unlimited()
+        }
+    }
+
+    #[test]
+    fn a_cooperative_body_is_stopped_at_its_next_checkpoint() {
+        let body = || {
+            let _scope = enter_cooperative("body", cpu_limit(1_000));
+            spin(2_000);
+            checkpoint()
+        };
+        let stopped = body().unwrap_err();
+        assert_eq!((stopped.operation, stopped.limit), (Some("body"), 1_000));
+        checkpoint().unwrap();
+        let _observed = enter("body", cpu_limit(0));
+        spin(1);
+        checkpoint().unwrap();
+    }
+
+    #[test]
+    fn a_cooperative_guard_that_outlives_the_one_around_it_holds_nobody() {
+        let outer = enter_cooperative("outer", cpu_limit(0));
+        let inner = enter_cooperative("inner", cpu_limit(0));
+        spin(1);
+        drop(outer);
+        drop(inner);
+        checkpoint().unwrap();
+    }
+
+    /// Nothing in the body is a checkpoint. It is stopped where it awaits, and what it held is dropped.
+    #[test]
+    fn a_cooperative_future_is_stopped_at_an_await_that_waits() {
+        struct Held<'a>(&'a Cell<bool>);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                self.0.set(true);
+            }
+        }
+        async fn turn() {
+            let mut is_ready = false;
+            poll_fn(|_| match std::mem::replace(&mut is_ready, true) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            })
+            .await;
+        }
+        let is_dropped = Cell::new(false);
+        let rounds = Cell::new(0);
+        let body = async {
+            let _held = Held(&is_dropped);
+            while !is_dropped.get() {
+                rounds.set(rounds.get() + 1);
+                spin(30_000);
+                turn().await;
+            }
+            Ok(())
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        let mut future = Box::pin(metered_cooperative("body", cpu_limit(80_000), Err, body));
+        let stopped: BudgetExceeded = loop {
+            if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+                break result.unwrap_err();
+            }
+            assert!(rounds.get() < 3, "90 of 80 us, over the polls together");
+            spin(100_000);
+            checkpoint().expect("only its own polls count");
+        };
+        assert_eq!((stopped.operation, stopped.limit), (Some("body"), 80_000));
+        assert!(is_dropped.get());
+        checkpoint().unwrap();
+    }
+
+    #[test]
+    fn a_cooperative_future_that_ends_within_its_limits_is_left_alone() {
+        let body = async { Ok::<_, BudgetExceeded>(42) };
+        let mut future = pin!(metered_cooperative("body", cpu_limit(0), Err, body));
+        let poll = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(poll, Poll::Ready(Ok(42)), "done is done");
     }
 }
