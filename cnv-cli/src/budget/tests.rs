@@ -239,7 +239,7 @@ fn the_macro_takes_every_suggestion() {
         let attribute = Suggestion::of(&measured).attribute.unwrap();
         writeln!(
             program,
-            "#[cnv::{}\nfn f{index}() {{}}\nconst _: () = {{\n    let limits = <f{index} as Budgeted>::LIMITS;\n    \
+            "#[cnv::{}\nfn verb_{index}() {{}}\nconst _: () = {{\n    let limits = <verb_{index} as Budgeted>::LIMITS;\n    \
              assert!(limits.memory_bytes >= {amount} && limits.cpu_ns >= {amount});\n    \
              assert!(limits.io_ops >= {amount} && limits.network_bytes >= {amount});\n}};",
             attribute.strip_prefix("#[").unwrap()
