@@ -15,7 +15,7 @@ pub mod quota {
     };
     pub use crate::quota::charge::{
         Budgeted, Charge, Charged, Method, MustBePaid, NeedsABudget, Paid, PaidFor, Payable, Site,
-        Sites, concurrent, cost, deeper, paid, pending,
+        Sites, concurrent, cost, deeper, paid, pending, top,
     };
     pub use crate::quota::fit::{assert_fits, assert_fits_trait};
     #[cfg(feature = "metering")]

@@ -170,6 +170,12 @@ pub fn paid<C, P: Payable<C>>(call: P) -> P::Value {
     call.paid()
 }
 
+/// The value of a call of a function at the top.
+#[inline]
+pub const fn top<T>(value: T) -> T {
+    value
+}
+
 pin_project! {
     /// A future of the value in the [`Paid`] of another.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
