@@ -91,6 +91,11 @@ impl<T> Metered<T> {
         len: usize,
         call: impl FnOnce(&mut T) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        // An operation is one whether it fails or not, so that it can be charged at once.
+        if let HeldResource::Io = self.unit {
+            ledger::take(HeldResource::Io, 1)?;
+            return call(&mut self.inner);
+        }
         self.unit.ask_for(len)?;
         let moved = call(&mut self.inner);
         self.unit.charge(&moved);
@@ -144,6 +149,10 @@ impl HeldResource {
 impl<T: Read> Read for Metered<T> {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let HeldResource::Io = self.unit {
+            ledger::take(HeldResource::Io, 1)?;
+            return self.inner.read(buffer);
+        }
         let len = self.unit.ask_for_part(buffer.len())?;
         let moved = self.inner.read(&mut buffer[..len]);
         self.unit.charge(&moved);
