@@ -41,8 +41,8 @@ pub struct BudgetExceeded {
     pub requested: u64,
     /// The operation whose budget it is, where it has a name.
     pub operation: Option<&'static str>,
-    /// Whether `used` may be more than what was used: processor time that was taken from the wall
-    /// clock, because less was declared than the thread's own clock is read for.
+    /// Whether `used` may be more than what was used: processor time that was taken from the wall clock, because less was
+    /// declared than the thread's own clock is read for, or the platform has none.
     pub is_upper_bound: bool,
 }
 

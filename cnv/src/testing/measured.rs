@@ -291,8 +291,8 @@ fn shown(resource: Resource, amount: u64) -> String {
 macro_rules! use_of {
     (async $($name:ident)::+ $(::<$($generic:ty),* $(,)?>)? ($($arguments:tt)*)) => {
         $crate::testing::measured_future(
-            <$($name)::+ as $crate::testing::__private::Budgeted>::NAME,
-            <$($name)::+ as $crate::testing::__private::Budgeted>::LIMITS,
+            <$($name)::+ as $crate::__private::quota::Budgeted>::NAME,
+            <$($name)::+ as $crate::__private::quota::Budgeted>::LIMITS,
             $crate::run!($($name)::+ $(::<$($generic),*>)? ($($arguments)*)),
         )
     };
@@ -304,8 +304,8 @@ macro_rules! use_of {
     };
     ($($name:ident)::+ $(::<$($generic:ty),* $(,)?>)? ($($arguments:tt)*)) => {
         $crate::testing::measured(
-            <$($name)::+ as $crate::testing::__private::Budgeted>::NAME,
-            <$($name)::+ as $crate::testing::__private::Budgeted>::LIMITS,
+            <$($name)::+ as $crate::__private::quota::Budgeted>::NAME,
+            <$($name)::+ as $crate::__private::quota::Budgeted>::LIMITS,
             || $crate::run!($($name)::+ $(::<$($generic),*>)? ($($arguments)*)),
         )
     };

@@ -80,7 +80,6 @@ pub use programs::{Programs, compile_fail, compile_pass};
 #[doc(hidden)]
 pub mod __private {
     pub use super::measured::{of_async_method, of_method};
-    pub use crate::__private::quota::Budgeted;
 
     /// Stands for cnv in an expansion of `run!`, which takes the charge off what a method returns by a function of this
     /// path. Here it stays on: it says what the method declares.

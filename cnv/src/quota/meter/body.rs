@@ -1,9 +1,11 @@
 //! What an expansion puts around the body of a function with a budget: held and counted. No clock is read,
 //! unless the function asks to be stopped when its time is over.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use super::enforcement::{Enforcement, checkpoint};
 use super::ledger::{Armed, CountedStretch, Spent, Stretch};
@@ -22,16 +24,41 @@ pub fn enter(operation: &'static str, limits: Limits) -> Stretch {
 }
 
 /// Meters `future` while it is polled, and only then.
-pub async fn metered<F: Future>(operation: &'static str, limits: Limits, future: F) -> F::Output {
-    let mut future = pin!(future);
-    let mut spent = Spent::default();
-    poll_fn(|context| {
-        let stretch = CountedStretch::resume(operation, &limits, spent);
-        let poll = future.as_mut().poll(context);
-        spent = stretch.spent();
+#[inline]
+pub fn metered<F: Future>(operation: &'static str, limits: Limits, future: F) -> MeteredBody<F> {
+    MeteredBody {
+        future,
+        operation,
+        limits,
+        spent: Spent::default(),
+    }
+}
+
+pin_project! {
+    /// The future of [`metered`]. A struct rather than an `async fn`, which would have room for the body twice: as what it
+    /// was given, and as what it polls.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct MeteredBody<F> {
+        #[pin]
+        future: F,
+        operation: &'static str,
+        limits: Limits,
+        spent: Spent,
+    }
+}
+
+impl<F: Future> Future for MeteredBody<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let stretch = CountedStretch::resume(this.operation, this.limits, *this.spent);
+        let poll = this.future.poll(context);
+        *this.spent = stretch.spent();
         poll
-    })
-    .await
+    }
 }
 
 /// The same as [`enter`], for a body that stops at a checkpoint when memory or processor time is over.
@@ -57,28 +84,69 @@ pub struct CooperativeStretch {
 /// poll that did not finish it, which makes every await that waits a checkpoint.
 ///
 /// `stop` makes the error into what the future returns.
-pub async fn metered_cooperative<F: Future>(
+pub fn metered_cooperative<F: Future>(
     operation: &'static str,
     limits: Limits,
     stop: fn(BudgetExceeded) -> F::Output,
     future: F,
-) -> F::Output {
-    let mut future = pin!(future);
-    let mut progress = Progress::new();
-    poll_fn(|context| {
-        progress.advance(operation, &limits, Enforcement::Cooperative, || {
-            let poll = future.as_mut().poll(context);
-            if poll.is_pending() {
-                // The error ends this function, and with it the future.
-                return match checkpoint() {
-                    Ok(()) => Poll::Pending,
-                    Err(exceeded) => Poll::Ready(stop(exceeded)),
-                };
+) -> CooperativeBody<F> {
+    CooperativeBody {
+        future: Some(future),
+        operation,
+        limits,
+        stop,
+        progress: Progress::new(),
+    }
+}
+
+pin_project! {
+    /// The future of [`metered_cooperative`].
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct CooperativeBody<F>
+    where
+        F: Future,
+    {
+        // Until it is stopped.
+        #[pin]
+        future: Option<F>,
+        operation: &'static str,
+        limits: Limits,
+        stop: fn(BudgetExceeded) -> F::Output,
+        progress: Progress,
+    }
+}
+
+impl<F: Future> Future for CooperativeBody<F> {
+    type Output = F::Output;
+
+    /// # Panics
+    /// Where it is polled after it was stopped.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let (mut future, stop, limits) = (this.future, *this.stop, this.limits);
+        let level = Enforcement::Cooperative;
+        this.progress.advance(this.operation, limits, level, || {
+            let body = future.as_mut().as_pin_mut();
+            let poll = body.expect("polled after it was stopped").poll(context);
+            if poll.is_pending()
+                && let Err(exceeded) = checkpoint()
+            {
+                // In here, so that its clean-up is metered as the rest of it was.
+                future.set(None);
+                return Poll::Ready(stop(exceeded));
             }
             poll
         })
-    })
-    .await
+    }
+}
+
+impl<F: Future> fmt::Debug for CooperativeBody<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CooperativeBody")
+            .field("operation", &self.operation)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -86,8 +154,9 @@ mod tests {
     use super::super::charge_io;
     use super::*;
     use std::cell::Cell;
-    use std::future::pending;
-    use std::task::{Context, Waker};
+    use std::future::{pending, poll_fn};
+    use std::pin::pin;
+    use std::task::Waker;
     use std::time::{Duration, Instant};
 
     const TWO_OPERATIONS: Limits = io_limit(2);
@@ -236,5 +305,39 @@ mod tests {
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(poll, Poll::Ready(Ok(42)), "done is done");
+    }
+
+    /// What is charged where nothing is limited may be any number that somebody outside says.
+    #[test]
+    fn a_counter_at_its_end_lets_nobody_through() {
+        charge_io(u64::MAX).unwrap();
+        let guard = enter("body", TWO_OPERATIONS);
+        charge_io(2).unwrap();
+        assert_eq!(charge_io(1).unwrap_err().limit, 2);
+        drop(guard);
+
+        let outer = enter("outer", Limits::unlimited());
+        charge_io(u64::MAX).unwrap();
+        let inner = enter("inner", TWO_OPERATIONS);
+        assert_eq!(charge_io(3).unwrap_err().operation, Some("inner"));
+        drop(inner);
+        charge_io(1).unwrap();
+        drop(outer);
+
+        let guard = enter("body", TWO_OPERATIONS);
+        charge_io(2).unwrap();
+        drop(guard);
+    }
+
+    /// Each level adds what it keeps, and not the body once more.
+    #[test]
+    fn nested_bodies_do_not_double() {
+        async fn leaf() -> u8 {
+            std::future::ready(1).await
+        }
+        let one = metered("one", TWO_OPERATIONS, leaf());
+        let level = size_of_val(&one) - size_of_val(&leaf());
+        let three = metered("three", TWO_OPERATIONS, metered("two", TWO_OPERATIONS, one));
+        assert!(size_of_val(&three) <= size_of_val(&leaf()) + 3 * level);
     }
 }

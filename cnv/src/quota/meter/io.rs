@@ -170,6 +170,12 @@ impl<T: Read> Read for Metered<T> {
     }
 }
 
+/// The bytes of all buffers, of which several may be the same.
+pub(super) fn total(buffers: &[IoSlice<'_>]) -> usize {
+    let lens = buffers.iter().map(|buffer| buffer.len());
+    lens.fold(0, usize::saturating_add)
+}
+
 impl<T: Write> Write for Metered<T> {
     #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
@@ -177,7 +183,7 @@ impl<T: Write> Write for Metered<T> {
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        let len = total(buffers);
         self.whole(len, |inner| inner.write_vectored(buffers))
     }
 

@@ -85,8 +85,9 @@ impl Ceiling {
         if limit == UNLIMITED {
             return None;
         }
+        // Where the counter has run to its end, nothing is left.
         let at = counter.saturating_add(limit.saturating_sub(spent));
-        (at < self.at).then_some(Self {
+        (at < self.at || self.limit == UNLIMITED).then_some(Self {
             at,
             limit,
             operation: Some(operation),
@@ -188,9 +189,11 @@ impl Held {
 
     #[inline]
     fn left(&self) -> u64 {
-        match self.ceiling.get().at {
-            UNLIMITED => UNLIMITED,
-            at => at.saturating_sub(self.used.get()),
+        match self.ceiling.get() {
+            Ceiling {
+                limit: UNLIMITED, ..
+            } => UNLIMITED,
+            Ceiling { at, .. } => at.saturating_sub(self.used.get()),
         }
     }
 
@@ -215,6 +218,14 @@ impl Held {
     #[inline]
     fn count(&self, amount: u64) {
         self.used.set(self.used.get().saturating_add(amount));
+    }
+
+    /// Lets the counter begin anew, where it is half way to its end and nobody compares with what it was.
+    #[inline]
+    fn rewind(&self) {
+        if self.used.get() > u64::MAX / 2 {
+            self.used.set(0);
+        }
     }
 
     #[cold]
@@ -389,6 +400,10 @@ impl Stretch {
                 network_ceiling: ledger.network.ceiling.get(),
             };
             ledger.depth.set(before.depth + 1);
+            if before.depth == 0 {
+                ledger.io.rewind();
+                ledger.network.rewind();
+            }
             if ledger.is_armed.get() {
                 ledger.keep_overdraft();
             }
@@ -446,6 +461,8 @@ impl CountedStretch {
     /// Goes on with work that has used `spent` of its `limits` already.
     #[inline]
     pub(super) fn resume(operation: &'static str, limits: &Limits, spent: Spent) -> Self {
+        // Before the counters are read, because it may let them begin anew.
+        let stretch = Stretch::resume(operation, limits, &spent);
         let start = LEDGER.with(|ledger| Start {
             live_bytes: ledger.live_bytes.get(),
             gross_bytes: ledger.gross_bytes.get(),
@@ -455,7 +472,7 @@ impl CountedStretch {
         Self {
             start,
             spent,
-            _stretch: Stretch::resume(operation, limits, &spent),
+            _stretch: stretch,
         }
     }
 
@@ -470,12 +487,20 @@ impl CountedStretch {
             Spent {
                 live_bytes,
                 peak_bytes: spent.peak_bytes.max(spent.live_bytes + peak_bytes),
-                gross_bytes: spent.gross_bytes
-                    + ledger.gross_bytes.get().wrapping_sub(start.gross_bytes),
+                gross_bytes: spent
+                    .gross_bytes
+                    .saturating_add(ledger.gross_bytes.get().wrapping_sub(start.gross_bytes)),
                 cpu_ns: spent.cpu_ns,
-                io_ops: spent.io_ops + (ledger.io.used.get() - start.io_ops),
-                network_bytes: spent.network_bytes
-                    + (ledger.network.used.get() - start.network_bytes),
+                io_ops: spent
+                    .io_ops
+                    .saturating_add(ledger.io.used.get().saturating_sub(start.io_ops)),
+                network_bytes: spent.network_bytes.saturating_add(
+                    ledger
+                        .network
+                        .used
+                        .get()
+                        .saturating_sub(start.network_bytes),
+                ),
             }
         })
     }

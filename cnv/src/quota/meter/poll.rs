@@ -1,4 +1,4 @@
-//! The wrappers under tokio's traits, and over tokio's connections where those are there.
+//! The wrappers under tokio's traits.
 //!
 //! A call that is not ready did nothing, so it is not counted; the one that is ready is counted on the
 //! thread and in the work that polls it then.
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
-use super::io::Metered;
+use super::io::{Metered, total};
 
 /// As for [`Read`](io::Read). A poll that is not ready is not counted.
 impl<T: AsyncRead> AsyncRead for Metered<T> {
@@ -57,8 +57,7 @@ impl<T: AsyncWrite> AsyncWrite for Metered<T> {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
-        this.unit
-            .ask_for(buffers.iter().map(|buffer| buffer.len()).sum())?;
+        this.unit.ask_for(total(buffers))?;
         let moved = ready!(this.inner.poll_write_vectored(context, buffers));
         this.unit.charge(&moved);
         Poll::Ready(moved)
