@@ -585,6 +585,57 @@ mod futures {
         assert!((2..=4).contains(&polls), "stopped in poll {polls}");
     }
 
+    /// The thread's clock is read here as well, inside of what is metered and around it: whatever else the machine does,
+    /// what the meter says lies between.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn processor_time_is_that_of_the_polls_and_of_nothing_between() {
+        let inside = std::cell::Cell::new(0);
+        let task = async {
+            for _ in 0..5 {
+                let start = thread_cpu_ns();
+                spin(MS).unwrap();
+                inside.set(inside.get() + thread_cpu_ns() - start);
+                turn().await;
+            }
+        };
+        let mut future = metered("task", Limits::unlimited(), task);
+        let mut around = 0;
+        let usage = loop {
+            let start = thread_cpu_ns();
+            let poll = poll(Pin::new(&mut future));
+            around += thread_cpu_ns() - start;
+            if let Poll::Ready(((), usage)) = poll {
+                break usage;
+            }
+            spin(10 * MS).unwrap();
+        };
+        let metered = inside.get()..=around;
+        assert!(
+            metered.contains(&usage.cpu_ns),
+            "{} of {metered:?}",
+            usage.cpu_ns
+        );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn processor_time_is_that_of_the_work_and_of_no_more() {
+        let mut inside = 0;
+        let start = thread_cpu_ns();
+        let ((), usage) = measure("work", Limits::unlimited(), || {
+            let start = thread_cpu_ns();
+            spin(5 * MS).unwrap();
+            inside = thread_cpu_ns() - start;
+        });
+        let metered = inside..=thread_cpu_ns() - start;
+        assert!(
+            metered.contains(&usage.cpu_ns),
+            "{} of {metered:?}",
+            usage.cpu_ns
+        );
+    }
+
     #[test]
     #[cfg(target_os = "linux")]
     fn a_task_that_moves_between_threads_is_metered_as_one() {
