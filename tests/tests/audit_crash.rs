@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use cnv::attestation::{PrivateKey, Timestamp};
 use cnv::audit::{
@@ -65,12 +66,19 @@ fn writer() {
         "grouped" => Durability::Grouped,
         _ => Durability::Durable,
     };
-    let log = match open_with(&folder, durability) {
-        Ok(log) => log,
-        Err(error) => {
-            println!("refused {error}");
-            return;
+    // The test next to this one starts processes, too. Until such a one is the program that it is to be, it has what the
+    // test had open, and with it the lock.
+    let mut tries = 0;
+    let log = loop {
+        match open_with(&folder, durability) {
+            Ok(log) => break log,
+            Err(OpenError::Locked { .. }) if tries < 1_000 => tries += 1,
+            Err(error) => {
+                println!("refused {error}");
+                return;
+            }
         }
+        std::thread::sleep(Duration::from_millis(1));
     };
     std::thread::scope(|scope| {
         for thread in 0..4_u64 {

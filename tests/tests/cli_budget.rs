@@ -2,13 +2,18 @@
 
 mod programs;
 
+use std::fs;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use programs::{Ended, Folder, cnv, expect, expect_of, ops};
 
 fn report(code: i32, arguments: &[&str], input: &str) -> Ended {
     let mut command = cnv(["budget", "report", "-"].iter().chain(arguments));
+    report_of(code, &mut command, input)
+}
+
+fn report_of(code: i32, command: &mut Command, input: &str) -> Ended {
     let command = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -55,4 +60,57 @@ fn what_is_no_receipt_ends_it_with_the_line() {
     ended.wrote_nothing();
     ended.says("line 4 of standard input is nothing that a program writes");
     report(1, &["-q"], "").says("there is no call in it");
+}
+
+/// A folder of that name is another place.
+#[test]
+fn a_dash_is_standard_input_whatever_is_there() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("-")).unwrap();
+    let mut command = cnv(["budget", "report", "-", "--json"]);
+    command.current_dir(folder.path("."));
+    let found = report_of(0, &mut command, &receipts()).json();
+    assert_eq!(found["calls"], 2);
+}
+
+/// A receipt is written of it, and the audit log has it.
+#[test]
+fn a_denied_call_is_counted_apart_whatever_is_read() {
+    let folder = Folder::new();
+    let key = folder.path("log.pem");
+    let public = expect(0, cnv(["key", "new", "--json"]).arg(&key)).json();
+    let logs = folder.path("logs");
+    fs::create_dir(&logs).unwrap();
+    let file = folder.file(
+        "access.log",
+        "127.0.0.1 - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 2326\n",
+    );
+    let scan = || {
+        let mut command = ops(["log", "scan", "--json"]);
+        command.arg(&file);
+        command.env("CNV_AUDIT", &logs).env("CNV_AUDIT_KEY", &key);
+        command
+    };
+    let ran = expect(0, &mut scan()).stderr;
+    let denied = expect(8, scan().env_remove("CNV_ATTESTATION")).stderr;
+    assert!(denied.contains("\"ran\":false"), "{denied}");
+
+    let of_receipts = report(0, &["--json"], &(ran + &denied)).json();
+    let mut command = cnv(["budget", "report", "--json"]);
+    command.arg(logs.join("ops"));
+    command
+        .arg("--public")
+        .arg(public["public_key"].as_str().unwrap());
+    let of_log = expect(0, &mut command).json();
+    for key in ["calls", "denied", "measured", "verbs"] {
+        assert_eq!(of_receipts[key], of_log[key], "{key}");
+    }
+    assert_eq!(
+        (
+            &of_log["calls"],
+            &of_log["denied"],
+            &of_log["verbs"][0]["failed"]
+        ),
+        (&1.into(), &1.into(), &0.into())
+    );
 }

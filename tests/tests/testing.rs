@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use cnv::prelude::*;
-use cnv::quota::{BudgetExceeded, Limits, charge_io, charge_network};
+use cnv::quota::{BudgetExceeded, Limits, Resource, charge_io, charge_network};
 use cnv::testing::{
     Programs, assert_cpu_within, assert_fits, assert_within, compile_fail, compile_pass, measured,
     use_of,
@@ -59,6 +59,17 @@ mod shelf {
     pub fn send(operations: u64, bytes: u64) -> Result<(), BudgetExceeded> {
         charge_io(operations)?;
         charge_network(bytes)
+    }
+
+    /// Goes on without what it does not get.
+    #[budget(cpu = "1min", io = 2)]
+    pub fn try_send(operations: u64) {
+        let _ = charge_io(operations);
+    }
+
+    #[budget(cpu = "1min", io = 2)]
+    pub async fn try_later(operations: u64) {
+        let _ = charge_io(operations);
     }
 
     #[budget(memory = "10KB", cpu = "1ns")]
@@ -151,13 +162,30 @@ fn a_call_over_its_budget_panics_with_the_numbers() {
     );
 }
 
-/// They are held, so that what was refused is in the result, and the count at its limit.
+/// They are held, so that the count is within the limit where something was refused.
 #[test]
-fn operations_and_network_that_are_refused_are_in_the_result() {
+fn operations_and_network_that_are_refused_panic_whatever_the_body_makes_of_it() {
     let used = use_of!(shelf::send(2, 1_001));
     assert_eq!((used.usage.io_ops, used.usage.network_bytes), (2, 0));
-    let refused = used.assert_fits().unwrap_err();
-    assert_eq!(refused.operation, Some("send"));
+    assert_eq!(used.usage.refused, Some(Resource::Network));
+    assert_eq!(used.result.as_ref().unwrap_err().operation, Some("send"));
+    let said = message(|| used.assert_fits());
+    assert!(
+        said.starts_with("`send` was refused network that it asked for\n  declared "),
+        "{said}"
+    );
+    let said = message(|| assert_fits!(shelf::try_send(3)));
+    assert!(said.starts_with("`try_send` was refused io"), "{said}");
+    let said = message(|| block_on(assert_fits!(async shelf::try_later(3))));
+    assert!(said.starts_with("`try_later` was refused io"), "{said}");
+    let outer = measured("outer", Limits::unlimited(), || {
+        cnv::run!(shelf::try_send(3))
+    });
+    let said = message(|| outer.assert_fits());
+    assert!(said.starts_with("`outer` was refused io"), "{said}");
+    // Nothing of it stays with the thread.
+    assert_fits!(shelf::try_send(2));
+    block_on(assert_fits!(async shelf::try_later(2)));
     let limits = Limits {
         io_ops: 1,
         ..Limits::unlimited()
@@ -219,6 +247,13 @@ fn unlimited() -> Result<usize, Failure> {
     Ok(0)
 }
 
+/// Reads twice, and does not mind where it may not.
+#[verb(noun = "bytes", effect = "read")]
+#[budget(memory = "1MB", cpu = "1min", io = 1)]
+fn peek() -> Result<bool, Failure> {
+    Ok(charge_io(2).is_ok())
+}
+
 /// Counts to a thousand.
 #[verb(noun = "bytes", effect = "pure")]
 #[budget(memory = "1MB", cpu = "1ns")]
@@ -228,7 +263,7 @@ fn hurry() -> Result<u64, Failure> {
 
 #[test]
 fn a_reply_is_judged_by_its_receipt() {
-    let app = App::new("test").verbs(verbs![make, unlimited, hurry]);
+    let app = App::new("test").verbs(verbs![make, unlimited, hurry, peek]);
     let call = |words: &[&str]| app.call_blocking(words.iter().copied());
     let reply = call(&["bytes", "make", "500000"]);
     assert_within(&reply);
@@ -248,6 +283,8 @@ fn a_reply_is_judged_by_its_receipt() {
         said,
         "`bytes unlimited` declares no budget: write `#[budget(..)]` on it"
     );
+    let said = message(|| assert_within(&call(&["bytes", "peek"])));
+    assert!(said.starts_with("`bytes peek` was refused io"), "{said}");
     let said = message(|| assert_within(&call(&["bytes", "take"])));
     assert!(said.starts_with("the call failed"), "{said}");
     let reply = call(&["bytes", "hurry"]);
@@ -325,7 +362,7 @@ fn programs_that_are_otherwise_are_told_with_their_lines() {
             ("g_bad_comment.rs", "fn main() {} //~\n"),
         ],
     );
-    let said = message(|| compile_fail(&pattern));
+    let (said, line) = (message(|| compile_fail(&pattern)), line!());
     let mut parts = said.split("\n\n");
     assert_eq!(
         parts.next().unwrap(),
@@ -368,10 +405,9 @@ fn programs_that_are_otherwise_are_told_with_their_lines() {
         text.starts_with("  line 1: the comment says no text"),
         "{text}"
     );
-    assert!(
-        said.ends_with(&format!("asserted at {}:{}:{}", file!(), 0, 0)[..20])
-            || said.contains("asserted at ")
-    );
+    let last = said.lines().last().unwrap();
+    let place = format!("  asserted at {}:{line}:", file!());
+    assert!(last.starts_with(&place), "{last}");
 }
 
 #[test]

@@ -76,6 +76,11 @@ impl Measured {
         self.calls
     }
 
+    /// One that failed may have ended early, and have used less than it would have.
+    pub(super) fn succeeded(&self) -> u64 {
+        self.calls - self.failed
+    }
+
     pub(super) fn amounts(&mut self, resource: Resource) -> &mut Amounts {
         &mut self.amounts[index(resource)]
     }

@@ -5,17 +5,18 @@ mod receipts;
 mod suggestion;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use cnv::attestation::PublicKey;
-use cnv::audit::{AuditEntry, AuditReader, Decision, Outcome};
+use cnv::audit::{AuditEntry, AuditReader, Decision, LogFile, Outcome};
 use cnv::prelude::*;
-use cnv::quota::{Limits, Resource, charge_io};
+use cnv::quota::{BudgetExceeded, Limits, Resource, charge_io};
 use serde::Serialize;
 
 use crate::audit::{Refused, verifier};
 use measured::{Call, Measured, Used};
-use receipts::{Line, Lines};
+use receipts::{Line, Lines, STDIN};
 use suggestion::Suggestion;
 
 /// Every value is kept, 32 bytes a call, so that percentiles are exact; this many are a quarter of a gigabyte, and
@@ -29,8 +30,7 @@ const MAX_VERBS: usize = 1_000;
 #[derive(Debug, Serialize)]
 pub struct Report {
     calls: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    denied: Option<u64>,
+    denied: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     without_receipt: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,10 @@ struct VerbRow {
 /// Reads an audit log, which is verified first, or the receipts that a program writes to standard error with
 /// `--json`, one a line. Percentiles are exact, by nearest rank: p99 is a value that was measured, and of fewer than
 /// 100 calls it is the maximum. A suggestion covers every call that was seen: it is the maximum and a quarter more,
-/// of processor time twice the maximum, rounded up to two digits. Below 20 calls there is none.
+/// of processor time twice the maximum, rounded up to two digits. Below 20 calls that succeeded there is none, and none
+/// while the budget stopped a call. A verb that spends needs at least what its callees declare, whatever it used: there
+/// the suggestion may not compile, and the compiler says how much is missing. Calls that were denied or not admitted are
+/// counted apart.
 #[verb(noun = "budget", effect = "read")]
 #[budget(memory = "600MB", cpu = "10min", io = "100M")]
 pub fn report(
@@ -85,9 +88,8 @@ pub fn report(
     #[arg(long, value_name = "VERB")]
     verb: Option<String>,
 ) -> Result<Report, Failure> {
-    charge_io(1)?;
     let mut run = Run::new(verb);
-    if path.is_dir() {
+    if is_folder(&path)? {
         let public = public.ok_or_else(|| {
             Failure::usage(
                 "name the log's public key with --public: a log is verified before it is read",
@@ -102,6 +104,28 @@ pub fn report(
         run.read_receipts(&cx, &path)?;
     }
     run.report()
+}
+
+/// `-` is standard input, whatever there is of that name.
+fn is_folder(path: &Path) -> Result<bool, BudgetExceeded> {
+    if path.as_os_str() == STDIN {
+        return Ok(false);
+    }
+    charge_io(1)?;
+    Ok(path.is_dir())
+}
+
+/// Charges for an audit log before it is read. Its entries and its checkpoints are each asked for their length, and opened
+/// and read twice, to verify them and to report on them, in blocks of 64 KiB. A file that is not there has no blocks, and
+/// the reader says so.
+fn charge_log(folder: &Path) -> Result<(), BudgetExceeded> {
+    const BLOCK_BYTES: u64 = 64 << 10;
+    for file in [LogFile::Entries, LogFile::Checkpoints] {
+        charge_io(1)?;
+        let len_bytes = fs::metadata(folder.join(file.name())).map_or(0, |found| found.len());
+        charge_io(2 * (1 + len_bytes.div_ceil(BLOCK_BYTES)))?;
+    }
+    Ok(())
 }
 
 /// What does not allow a report.
@@ -137,6 +161,8 @@ struct Run {
     calls: u64,
     /// The names of calls that were not asked for, for the message where nothing else is found.
     others: Vec<String>,
+    /// Calls that were not let run: they used nothing.
+    denied: u64,
     log: Option<LogCounts>,
     stream: Option<StreamCounts>,
 }
@@ -144,7 +170,6 @@ struct Run {
 /// What an audit log has beside receipts.
 #[derive(Default)]
 struct LogCounts {
-    denied: u64,
     started: u64,
     ended: u64,
     unsigned: u64,
@@ -164,6 +189,7 @@ impl Run {
             verbs: BTreeMap::new(),
             calls: 0,
             others: Vec::new(),
+            denied: 0,
             log: None,
             stream: None,
         }
@@ -174,6 +200,8 @@ impl Run {
         for line in Lines::open(cx, path)? {
             cx.checkpoint()?;
             match line? {
+                Line::Receipt(receipt) if !self.is_asked_for(&receipt.verb) => {}
+                Line::Receipt(receipt) if !receipt.ran => self.denied += 1,
                 Line::Receipt(receipt) => {
                     let (verb, call) = receipt.into_call();
                     self.add(verb, &call)?;
@@ -188,7 +216,7 @@ impl Run {
 
     /// The entries that were verified, and no further, should more be written meanwhile.
     fn read_log(&mut self, cx: &Context, folder: &Path, public: PublicKey) -> Result<(), Failure> {
-        charge_io(4)?;
+        charge_log(folder)?;
         let reader = AuditReader::new(folder);
         let last = reader.last_checkpoint().map_err(Refused::from)?;
         let log = verifier(&last, None, public)?;
@@ -203,8 +231,7 @@ impl Run {
             if number >= verified.entries {
                 break;
             }
-            if self.only.as_ref().is_some_and(|only| *only != entry.verb) {
-                self.note_other(entry.verb);
+            if !self.is_asked_for(&entry.verb) {
                 continue;
             }
             match (&entry.decision, &entry.outcome) {
@@ -213,7 +240,7 @@ impl Run {
                     let call = call_of(&entry);
                     self.add(entry.verb, &call)?;
                 }
-                (Decision::Denied(_), None) => counts.denied += 1,
+                (Decision::Denied(_), None) => self.denied += 1,
                 (Decision::Allowed, None) => counts.started += 1,
             }
         }
@@ -222,10 +249,6 @@ impl Run {
     }
 
     fn add(&mut self, verb: String, call: &Call) -> Result<(), Unreported> {
-        if self.only.as_ref().is_some_and(|only| *only != verb) {
-            self.note_other(verb);
-            return Ok(());
-        }
         if self.calls == MAX_CALLS {
             return Err(Unreported::Calls);
         }
@@ -237,11 +260,17 @@ impl Run {
         Ok(())
     }
 
-    fn note_other(&mut self, verb: String) {
+    /// Whether calls of this verb are reported; the names of others are kept for a message.
+    fn is_asked_for(&mut self, verb: &str) -> bool {
         const SHOWN: usize = 20;
-        if self.others.len() < SHOWN && !self.others.contains(&verb) {
-            self.others.push(verb);
+        let is_asked_for = self.only.as_ref().is_none_or(|only| only == verb);
+        if !is_asked_for
+            && self.others.len() < SHOWN
+            && !self.others.iter().any(|other| other == verb)
+        {
+            self.others.push(verb.to_owned());
         }
+        is_asked_for
     }
 
     fn report(self) -> Result<Report, Failure> {
@@ -278,7 +307,7 @@ impl Run {
         let stream = self.stream.as_ref();
         Ok(Report {
             calls: self.calls,
-            denied: log.map(|log| log.denied),
+            denied: self.denied,
             without_receipt: log.map(|log| log.started.saturating_sub(log.ended)),
             unsigned_entries: log.map(|log| log.unsigned),
             errors: stream.map(|stream| stream.errors),

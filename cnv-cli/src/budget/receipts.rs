@@ -14,6 +14,9 @@ use crate::stdin::Stdin;
 /// A receipt has some 500 bytes, of which a subject may be 256.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
+/// The path that stands for standard input.
+pub(super) const STDIN: &str = "-";
+
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Why receipts were not read to their end.
@@ -61,7 +64,9 @@ pub(super) enum Line {
 /// What a report needs of a receipt.
 #[derive(Debug, Deserialize)]
 pub(super) struct Receipt {
-    verb: String,
+    pub(super) verb: String,
+    /// Whether the verb was let run. What was denied used nothing of its budget.
+    pub(super) ran: bool,
     outcome: String,
     #[serde(deserialize_with = "Option::deserialize")]
     allowed: Option<Amounts>,
@@ -119,7 +124,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(cx: &Context, path: &Path) -> Result<Self, ReceiptsError> {
-        let is_stdin = path.as_os_str() == "-";
+        let is_stdin = path.as_os_str() == STDIN;
         let place = match is_stdin {
             true => "standard input".to_owned(),
             false => format!("`{}`", path.display()),

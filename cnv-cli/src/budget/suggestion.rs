@@ -6,7 +6,7 @@ use super::measured::Measured;
 use super::shown;
 
 /// Of this many calls that are alike, the next one is above all of them in one case of 21, and the margin is for that
-/// one. Of fewer, the largest says little.
+/// one. Of fewer, the largest says little. Those that failed do not count towards it: they may have ended early.
 const MIN_CALLS: u64 = 20;
 
 /// What is suggested for a verb, and what there is to know about it.
@@ -28,15 +28,22 @@ impl Suggestion {
                 were(measured.stopped)
             ));
         }
-        if measured.calls() < MIN_CALLS {
+        let succeeded = match measured.succeeded() {
+            1 => "1 call".to_owned(),
+            count => format!("{count} calls"),
+        };
+        if measured.succeeded() < MIN_CALLS {
             notes.push(format!(
-                "fewer than {MIN_CALLS} calls are too few to suggest a budget"
+                "{succeeded} succeeded, and a suggestion needs {MIN_CALLS}"
             ));
+        }
+        if measured.stopped > 0 || measured.succeeded() < MIN_CALLS {
             return Self {
                 attribute: None,
                 notes,
             };
         }
+        notes.push(format!("from {succeeded} that succeeded"));
         let mut keys = Vec::new();
         for resource in Resource::ALL {
             match (resource, measured.maximum(resource)) {

@@ -43,7 +43,7 @@ fn report(folder: &TempDir, arguments: &[&str]) -> Result<Value, String> {
 
 fn receipt(verb: &str, memory: u64, io: u64, outcome: &str) -> String {
     let receipt = json!({ "receipt": {
-        "call_id": "00", "transaction_id": null, "verb": verb, "outcome": outcome,
+        "call_id": "00", "transaction_id": null, "verb": verb, "ran": true, "outcome": outcome,
         "allowed": { "memory_bytes": 1_000_000, "cpu_ns": null, "io_ops": 10, "network_bytes": 0 },
         "used": { "memory_bytes": memory, "cpu_ns": 1_000 * memory, "io_ops": io, "network_bytes": 0 },
         "over": null, "attestation": null,
@@ -81,7 +81,7 @@ fn receipts_are_added_up_verb_by_verb() {
             found["notices"],
             found["denied"]
         ]),
-        json!([102, 1, 1, null])
+        json!([102, 1, 1, 0])
     );
     let words = rows(&found, "file words");
     assert_eq!(
@@ -94,12 +94,12 @@ fn receipts_are_added_up_verb_by_verb() {
     assert_eq!(
         *words,
         json!({ "verb": "file words", "calls": 100, "over": 0, "failed": 0,
-            "suggested": "#[budget(memory = \"13KB\", cpu = \"20ms\", io = 4)]", "notes": "" })
+            "suggested": "#[budget(memory = \"13KB\", cpu = \"20ms\", io = 4)]", "notes": "from 100 calls that succeeded" })
     );
     assert_eq!(
         *size,
         json!({ "verb": "file size", "calls": 2, "over": 1, "failed": 1, "suggested": null,
-            "notes": "fewer than 20 calls are too few to suggest a budget" })
+            "notes": "1 call succeeded, and a suggestion needs 20" })
     );
 
     let found = report(&folder, &["%/receipts", "--verb", "file size"]).unwrap();
@@ -115,26 +115,61 @@ fn receipts_are_added_up_verb_by_verb() {
 }
 
 #[test]
-fn a_suggestion_begins_at_twenty_calls() {
-    let text = receipt("a b", 100, 1, "ok").repeat(19);
+fn a_suggestion_begins_at_twenty_calls_that_succeeded() {
+    let text = receipt("a b", 100, 1, "ok").repeat(19) + &receipt("a b", 400, 1, "failed");
     let found = report(&receipts(&text), &["%/receipts"]).unwrap();
-    assert_eq!(found["verbs"][0]["suggested"], Value::Null);
+    let verb = &found["verbs"][0];
+    assert_eq!(
+        json!([verb["calls"], verb["suggested"], verb["notes"]]),
+        json!([20, null, "19 calls succeeded, and a suggestion needs 20"])
+    );
     let text = text + &receipt("a b", 100, 1, "ok");
     let found = report(&receipts(&text), &["%/receipts"]).unwrap();
-    assert!(found["verbs"][0]["suggested"].is_string());
+    let verb = &found["verbs"][0];
+    assert_eq!(verb["notes"], "from 20 calls that succeeded");
+    // It covers the one that failed as well.
+    assert_eq!(
+        verb["suggested"],
+        "#[budget(memory = \"1KB\", cpu = \"800us\", io = 2)]"
+    );
 }
 
 #[test]
-fn a_call_that_its_budget_stopped_says_that_the_maximum_is_not_all() {
+fn while_the_budget_stops_calls_nothing_is_suggested() {
     let text = receipt("a b", 100, 10, "budget") + &receipt("a b", 100, 1, "ok").repeat(20);
     let found = report(&receipts(&text), &["%/receipts"]).unwrap();
     let verb = &found["verbs"][0];
-    assert_eq!(json!([verb["over"], verb["failed"]]), json!([1, 1]));
-    let notes = verb["notes"].as_str().unwrap();
-    assert!(
-        notes.starts_with("1 call was stopped by the budget"),
-        "{notes}"
+    assert_eq!(
+        json!([verb["over"], verb["failed"], verb["suggested"]]),
+        json!([1, 1, null])
     );
+    assert_eq!(
+        verb["notes"],
+        "1 call was stopped by the budget, and would have used more: raise it and measure again"
+    );
+}
+
+/// A receipt is written of them, too.
+#[test]
+fn calls_that_were_not_let_run_are_counted_apart() {
+    let refused =
+        |verb, outcome| receipt(verb, 0, 0, outcome).replace("\"ran\":true", "\"ran\":false");
+    let text = receipt("a b", 100, 1, "ok").repeat(20)
+        + &refused("a b", "attestation")
+        + &refused("a b", "budget")
+        + &refused("c d", "attestation");
+    let folder = receipts(&text);
+    let found = report(&folder, &["%/receipts"]).unwrap();
+    assert_eq!(json!([found["calls"], found["denied"]]), json!([20, 3]));
+    assert_eq!(found["verbs"].as_array().unwrap().len(), 1);
+    let verb = &found["verbs"][0];
+    assert_eq!(
+        json!([verb["calls"], verb["failed"], verb["over"], verb["notes"]]),
+        json!([20, 0, 0, "from 20 calls that succeeded"])
+    );
+    assert_eq!(rows(&found, "a b")[0]["p50"], "100 B");
+    let found = report(&folder, &["%/receipts", "--verb", "a b"]).unwrap();
+    assert_eq!(found["denied"], 2, "those of the verb");
 }
 
 #[test]
@@ -172,6 +207,7 @@ fn a_bad_line_is_named_and_nothing_is_skipped() {
         ("{}\n", "expected value"),
         ("{\"progress\":1}\n", "unknown variant `progress`"),
         ("{\"receipt\":{}}\n", "missing field `verb`"),
+        (&good.replace("\"ran\":true,", ""), "missing field `ran`"),
         (&good.replace("\"io_ops\":1,", ""), "missing field `io_ops`"),
         (
             &good.replace("\"io_ops\":1,", "\"io_ops\":-1,"),
@@ -321,8 +357,11 @@ fn an_audit_log_is_verified_and_read() {
     // Ten above a megabyte, and the one that was stopped.
     assert_eq!(json!([verb["over"], verb["failed"]]), json!([11, 1]));
     assert_eq!(
-        verb["suggested"],
-        "#[budget(memory = \"1.9MB\", cpu = \"6us\", io = 9)]"
+        json!([verb["suggested"], verb["notes"]]),
+        json!([
+            null,
+            "1 call was stopped by the budget, and would have used more: raise it and measure again"
+        ])
     );
 
     let refused = report(&folder, &["%/log"]).unwrap_err();
@@ -350,6 +389,31 @@ fn an_audit_log_is_verified_and_read() {
     fs::write(&path, bytes).unwrap();
     let refused = report(&folder, &arguments).unwrap_err();
     assert!(refused.contains("damaged at entry"), "{refused}");
+}
+
+/// Two lengths, four times opened, and what there is in blocks of 64 KiB, twice.
+#[test]
+fn a_log_is_charged_by_its_length() {
+    let charged = |folder: &TempDir| {
+        let limits = Limits::unlimited();
+        let (charged, usage) = cnv::quota::measure("log", limits, || charge_log(folder.path()));
+        charged.unwrap();
+        usage.io_ops
+    };
+    let folder = folder();
+    assert_eq!(charged(&folder), 6);
+    fs::write(folder.path().join(LogFile::Checkpoints.name()), [0]).unwrap();
+    assert_eq!(charged(&folder), 8);
+    let entries = folder.path().join(LogFile::Entries.name());
+    fs::write(entries, vec![0; (1 << 20) + 1]).unwrap();
+    assert_eq!(charged(&folder), 8 + 2 * 17);
+
+    let log = log();
+    let path = log.path().join("log").display().to_string();
+    let public = log_key().public_key().to_string();
+    let reply = crate::app().call_blocking(["budget", "report", &path, "--public", &public]);
+    reply.result.unwrap();
+    assert_eq!(reply.receipt.unwrap().usage.io_ops, 1 + 10);
 }
 
 #[test]

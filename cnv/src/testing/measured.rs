@@ -34,7 +34,8 @@ impl<R> Measured<R> {
     /// that does not meter any.
     ///
     /// I/O and network are held while the call runs: what would go over fails inside of it with
-    /// [`BudgetExceeded`](crate::quota::BudgetExceeded). That is in the result, so look at it, too.
+    /// [`BudgetExceeded`](crate::quota::BudgetExceeded). That panics here, whether the error is in the result or the
+    /// body went on without it, and whether it was this budget that had too little left or that of a call inside.
     #[track_caller]
     pub fn assert_fits(self) -> R {
         let but_cpu = Resource::ALL
@@ -202,7 +203,7 @@ fn assert_within_limits(
         limits,
         resources,
     };
-    if over.resources().next().is_some() {
+    if over.resources().next().is_some() || usage.refused.is_some_and(|it| over.looks_at(it)) {
         panic!("{over}");
     }
 }
@@ -237,6 +238,10 @@ struct Over<'a> {
 }
 
 impl Over<'_> {
+    fn looks_at(&self, resource: Resource) -> bool {
+        self.resources.contains(&resource)
+    }
+
     /// Resource, use and limit of what is over.
     fn resources(&self) -> impl Iterator<Item = (Resource, u64, u64)> + '_ {
         self.resources.iter().filter_map(|&resource| {
@@ -248,8 +253,18 @@ impl Over<'_> {
 
 impl fmt::Display for Over<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` used more than it declares", self.name)?;
-        for (i, (resource, used, _)) in self.resources().enumerate() {
+        let mut over = self.resources().enumerate().peekable();
+        match self.usage.refused {
+            Some(resource) if over.peek().is_none() => {
+                write!(
+                    f,
+                    "`{}` was refused {resource} that it asked for",
+                    self.name
+                )?;
+            }
+            _ => write!(f, "`{}` used more than it declares", self.name)?,
+        }
+        for (i, (resource, used, _)) in over {
             let separator = if i == 0 { ": " } else { ", " };
             let used = shown(resource, used);
             let limit = self.limits.shown(resource);
@@ -286,7 +301,7 @@ fn shown(resource: Resource, amount: u64) -> String {
 /// used.assert_cpu_fits().result.unwrap();
 /// ```
 ///
-/// The forms are those of [`assert_fits!`](crate::assert_fits).
+/// The forms are those of [`assert_fits!`](crate::assert_fits), and arguments count as they do there.
 #[macro_export]
 macro_rules! use_of {
     (async $($name:ident)::+ $(::<$($generic:ty),* $(,)?>)? ($($arguments:tt)*)) => {
@@ -326,6 +341,9 @@ macro_rules! use_of {
 /// | `assert_fits!(store.load(key))` | a method |
 /// | `assert_fits!(<Store>::open(path))` | a function of a type |
 /// | `assert_fits!(async fetch(url)).await` | any of these that is `async` |
+///
+/// Arguments are worked out under the meter, in every form: bind what takes memory or time before the call, as in
+/// `let text = read(path)?; assert_fits!(count(&text))`, or it counts.
 ///
 /// ```should_panic
 /// use cnv::{budget, quota::MeteredAllocator};

@@ -304,11 +304,28 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self, Fault> {
+        Self::new_in(&env::temp_dir()).map_err(Fault::Scratch)
+    }
+
+    /// One that nobody made before, and that nobody else can write to: others may write to the shared folder around it,
+    /// and the names here can be foreseen.
+    fn new_in(parent: &Path) -> io::Result<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("cnv-testing-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder).map_err(Fault::Scratch)?;
-        Ok(Self(folder))
+        const ATTEMPTS: usize = 1_000;
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let mut taken = None;
+        for _ in 0..ATTEMPTS {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let folder = parent.join(format!("cnv-testing-{}-{number}", std::process::id()));
+            match builder.create(&folder) {
+                Ok(()) => return Ok(Self(folder)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(taken.unwrap_or_else(|| io::ErrorKind::AlreadyExists.into()))
     }
 }
 
@@ -339,6 +356,31 @@ mod tests {
         ] {
             assert_eq!(fits(pattern, name), is_fit, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn a_scratch_folder_is_new_and_nobody_elses() {
+        let parent = Scratch::new().unwrap();
+        let first = Scratch::new_in(&parent.0).unwrap();
+        let name = first.0.file_name().unwrap().to_str().unwrap();
+        let (start, number) = name.rsplit_once('-').unwrap();
+        let number: usize = number.parse().unwrap();
+        // Others were there before it; other tests count on as well, so that some may be passed by.
+        let taken: Vec<_> = (number + 1..number + 50)
+            .map(|number| parent.0.join(format!("{start}-{number}")))
+            .collect();
+        taken.iter().for_each(|path| fs::create_dir(path).unwrap());
+        let second = Scratch::new_in(&parent.0).unwrap();
+        assert!(!taken.contains(&second.0), "{}", second.0.display());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(&second.0).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+        }
+        drop((first, second));
+        taken.iter().for_each(|path| assert!(path.exists()));
+        assert!(Scratch::new_in(&parent.0.join("none")).is_err());
     }
 
     #[test]

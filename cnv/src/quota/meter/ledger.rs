@@ -53,6 +53,8 @@ struct Ledger {
 /// A counter that stops at a ceiling.
 struct Held {
     used: Cell<u64>,
+    /// How often it was refused.
+    refusals: Cell<u64>,
     ceiling: Cell<Ceiling>,
 }
 
@@ -183,6 +185,7 @@ impl Held {
     const fn new() -> Self {
         Self {
             used: Cell::new(0),
+            refusals: Cell::new(0),
             ceiling: Cell::new(Ceiling::NONE),
         }
     }
@@ -230,6 +233,7 @@ impl Held {
 
     #[cold]
     fn refusal(&self, resource: HeldResource, requested: u64) -> BudgetExceeded {
+        self.refusals.set(self.refusals.get().wrapping_add(1));
         let Ceiling {
             limit, operation, ..
         } = self.ceiling.get();
@@ -361,6 +365,19 @@ pub(super) struct Spent {
     pub(super) cpu_ns: u64,
     pub(super) io_ops: u64,
     pub(super) network_bytes: u64,
+    io_refusals: u64,
+    network_refusals: u64,
+}
+
+impl Spent {
+    /// What of the held was refused.
+    pub(super) fn refused(&self) -> Option<Resource> {
+        match (self.io_refusals, self.network_refusals) {
+            (0, 0) => None,
+            (0, _) => Some(Resource::Network),
+            _ => Some(Resource::Io),
+        }
+    }
 }
 
 /// A stretch of work on this thread, held to its limits; dropping it ends it.
@@ -455,6 +472,8 @@ struct Start {
     gross_bytes: u64,
     io_ops: u64,
     network_bytes: u64,
+    io_refusals: u64,
+    network_refusals: u64,
 }
 
 impl CountedStretch {
@@ -468,6 +487,8 @@ impl CountedStretch {
             gross_bytes: ledger.gross_bytes.get(),
             io_ops: ledger.io.used.get(),
             network_bytes: ledger.network.used.get(),
+            io_refusals: ledger.io.refusals.get(),
+            network_refusals: ledger.network.refusals.get(),
         });
         Self {
             start,
@@ -500,6 +521,16 @@ impl CountedStretch {
                         .used
                         .get()
                         .saturating_sub(start.network_bytes),
+                ),
+                io_refusals: spent
+                    .io_refusals
+                    .saturating_add(ledger.io.refusals.get().wrapping_sub(start.io_refusals)),
+                network_refusals: spent.network_refusals.saturating_add(
+                    ledger
+                        .network
+                        .refusals
+                        .get()
+                        .wrapping_sub(start.network_refusals),
                 ),
             }
         })

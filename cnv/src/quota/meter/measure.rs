@@ -98,6 +98,7 @@ impl Progress {
             cpu_clock: self.cpu_clock,
             io_ops: self.spent.io_ops,
             network_bytes: self.spent.network_bytes,
+            refused: self.spent.refused(),
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Usage {
     pub io_ops: u64,
     /// Network bytes through the wrappers of this module, both ways.
     pub network_bytes: u64,
+    /// Whether I/O or network was refused within the work, because this budget or one inside it had less left: the
+    /// error may have gone no further than the body. I/O where both were.
+    pub refused: Option<Resource>,
 }
 
 impl Usage {
@@ -122,6 +125,7 @@ mod tests {
         cpu_clock: CpuClock::Thread,
         io_ops: 41,
         network_bytes: 0,
+        refused: None,
     };
 
     #[test]
