@@ -3,6 +3,7 @@
 use cnv::quota::{LargeBudget, MediumBudget, RoundsExceeded, SmallBudget, Times, share, split};
 use cnv::{budget, run, spend};
 use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 #[budget]
 trait Named {
@@ -67,15 +68,19 @@ fn all() -> usize {
 #[budget(cpu = "1us", io = 1)]
 fn ask() {}
 
-// Made once, however often the macro of this name would write it.
+// Called once, however often a macro of this name writes it.
 macro_rules! join {
-    ($first:expr, $second:expr) => {
+    ($first:expr, $second:expr) => {{
+        let _ = (&$first, &$first);
         ($first, $second)
-    };
+    }};
 }
+
+static FETCHED: AtomicU32 = AtomicU32::new(0);
 
 #[budget(cpu = "1us", memory = "1KB", retains = 0)]
 fn fetch(number: u32) -> impl Future<Output = u32> {
+    FETCHED.fetch_add(1, Ordering::Relaxed);
     std::future::ready(number)
 }
 
@@ -148,6 +153,7 @@ fn main() {
     let mut future = std::pin::pin!(run!(together()));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert_eq!(future.as_mut().poll(&mut context), std::task::Poll::Ready(3));
+    assert_eq!(FETCHED.load(Ordering::Relaxed), 2);
     assert_eq!(run!(rounds()).unwrap_err().max, 1);
     run!(branches(9)).unwrap();
     assert_eq!(run!(many("ab")), 2 * 154);

@@ -26,7 +26,7 @@ pub(crate) fn expand(model: &ItemModel) -> TokenStream {
 }
 
 /// Uses the siblings' names, so that the imports which brought them are not reported as unused. In an
-/// `impl` block, where only a guard can stand and no companion is, there is no room for that.
+/// `impl` block there is no room for that; a method with a budget does so in its body.
 fn imports(model: &ItemModel) -> TokenStream {
     let taken = &model.function.taken;
     if taken.is_empty() || !model.has_companion() {

@@ -275,8 +275,8 @@ fn check_circles(
     }
 }
 
-/// Whether the attributes can do what they say on this function. Verbs and budgets need a companion item, for which
-/// there is no room in an `impl` block; a guard alone needs none.
+/// Whether the attributes can do what they say on this function. A verb needs a companion item, for which there is no
+/// room in an `impl` block.
 fn check_function(
     signature: &Signature,
     is_verb: bool,

@@ -109,10 +109,15 @@ impl BudgetExceeded {
             if let Some(found) = error.downcast_ref() {
                 return Some(found);
             }
-            next = wrapped(error).or_else(|| error.source());
+            next = cause(error);
         }
         None
     }
+}
+
+/// What an error wraps. An I/O error hides that from `source`, and shows only what it wraps in turn.
+pub(crate) fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    wrapped(error).or_else(|| error.source())
 }
 
 /// What an `io::Error` wraps, which its `source` skips.

@@ -124,6 +124,8 @@ pub use budget::{
     Quota, ResourceBudget, SmallBudget, TinyBudget, UnlimitedBudget,
 };
 pub use exceeded::BudgetExceeded;
+#[cfg(feature = "command")]
+pub(crate) use exceeded::cause;
 pub use fit::{FitsWithinBudget, require_budget_fit};
 pub use limits::Limits;
 #[cfg(feature = "tokio-net")]

@@ -505,32 +505,23 @@ impl CountedStretch {
             let peak_bytes = ledger.peak_bytes.get().saturating_sub(start.live_bytes);
             let live_bytes =
                 (spent.live_bytes + ledger.live_bytes.get()).saturating_sub(start.live_bytes);
+            // No counter begins anew while a stretch is there.
+            let since = |spent: u64, counter: &Cell<u64>, start: u64| {
+                spent.saturating_add(counter.get().wrapping_sub(start))
+            };
+            let Ledger { io, network, .. } = ledger;
             Spent {
                 live_bytes,
                 peak_bytes: spent.peak_bytes.max(spent.live_bytes + peak_bytes),
-                gross_bytes: spent
-                    .gross_bytes
-                    .saturating_add(ledger.gross_bytes.get().wrapping_sub(start.gross_bytes)),
+                gross_bytes: since(spent.gross_bytes, &ledger.gross_bytes, start.gross_bytes),
                 cpu_ns: spent.cpu_ns,
-                io_ops: spent
-                    .io_ops
-                    .saturating_add(ledger.io.used.get().saturating_sub(start.io_ops)),
-                network_bytes: spent.network_bytes.saturating_add(
-                    ledger
-                        .network
-                        .used
-                        .get()
-                        .saturating_sub(start.network_bytes),
-                ),
-                io_refusals: spent
-                    .io_refusals
-                    .saturating_add(ledger.io.refusals.get().wrapping_sub(start.io_refusals)),
-                network_refusals: spent.network_refusals.saturating_add(
-                    ledger
-                        .network
-                        .refusals
-                        .get()
-                        .wrapping_sub(start.network_refusals),
+                io_ops: since(spent.io_ops, &io.used, start.io_ops),
+                network_bytes: since(spent.network_bytes, &network.used, start.network_bytes),
+                io_refusals: since(spent.io_refusals, &io.refusals, start.io_refusals),
+                network_refusals: since(
+                    spent.network_refusals,
+                    &network.refusals,
+                    start.network_refusals,
                 ),
             }
         })
