@@ -5,6 +5,7 @@ mod attestation;
 mod environment;
 mod frames;
 mod plot;
+mod quota;
 mod report;
 mod rounds;
 
@@ -76,11 +77,23 @@ fn command() -> Command {
         )
         .arg(count("rounds", "101", "Rounds of every group"))
         .arg(count("launches", "1", "Processes whose medians are judged"));
+    let quota = Command::new("quota")
+        .about("Budgets: scopes, polls, reads and pools; with --builds their assembly, allocators and compile time")
+        .arg(flag("check", "Fail if a goal is not met; measures the builds, too"))
+        .arg(flag("builds", "Measure what has to be built first, too: some minutes"))
+        .arg(flag("figures", "Print the time of every contender, too"))
+        .arg(file(
+            "json",
+            "Write every figure and where it was measured; - is standard output",
+        ))
+        .arg(count("rounds", "101", "Rounds of every group"))
+        .arg(count("launches", "1", "Processes whose medians are judged"));
     Command::new("cnv-bench")
         .about("What cnv costs beside what else there is")
         .subcommand_required(true)
         .subcommand(frames)
         .subcommand(attestation)
+        .subcommand(quota)
 }
 
 fn main() -> ExitCode {
@@ -88,6 +101,7 @@ fn main() -> ExitCode {
     let result = match arguments.subcommand() {
         Some(("frames", arguments)) => run_frames(arguments),
         Some(("attestation", arguments)) => run_attestation(arguments),
+        Some(("quota", arguments)) => run_quota(arguments),
         _ => unreachable!("clap requires a subcommand that it knows"),
     };
     result.unwrap_or_else(|error| {
@@ -122,6 +136,22 @@ fn run_attestation(arguments: &ArgMatches) -> Result<ExitCode, Box<dyn Error>> {
     let run = launches(arguments, "attestation", &own, |settings| {
         attestation::run(settings, folder)
     })?;
+    judge(arguments, &run)
+}
+
+fn run_quota(arguments: &ArgMatches) -> Result<ExitCode, Box<dyn Error>> {
+    let mut run = launches(arguments, "quota", &[], |settings| Ok(quota::run(settings)))?;
+    if arguments.get_flag("builds") || arguments.get_flag("check") {
+        quota::run_builds(&mut run)?;
+    } else if arguments
+        .get_one::<PathBuf>("json")
+        .is_none_or(|path| path != Path::new("-"))
+    {
+        let builds = quota::BUILDS;
+        eprintln!(
+            "!!! NOT MEASURED: {builds}. Say --builds, or --check, to build and measure them.\n"
+        );
+    }
     judge(arguments, &run)
 }
 

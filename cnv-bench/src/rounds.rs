@@ -134,6 +134,23 @@ impl Ratio {
             quartiles: [value; 2],
         }
     }
+
+    /// The median and the quartiles of `values`, which are at least one.
+    pub fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Self {
+            median: quantile(&values, 0.5),
+            quartiles: [quantile(&values, 0.25), quantile(&values, 0.75)],
+        }
+    }
+
+    /// Each of its numbers as `change` has it, which keeps their order.
+    pub fn map(self, change: impl Fn(f64) -> f64) -> Self {
+        Self {
+            median: change(self.median),
+            quartiles: self.quartiles.map(change),
+        }
+    }
 }
 
 impl Measured {
@@ -161,11 +178,17 @@ impl Measured {
 
     /// How long `name` takes, in nanoseconds an item: a figure of the machine that it was measured on.
     pub fn ns(&self, name: &str) -> Ratio {
-        let mut sorted = self.series(name).ns.clone();
-        sorted.sort_by(f64::total_cmp);
+        Ratio::of(self.series(name).ns.clone())
+    }
+
+    /// How much longer than `other` the contender `name` takes, in nanoseconds an item: the difference of the medians,
+    /// with the quartiles of the difference in each round.
+    pub fn ns_over(&self, name: &str, other: &str) -> Ratio {
+        let (over, under) = (&self.series(name).ns, &self.series(other).ns);
+        let by_round = over.iter().zip(under).map(|(a, b)| a - b);
         Ratio {
-            median: quantile(&sorted, 0.5),
-            quartiles: [quantile(&sorted, 0.25), quantile(&sorted, 0.75)],
+            median: median(over) - median(under),
+            ..Ratio::of(by_round.collect())
         }
     }
 
@@ -292,6 +315,18 @@ mod tests {
             quartiles: [2.0, 5.0],
         };
         assert_eq!(measured.ns("a"), expected);
+    }
+
+    #[test]
+    fn a_difference_is_that_of_medians_and_its_spread_that_of_rounds() {
+        let measured = measured(&[("a", &[5.0, 9.0, 7.0]), ("b", &[4.0, 2.0, 3.0])]);
+        let expected = Ratio {
+            median: 4.0,
+            quartiles: [2.5, 5.5],
+        };
+        assert_eq!(measured.ns_over("a", "b"), expected);
+        let halves = expected.map(|ns| ns / 2.0);
+        assert_eq!((halves.median, halves.quartiles), (2.0, [1.25, 2.75]));
     }
 
     #[test]

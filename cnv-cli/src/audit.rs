@@ -114,7 +114,7 @@ pub fn verify(
 
 /// The key and the name that a checkpoint is verified with. The key alone decides; a name that is not given is
 /// taken from the checkpoint, which the signature covers.
-fn verifier(
+pub(crate) fn verifier(
     checkpoint: &SignedCheckpoint,
     origin: Option<String>,
     public: PublicKey,

@@ -1,5 +1,5 @@
-//! `cnv`: makes keys; issues, delegates, checks and revokes attestations, verifies audit logs; shows frames. It is
-//! itself a cnv application.
+//! `cnv`: makes keys; issues, delegates, checks and revokes attestations; verifies audit logs; reports what calls used;
+//! shows frames. It is itself a cnv application.
 //!
 //! Its verbs ask for no attestation: they make the first one there is, and what they can do is what
 //! the files of their user allow.
@@ -7,6 +7,7 @@
 mod arguments;
 mod attestation;
 mod audit;
+mod budget;
 mod frames;
 mod grammar;
 mod key;
@@ -25,7 +26,7 @@ static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
 
 fn app() -> App {
     App::new("cnv")
-        .about("Keys, attestations, audit logs, frames and grammars")
+        .about("Keys, attestations, audit logs, budgets, frames and grammars")
         .version(env!("CARGO_PKG_VERSION"))
         // It has no guarded command. What `attestation verify` finds is for whoever holds or issues the token.
         .explain_denials()
@@ -46,6 +47,7 @@ fn app() -> App {
             audit::tail,
             audit::prove,
             audit::checkpoint,
+            budget::report,
             frames::show,
             frames::layout,
             grammar::show,

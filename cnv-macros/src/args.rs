@@ -92,7 +92,7 @@ impl Parse for Argument {
 }
 
 /// A value that a `macro_rules!` macro was given comes in a group that cannot be seen.
-fn without_groups(value: Expr) -> Expr {
+pub(crate) fn without_groups(value: Expr) -> Expr {
     match value {
         Expr::Group(group) => without_groups(*group.expr),
         value => value,

@@ -35,6 +35,11 @@ impl ErrorSink {
         result.map_err(|error| self.push(error)).ok()
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.errors.iter().flatten().count()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.errors.is_none()
     }

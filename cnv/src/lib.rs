@@ -3,7 +3,7 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 // Documentation says what a feature adds, and links to it where it is on.
 #![cfg_attr(
-    not(all(feature = "bytes", feature = "command")),
+    not(all(feature = "bytes", feature = "command", feature = "testing")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -25,6 +25,8 @@ pub mod command;
 pub mod grammar;
 #[cfg(feature = "attestation")]
 pub mod privileged;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "command")]
 #[doc = include_str!("../docs/attestation.md")]
 pub mod walk_through {}
@@ -62,6 +64,7 @@ pub mod __private;
 /// | `io = 100` or `"100k"` | input and output operations: `k M` | none |
 /// | `network = "100KB"` | bytes over the network, both ways, in the units of `memory` | none |
 /// | `retains = "64KB"` | the part of `memory` that may still be there after a call, in its result or elsewhere | all of it |
+/// | `enforce = ".."` | `"observe"`, or `"cooperative"`: over its memory or processor time, the body [is stopped](#what-is-metered) | `"observe"` |
 /// | `open` | plain calls are allowed, and are not charged | they do not compile |
 /// | `card = Name` | the name of the companion item | the function's own |
 /// | `crate = "path"` | where cnv is | `::cnv` |
@@ -183,6 +186,28 @@ pub mod __private;
 /// I/O and network through [`quota::File`] and [`quota::Metered`] are held to the declared number: what
 /// goes over it fails with [`quota::BudgetExceeded`] and does nothing. Memory and processor time are
 /// observed by [`quota::measure`], and reported in a command's receipt. See [`quota`] for the costs.
+///
+/// With `enforce = "cooperative"` a body that went over them is stopped, with a [`quota::BudgetExceeded`] that it
+/// returns, at its next [`quota::checkpoint`]. One stands at its start, at the head of every loop of its own and before
+/// every statement that spends; those in closures, `async` blocks and functions inside it are left alone. The
+/// wrappers are checkpoints, and so is every await of an `async` function that waits. A body that reaches none
+/// is stopped by nothing.
+///
+/// ```
+/// use std::hint::black_box;
+/// use cnv::quota::{BudgetExceeded, Resource};
+///
+/// #[cnv::budget(cpu = "1ms", enforce = "cooperative")]
+/// fn spin() -> Result<(), BudgetExceeded> {
+///     while black_box(true) {}
+///     Ok(())
+/// }
+///
+/// assert_eq!(cnv::run!(spin()).unwrap_err().resource, Resource::Cpu);
+/// ```
+///
+/// The level is no part of what callers are charged. It is not the default, because the same work takes other times
+/// on another machine, and ten times as long in a debug build.
 ///
 /// # The companion item
 ///

@@ -10,22 +10,23 @@ pub mod frame {
 /// What `#[budget]` names.
 pub mod quota {
     pub use crate::quota::account::{
-        Account, conditions, enter_loop, larger, leave_loop, open, rounds, step,
+        Account, beside, conditions, enter_loop, larger, leave_loop, open, open_method, rounds,
+        step,
     };
     pub use crate::quota::charge::{
-        Budgeted, Charge, Charged, Method, MustBePaid, Paid, PaidFor, Payable, Site, Sites,
-        concurrent, cost, deeper, paid, pending,
+        Budgeted, Charge, Charged, Method, MustBePaid, NeedsABudget, Paid, PaidFor, Payable, Site,
+        Sites, concurrent, cost, deeper, paid, pending, top,
     };
     pub use crate::quota::fit::{assert_fits, assert_fits_trait};
-    #[cfg(feature = "std")]
-    pub use crate::quota::meter::body::{enter, metered};
+    #[cfg(feature = "metering")]
+    pub use crate::quota::meter::body::{enter, enter_cooperative, metered, metered_cooperative};
     pub use crate::quota::rounds::{Rounds, stopped};
     pub use crate::quota::share::{Split, assert_part};
-    #[cfg(not(feature = "std"))]
-    pub use crate::quota::unmetered::{enter, metered};
+    #[cfg(not(feature = "metering"))]
+    pub use crate::quota::unmetered::{enter, enter_cooperative, metered, metered_cooperative};
     pub use crate::quota::{
         Budget, CpuQuota, IoQuota, Limits, MemoryQuota, NetworkQuota, Resource, ResourceBudget,
-        UNLIMITED,
+        UNLIMITED, checkpoint,
     };
 }
 

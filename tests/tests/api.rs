@@ -22,7 +22,7 @@ fn the_first_interface_holds() -> Result<(), Box<dyn std::error::Error>> {
     require_budget_fit::<SmallBudget, MediumBudget>();
     cnv::require_budget_fit!(SmallBudget, MediumBudget);
 
-    let mut pool = BudgetPool::from_budget(&MediumBudget::default());
+    let pool = BudgetPool::from_budget(&MediumBudget::default());
     pool.allocate_memory(100_000)?;
     pool.consume_cpu(50_000)?;
     pool.consume_io(10)?;

@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use cnv::attestation::{PrivateKey, Timestamp};
 use cnv::audit::{
@@ -97,20 +98,30 @@ fn writer() {
     });
 }
 
+/// Held while a process is started and while a test has a log open: until a new process is the program that it is to be,
+/// it has what any test had open, and with that the lock of a log.
+static STARTING: Mutex<()> = Mutex::new(());
+
+fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
+
 fn start(folder: &Path, round: u64, durability: Durability) -> Child {
     let durability = match durability {
         Durability::Grouped => "grouped",
         _ => "durable",
     };
-    Command::new(std::env::current_exe().unwrap())
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new(program);
+    command
         .args(["writer", "--exact", "--ignored", "--nocapture"])
         .env(FOLDER, folder)
         .env(ROUND, round.to_string())
         .env(DURABILITY, durability)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    spawn(&mut command).unwrap()
 }
 
 #[test]
@@ -183,12 +194,13 @@ fn kill_writers_of_one_log(durability: Durability, rounds: std::ops::Range<u64>)
         };
         // At another moment in each round, while groups are being written.
         let mut left = 1 + round * 7 % 61;
+        let mut last = String::new();
         while left > 0 {
-            let line = lines
-                .next()
-                .expect("the writer goes on until it is killed")
-                .unwrap();
-            left -= u64::from(take(&line));
+            let Some(line) = lines.next() else {
+                panic!("round {round}: the writer ended by itself, and said last: {last}");
+            };
+            last = line.unwrap();
+            left -= u64::from(take(&last));
         }
         child.kill().unwrap();
         child.wait().unwrap();
@@ -210,6 +222,7 @@ fn kill_writers_of_one_log(durability: Durability, rounds: std::ops::Range<u64>)
         let (left, before) = (verify(folder.path()), left.entries);
         assert_eq!(left.entries, before);
         kills.unsigned += left.unsigned;
+        let alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let log = open(folder.path()).unwrap();
         let cut = log.recovered();
         assert_eq!(cut.entries_bytes, left.tail.1);
@@ -217,6 +230,7 @@ fn kill_writers_of_one_log(durability: Durability, rounds: std::ops::Range<u64>)
         assert_eq!(cut.cuts, [], "a kill leaves no holes");
         kills.torn += u64::from(cut.entries_bytes + cut.checkpoints_bytes > 0);
         log.close().unwrap();
+        drop(alone);
         let opened = verify(folder.path());
         assert_eq!((opened.entries, opened.unsigned), (left.entries, 0));
         let mut found = 0;
@@ -266,12 +280,15 @@ const MOUNTED: &str = "the small disk is mounted";
 fn a_full_disk_leaves_the_log_read_only_and_whole() {
     for namespaces in ["-rm", "-m"] {
         let folder = tempfile::tempdir().unwrap();
-        let run = Command::new("unshare")
+        let mut command = Command::new("unshare");
+        command
             .arg(namespaces)
             .arg(std::env::current_exe().unwrap())
             .args(["full_disk", "--exact", "--ignored", "--nocapture"])
             .env(FOLDER, folder.path())
-            .output();
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let run = spawn(&mut command).and_then(Child::wait_with_output);
         let Ok(run) = run else { continue };
         let text = [run.stdout, run.stderr].concat();
         let text = String::from_utf8_lossy(&text);

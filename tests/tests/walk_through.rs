@@ -88,9 +88,9 @@ fn in_general(line: &str) -> String {
     general.join(" ")
 }
 
-#[test]
-fn every_command_of_the_walk_through_prints_what_it_shows() {
-    let page = read("docs/attestation.md");
+/// The commands of a page and the lines that it shows of each, with what differs left out by `in_general`.
+fn assert_commands_print(page: &str, at_least: usize, in_general: impl Fn(&str) -> String) {
+    let page = read(page);
     let mut commands: Vec<String> = Vec::new();
     let mut shown: Vec<Vec<String>> = Vec::new();
     for line in blocks(&page, "console").into_iter().flat_map(str::lines) {
@@ -106,14 +106,47 @@ fn every_command_of_the_walk_through_prints_what_it_shows() {
         }
     }
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-    assert!(commands.len() > 15);
+    assert!(commands.len() >= at_least, "only {}", commands.len());
     let folder = Folder::new();
     let printed = run(&folder, &commands);
     for ((command, printed), shown) in commands.iter().zip(printed).zip(shown) {
         let printed = printed.unwrap_or_else(|| panic!("the shell ended before `{command}`"));
-        let lines: Vec<String> = printed.lines().map(in_general).collect();
+        let lines: Vec<String> = printed.lines().map(&in_general).collect();
         assert_eq!(lines, shown, "`{command}` printed:\n{printed}");
     }
+}
+
+#[test]
+fn every_command_of_the_walk_through_prints_what_it_shows() {
+    assert_commands_print("docs/attestation.md", 16, in_general);
+}
+
+#[test]
+fn every_command_about_finding_a_budget_prints_what_it_shows() {
+    assert_commands_print("docs/budget.md", 7, without_measures);
+}
+
+/// Amounts of memory and time, alone and in an attribute, by `amount`.
+fn without_measures(line: &str) -> String {
+    let is_amount = |text: &str| {
+        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (number, unit) = text.split_at(split.unwrap_or(text.len()));
+        !number.is_empty() && ["B", "KB", "MB", "ns", "us", "ms", "s"].contains(&unit)
+    };
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    let mut general: Vec<String> = Vec::new();
+    while let Some((&word, rest)) = words.split_first() {
+        let with_next = rest.first().map(|next| format!("{word}{next}"));
+        let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let (word, taken) = match with_next {
+            Some(both) if is_amount(&both) => ("amount".to_owned(), 2),
+            _ if is_amount(bare) => (word.replace(bare, "amount"), 1),
+            _ => (word.to_owned(), 1),
+        };
+        general.push(word);
+        words.drain(..taken);
+    }
+    general.join(" ")
 }
 
 #[test]
@@ -141,4 +174,13 @@ fn what_differs_from_run_to_run_is_told_from_what_must_not() {
     let b = in_general(" key 11111111111111111111111111111111 2027-01-01T00:00:00Z 6 d 23 h");
     assert_eq!(a, b);
     assert_ne!(in_general("number 1"), in_general("number 2"));
+}
+
+#[test]
+fn measures_differ_and_declarations_do_not() {
+    let a = without_measures("  memory  264.48 KB   1 MB  #[budget(memory = \"340KB\", io = 5)]");
+    let b = without_measures(" memory 1 B  980.1 KB #[budget(memory = \"1.3MB\", io = 5)]");
+    assert_eq!(a, b);
+    assert_ne!(without_measures("io 4"), without_measures("io 5"));
+    assert_ne!(without_measures("10M 4 4"), without_measures("10M 4 5"));
 }

@@ -255,7 +255,7 @@ impl Planter<'_> {
                 _ => (kind, self.body(kind, 0)),
             };
             let need = sequence(&body, &self.functions, false);
-            let budget = self.budget(&need);
+            let budget = self.budget(kind, &need);
             let is_over = !need.fits(&budget);
             self.functions.push(Function {
                 kind,
@@ -275,18 +275,18 @@ impl Planter<'_> {
 
     fn node(&mut self, kind: Kind, depth: usize) -> Node {
         let callee = self.callee(kind);
-        match self.random.below(if depth > 2 { 4 } else { 9 }) {
+        match self.random.below(if depth > 2 { 4 } else { 11 }) {
             0..=2 => Node::Call(callee),
             3 => match self.functions[callee].kind {
                 Kind::Async if self.random.one_in(2) => Node::Kept(callee),
                 Kind::Async => Node::Joined(callee, callee),
                 _ => Node::Call(callee),
             },
-            4 | 5 => {
+            4..=6 => {
                 let branches = 2 + self.random.below(2);
                 Node::Branches((0..branches).map(|_| self.body(kind, depth + 1)).collect())
             }
-            6 | 7 => Node::For(self.random.number() % 5, self.body(kind, depth + 1)),
+            7 | 8 => Node::For(self.random.number() % 5, self.body(kind, depth + 1)),
             _ => Node::While(
                 self.plain_callee(),
                 self.random.number() % 4,
@@ -311,10 +311,13 @@ impl Planter<'_> {
     }
 
     /// Just enough, or a unit too little of something, or any number.
-    fn budget(&mut self, need: &Need) -> Budget {
+    fn budget(&mut self, kind: Kind, need: &Need) -> Budget {
         let own = u128::from(need.calls);
         let memory = self.limit(need.peak, need.is_unlimited[0]);
         let cpu = self.limit(need.sums[0] + own, need.is_unlimited[1]);
+        // A method that spends has to say.
+        let is_method = matches!(kind, Kind::Method | Kind::Dynamic);
+        let cpu = cpu.or_else(|| is_method.then_some(1_000_000));
         let some = |limit: Option<u64>, otherwise| limit.unwrap_or(otherwise);
         let io = some(self.limit(need.sums[1], false), 50);
         let network = some(self.limit(need.sums[2], false), 5_000);

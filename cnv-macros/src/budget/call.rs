@@ -4,6 +4,8 @@ use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::{Expr, ExprCall, ExprPath, Ident, Path, PathArguments};
 
+use crate::args::without_groups;
+
 /// One `spend!`.
 #[derive(Debug, Clone)]
 pub(crate) struct Spend {
@@ -120,12 +122,9 @@ pub(crate) fn parse_spent_call(tokens: TokenStream, macro_name: &str) -> syn::Re
             format!("`{macro_name}!` takes one call: write `{macro_name}!(load(path))`"),
         )
     })?;
-    match expr {
+    match without_groups(expr) {
         Expr::Call(mut call) => {
-            // A path that a `macro_rules!` macro was given comes in a group that cannot be seen.
-            while let Expr::Group(group) = *call.func {
-                call.func = group.expr;
-            }
+            *call.func = without_groups(*call.func);
             function(call)
         }
         Expr::MethodCall(mut call) => {
@@ -230,9 +229,17 @@ fn is_in_a_type(path: &Path) -> bool {
         return false;
     };
     let name = parent.ident.to_string();
-    name.trim_start_matches("r#")
-        .starts_with(char::is_uppercase)
+    PRIMITIVES.contains(&&*name)
+        || name
+            .trim_start_matches("r#")
+            .starts_with(char::is_uppercase)
 }
+
+/// Types that are written small.
+pub(crate) const PRIMITIVES: &[&str] = &[
+    "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
+    "i128", "isize", "f32", "f64",
+];
 
 /// The tokens with every `spend!(call)` replaced by the call, so that a fault reported here is not
 /// reported again by the macro itself.

@@ -11,8 +11,16 @@ use super::plan::{Plan, Spends};
 /// budget has no companion; its name then falls back to an item without a budget, so that the error
 /// can say what is missing instead of "expected type, found function".
 pub(crate) fn imports(spends: &Spends) -> TokenStream {
+    let rounds = spends.rounds.iter().map(|(name, max)| {
+        quote! {
+            #[allow(clippy::cast_lossless, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            #[allow(clippy::unnecessary_cast, trivial_numeric_casts, unused_qualifications)]
+            const #name: ::core::primitive::u64 = #max as ::core::primitive::u64;
+        }
+    });
+    let rounds = quote!(#(#rounds)*);
     if spends.all.is_empty() {
-        return TokenStream::new();
+        return rounds;
     }
     let mut fallbacks = Vec::new();
     let mut imports = Vec::new();
@@ -52,6 +60,7 @@ pub(crate) fn imports(spends: &Spends) -> TokenStream {
         }
     }
     quote! {
+        #rounds
         #fallbacks
         #(#imports)*
         // The import that brought the macro is used, though the expansion has no use for it.
@@ -122,18 +131,22 @@ pub(crate) fn check_item(spends: &Spends, payer: &Payer<'_>) -> TokenStream {
     let account = Ident::new("account", Span::mixed_site());
     let name = payer.name.to_string();
     let steps = sequence(&spends.plan, &account, &sites);
-    let funds = match &payer.funds {
-        Funds::Declared(limits) => limits.clone(),
-        Funds::OfTrait(_) => quote!(<T as #krate::__private::quota::Charge>::LIMITS),
+    let opened = match &payer.funds {
+        Funds::Declared(limits) => quote!(__cnv_open(#name, #limits)),
+        Funds::OfTrait(_) => {
+            quote_spanned! {payer.name.span()=>
+                __cnv_open_method(#name, <T as #krate::__private::quota::Charge>::LIMITS)
+            }
+        }
     };
     let sum = quote! {
         use #krate::__private::quota::{
-            concurrent as __cnv_concurrent,
+            beside as __cnv_beside, concurrent as __cnv_concurrent,
             conditions as __cnv_conditions, cost as __cnv_cost, enter_loop as __cnv_enter_loop,
             larger as __cnv_larger, leave_loop as __cnv_leave_loop, open as __cnv_open,
-            pending as __cnv_pending, rounds as __cnv_rounds, step as __cnv_step,
+            open_method as __cnv_open_method, pending as __cnv_pending, rounds as __cnv_rounds, step as __cnv_step,
         };
-        let #account = __cnv_open(#name, #funds);
+        let #account = #opened;
         let _ = #steps;
     };
     let depth = payer.companion.map(|companion| {
@@ -167,12 +180,12 @@ pub(crate) fn by_pattern(
     sum: &TokenStream,
     krate: &Path,
 ) -> TokenStream {
-    let list = parameters
-        .iter()
-        .fold(quote!(()), |list, parameter| quote!((#list, #parameter)));
-    let inferred = parameters
-        .iter()
-        .fold(quote!(()), |list, _| quote!((#list, _)));
+    let private = quote!(#krate::__private::quota);
+    let pair = |a, b| quote!((#a, #b));
+    let list = tree(parameters, &|parameter| quote!(#parameter), &pair);
+    let inferred = tree(parameters, &|_| quote!(_), &pair);
+    let both = |a, b| quote!(#private::Sites::both(#a, #b));
+    let looked_at = tree(sites, &|site| quote!(#private::Sites::one(&#site)), &both);
     quote! {
         #[allow(dead_code)]
         trait __CnvCheck: ::core::marker::Sized {
@@ -187,8 +200,23 @@ pub(crate) fn by_pattern(
                 #krate::__private::quota::Sites::new()
             };
         }
-        let <#krate::__private::quota::Sites<#inferred> as __CnvCheck>::OK =
-            #krate::__private::quota::Sites::new()#(.and(&#sites))*;
+        let <#private::Sites<#inferred> as __CnvCheck>::OK = #looked_at;
+    }
+}
+
+/// Pairs of pairs, as flat as can be: the compiler follows types only so deep.
+fn tree<T>(
+    leaves: &[T],
+    leaf: &dyn Fn(&T) -> TokenStream,
+    node: &dyn Fn(TokenStream, TokenStream) -> TokenStream,
+) -> TokenStream {
+    match leaves {
+        [] => quote!(()),
+        [one] => leaf(one),
+        more => {
+            let (left, right) = more.split_at(more.len() / 2);
+            node(tree(left, leaf, node), tree(right, leaf, node))
+        }
     }
 }
 
@@ -208,17 +236,30 @@ fn sites(spends: &Spends) -> Vec<&Ident> {
 fn sequence(plan: &[Plan], account: &Ident, sites: &[&Ident]) -> TokenStream {
     let steps = plan.iter().map(|plan| match plan {
         Plan::Spend(spend) => step(spend, account, sites),
-        Plan::Branches(branches) => branches
-            .iter()
-            .map(|branch| sequence(branch, account, sites))
-            .reduce(|larger, next| quote!(__cnv_larger(#larger, #next)))
-            .unwrap_or_else(|| quote!(#account)),
+        Plan::Branches(branches) => larger(branches, account, sites),
         Plan::Loop(body) => {
             let body = sequence(body, account, sites);
             quote!({ let #account = __cnv_enter_loop(#account); __cnv_leave_loop(#body) })
         }
     });
     quote!({ #(let #account = #steps;)* #account })
+}
+
+/// `account` after the larger of several branches, each of which knows of those before it.
+fn larger(branches: &[Vec<Plan>], account: &Ident, sites: &[&Ident]) -> TokenStream {
+    let taken = Ident::new("taken", Span::mixed_site());
+    let mut branches = branches
+        .iter()
+        .map(|branch| sequence(branch, account, sites));
+    let first = branches.next().unwrap_or_else(|| quote!(#account));
+    quote!({
+        let #taken = #first;
+        #(let #taken = {
+            let #account = __cnv_beside(#account, #taken);
+            __cnv_larger(#taken, #branches)
+        };)*
+        #taken
+    })
 }
 
 /// One call of `step`. The first token carries the span of the callee's name and the last that of its

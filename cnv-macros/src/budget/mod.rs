@@ -2,20 +2,23 @@
 
 pub(crate) mod call;
 pub(crate) mod check;
+pub(crate) mod checkpoint;
+mod names;
 pub(crate) mod plan;
 mod repeat;
 pub(crate) mod units;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Ident, Path};
 
 use crate::args::{Argument, Arguments};
 use crate::errors::ErrorSink;
+use checkpoint::Cooperative;
 use units::{CPU, IO, MEMORY, NETWORK, RETAINED, UNLIMITED};
 
 const KEYS: &[&str] = &[
-    "memory", "cpu", "io", "network", "retains", "open", "card", "crate",
+    "memory", "cpu", "io", "network", "retains", "enforce", "open", "card", "crate",
 ];
 
 /// A checked budget: bytes, nanoseconds, operations, bytes.
@@ -29,8 +32,12 @@ pub(crate) struct BudgetModel {
     pub(crate) retained_bytes: u64,
     /// Whether nothing is said, so that a method of a trait has what the trait declares.
     pub(crate) inherits: bool,
-    /// Whether plain calls are allowed.
-    pub(crate) open: bool,
+    /// Whether a body that is over is stopped.
+    pub(crate) cooperative: Option<Cooperative>,
+    /// Where plain calls are allowed.
+    pub(crate) open: Option<Span>,
+    /// Whether something of it is reported, so that its numbers mean nothing.
+    pub(crate) is_faulty: bool,
     /// The name of the companion item, where it cannot be the function's own.
     pub(crate) card: Option<Ident>,
 }
@@ -45,7 +52,9 @@ impl BudgetModel {
             network_bytes: 0,
             retained_bytes: UNLIMITED,
             inherits: false,
-            open: false,
+            cooperative: None,
+            open: None,
+            is_faulty: false,
             card: None,
         }
     }
@@ -57,8 +66,11 @@ impl BudgetModel {
         errors: &mut ErrorSink,
     ) -> Self {
         let mut model = Self::unnamed();
+        let faults = errors.count();
+        model.is_faulty = !arguments.readable;
         let span = arguments.span;
-        let empty = arguments.list.iter().all(|a| a.key == "crate") && arguments.readable;
+        let says_nothing = |argument: &Argument| ["crate", "enforce"].contains(&&*argument.name());
+        let empty = arguments.list.iter().all(says_nothing) && arguments.readable;
         let list = arguments.known("budget", KEYS, errors);
         model.inherits = empty && may_inherit;
         if empty && !may_inherit {
@@ -77,7 +89,8 @@ impl BudgetModel {
                 "retains" => {
                     retained = read(argument, &RETAINED, errors).map(|bytes| (argument, bytes))
                 }
-                "open" => model.open = argument.flag(errors),
+                "enforce" => model.cooperative = Cooperative::from_argument(argument, errors),
+                "open" => model.open = argument.flag(errors).then(|| argument.key.span()),
                 "card" => model.card = argument.path(errors).and_then(|path| card(&path, errors)),
                 _ => {}
             }
@@ -93,7 +106,17 @@ impl BudgetModel {
             Some((_, bytes)) => bytes,
             None => model.memory_bytes,
         };
+        model.is_faulty |= errors.count() > faults;
         model
+    }
+
+    /// Nothing, for callers that are not at fault.
+    pub(crate) fn charge_nothing(&mut self) {
+        self.memory_bytes = 0;
+        self.cpu_ns = 0;
+        self.io_ops = 0;
+        self.network_bytes = 0;
+        self.retained_bytes = 0;
     }
 
     /// The type of what a call of a method costs.

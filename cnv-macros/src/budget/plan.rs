@@ -3,20 +3,23 @@
 //!
 //! A `spend!` that stands where it cannot be counted is an error, never free.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::visit::Visit;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Block, Expr, ExprMacro, Ident, Item, Local, Macro, Path, ReturnType, Stmt, Token,
-    UseTree,
+    Attribute, BinOp, Block, Expr, ExprMacro, Ident, Item, Local, Macro, MacroDelimiter, Pat,
+    PatOr, Path, Signature, Stmt, Token,
 };
 
 use super::call::{
     Callee, End, Spend, SpentCall, find_call_of, find_spend, parse_spent_call, without_spends,
 };
-use super::repeat::Repeat;
+use super::names::InnerNames;
+use super::repeat::{Bound, Repeat};
 use crate::errors::ErrorSink;
 
 /// The spends of a body, in the order in which they happen.
@@ -32,14 +35,13 @@ pub(crate) enum Plan {
 /// Rewrites the spends of `body` into calls and returns what they add up to.
 pub(crate) fn rewrite(
     body: &mut Block,
-    function: &Ident,
-    output: &ReturnType,
+    signature: &Signature,
     krate: &Path,
     errors: &mut ErrorSink,
 ) -> Spends {
     let mut planner = Planner {
-        function,
-        output,
+        function: &signature.ident,
+        signature,
         krate,
         errors,
         plan: Vec::new(),
@@ -47,7 +49,9 @@ pub(crate) fn rewrite(
         end: End::Pending,
         is_concurrent: false,
         rounds: Vec::new(),
-        inner_names: Vec::new(),
+        is_unordered: false,
+        constants: Vec::new(),
+        inner_names: InnerNames::default(),
         spends: Vec::new(),
     };
     // The names of the outermost block are seen where the check stands.
@@ -55,6 +59,7 @@ pub(crate) fn rewrite(
     Spends {
         plan: planner.plan,
         all: planner.spends,
+        rounds: planner.constants,
     }
 }
 
@@ -65,11 +70,13 @@ pub(crate) struct Spends {
     pub(crate) plan: Vec<Plan>,
     /// Every call that was rewritten, also one that could not be counted.
     pub(crate) all: Vec<Spend>,
+    /// The constants that the check and the loops take their rounds from, with what they are.
+    pub(crate) rounds: Vec<(Ident, TokenStream)>,
 }
 
 struct Planner<'a> {
     function: &'a Ident,
-    output: &'a ReturnType,
+    signature: &'a Signature,
     krate: &'a Path,
     errors: &'a mut ErrorSink,
     plan: Vec<Plan>,
@@ -81,8 +88,11 @@ struct Planner<'a> {
     is_concurrent: bool,
     /// How often each of the loops around the walk runs.
     rounds: Vec<TokenStream>,
+    /// Whether the walk stands where the order of peaks is not followed.
+    is_unordered: bool,
+    constants: Vec<(Ident, TokenStream)>,
     /// What the blocks around the walk declare, the outermost left out.
-    inner_names: Vec<Vec<String>>,
+    inner_names: InnerNames,
     spends: Vec<Spend>,
 }
 
@@ -111,9 +121,6 @@ impl Place {
     }
 }
 
-/// Stands for every name, where a `use` takes in all of a module.
-const ANY_NAME: &str = "*";
-
 impl Planner<'_> {
     /// Walks one of several branches with a plan of its own.
     fn branch(&mut self, walk: impl FnOnce(&mut Self)) -> Vec<Plan> {
@@ -134,12 +141,14 @@ impl Planner<'_> {
         self.uncountable = outer;
     }
 
-    /// Walks what a loop runs; the outermost of several is one entry of the plan.
-    fn in_loop(&mut self, walk: impl FnOnce(&mut Self)) {
-        if !self.rounds.is_empty() {
+    /// Walks what runs in no certain order, as the rounds of a loop do; the outermost of several is one entry of the plan.
+    fn unordered(&mut self, walk: impl FnOnce(&mut Self)) {
+        if self.is_unordered {
             return walk(self);
         }
+        self.is_unordered = true;
         let body = self.branch(walk);
+        self.is_unordered = false;
         if !body.is_empty() {
             self.plan.push(Plan::Loop(body));
         }
@@ -160,17 +169,25 @@ impl Planner<'_> {
         condition: Option<&mut Expr>,
         body: &mut Block,
     ) -> Option<Repeat> {
-        let repeat = Repeat::take(attributes, self.function, self.output, self.errors);
-        let Some(Repeat { max, .. }) = &repeat else {
-            self.uncountable(Place::Unbounded(place), |p| {
-                if let Some(condition) = condition {
-                    p.visit_expr_mut(condition);
-                }
-                p.visit_block_mut(body);
-            });
-            return None;
+        let repeat = match Repeat::take(attributes, self.signature, self.errors) {
+            Bound::Known(repeat) => Some(repeat),
+            Bound::Faulty => None,
+            Bound::Missing => {
+                self.uncountable(Place::Unbounded(place), |p| {
+                    if let Some(condition) = condition {
+                        p.visit_expr_mut(condition);
+                    }
+                    p.visit_block_mut(body);
+                });
+                return None;
+            }
         };
-        self.in_loop(|p| {
+        let repeat = repeat.map(|repeat| self.with_constant(repeat));
+        // One that cannot be read is reported, and counts as one round.
+        let max = repeat
+            .as_ref()
+            .map_or_else(|| quote!(1), |repeat| repeat.max.clone());
+        self.unordered(|p| {
             if let Some(condition) = condition {
                 let conditions = quote!(__cnv_conditions(#max));
                 p.times(conditions, |p| p.visit_expr_mut(condition));
@@ -180,27 +197,45 @@ impl Planner<'_> {
         repeat
     }
 
-    /// Walks the arguments of a macro that runs them together, such as `join!`.
-    fn join(&mut self, mac: &mut Macro) -> bool {
+    /// Gives a bound that is a constant a name that means the same in the check and where the loop stands.
+    fn with_constant(&mut self, mut repeat: Repeat) -> Repeat {
+        if repeat.is_constant {
+            let name = format_ident!("__CNV_ROUNDS_{}", self.constants.len());
+            let max = std::mem::replace(&mut repeat.max, name.to_token_stream());
+            self.constants.push((name, max));
+        }
+        repeat
+    }
+
+    /// Walks the arguments of a macro that runs them together, such as `join!`: what is to stand in its place.
+    fn join(&mut self, mac: &Macro) -> Option<Expr> {
         let is_join = mac
             .path
             .segments
             .last()
             .is_some_and(|last| last.ident == "join" || last.ident == "try_join");
-        if !is_join {
-            return false;
+        if !is_join || find_spend(mac.tokens.clone()).is_none() {
+            return None;
         }
         let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
-        let Ok(mut futures) = parser.parse2(mac.tokens.clone()) else {
-            return false;
-        };
+        let mut futures = parser.parse2(mac.tokens.clone()).ok()?;
         let outer = std::mem::replace(&mut self.is_concurrent, true);
         for future in &mut futures {
             self.visit_expr_mut(future);
         }
         self.is_concurrent = outer;
-        mac.tokens = futures.into_token_stream();
-        true
+        // Whatever a macro of this name does with its arguments, it is handed what was called once.
+        let names: Vec<Ident> = (0..futures.len())
+            .map(|i| format_ident!("future_{i}", span = Span::mixed_site()))
+            .collect();
+        let futures = futures.into_iter();
+        let path = &mac.path;
+        syn::parse2(quote! {
+            match (#(#futures,)*) {
+                (#(#names,)*) => #path!(#(#names),*),
+            }
+        })
+        .ok()
     }
 
     fn under(&mut self, attributes: &[Attribute], walk: impl FnOnce(&mut Self)) {
@@ -212,37 +247,18 @@ impl Planner<'_> {
         self.uncountable = outer;
     }
 
-    /// Whether a block inside the function declares the name that `path` begins with. The check stands
-    /// outside that block, and would charge another function than the one that is called.
-    fn is_inner_name(&self, path: &Path) -> bool {
-        let Some(first) = path
-            .segments
-            .first()
-            .filter(|_| path.leading_colon.is_none())
-        else {
-            return false;
-        };
-        self.inner_names
-            .iter()
-            .flatten()
-            .any(|name| first.ident == name || name == ANY_NAME)
-    }
-
     /// `run!` would start a budget of its own, so that this one would not be charged.
     fn refuse_run(&mut self, mac: &Macro) {
         let segments = &mac.path.segments;
-        let is_ours = match (segments.first(), segments.len()) {
-            (_, 1) => true,
-            (Some(first), 2) => {
-                first.ident == "cnv"
-                    || self
-                        .krate
-                        .segments
-                        .last()
-                        .is_some_and(|last| last.ident == first.ident)
+        let krate = self.krate.segments.last();
+        let is_ours = match segments.first() {
+            Some(_) if segments.len() == 1 => true,
+            Some(first) => {
+                first.ident == "cnv" || krate.is_some_and(|krate| krate.ident == first.ident)
             }
-            _ => false,
+            None => false,
         };
+        let is_ours = is_ours || segments.iter().any(|segment| segment.ident == "prelude");
         let run = match segments.last() {
             Some(last) if is_ours && last.ident == "run" => Some(last.ident.span()),
             _ => find_call_of(&["run"], mac.tokens.clone()),
@@ -255,13 +271,25 @@ impl Planner<'_> {
         }
     }
 
+    /// Walks the guard of an arm. Guards of several arms may run before one is taken, so they add up; that of a pattern with
+    /// alternatives may run once for each.
+    fn guard(&mut self, pat: &mut Pat) {
+        match pat {
+            Pat::Guard(guarded) if has_alternatives(&guarded.pat) => {
+                let place = Place::Repeated("in the guard of a pattern with `|`");
+                self.uncountable(place, |p| p.visit_expr_mut(&mut guarded.guard));
+            }
+            pat => self.visit_pat_mut(pat),
+        }
+    }
+
     /// The call that replaces a `spend!`, or `None` where it is some other macro.
     fn spend(&mut self, attributes: &[Attribute], mac: &mut Macro) -> Option<Expr> {
         let end = std::mem::replace(&mut self.end, End::Pending);
         if !is_spend(&mac.path) {
             self.refuse_run(mac);
-            if self.join(mac) {
-                return None;
+            if let Some(joined) = self.join(mac) {
+                return Some(joined);
             }
             if let Some(span) = find_spend(mac.tokens.clone()) {
                 let name = mac.path.to_token_stream().to_string().replace(' ', "");
@@ -313,7 +341,8 @@ impl Planner<'_> {
             }
             Callee::Site { site } => {
                 *site = format_ident!("site_{number}", span = Span::mixed_site());
-                call = syn::parse_quote!(#(#attributes)* #site.pay(#call));
+                *site = Ident::new(&site.to_string(), site.span().located_at(spend.name_span));
+                call = paid(site, attributes, &call);
             }
         }
         self.spends.push(spend.clone());
@@ -334,7 +363,7 @@ impl Planner<'_> {
         let Callee::Companion { path, .. } = &spend.callee else {
             return None;
         };
-        if self.is_inner_name(path) {
+        if self.inner_names.declare(path) {
             return Some(format!(
                 "`{}` is declared in a block inside `{}`, where the budget cannot see it: move the declaration to the top of the function",
                 spend.name, self.function
@@ -358,6 +387,15 @@ fn through(callee: &Expr, alias: &Ident) -> Expr {
     syn::parse_quote!(#alias::#call)
 }
 
+/// `site.pay(call)`, with the spans of the call, so that what is wrong with its value is shown there.
+fn paid(site: &Ident, attributes: &[Attribute], call: &Expr) -> Expr {
+    let span = call.span();
+    let mut arguments = Group::new(Delimiter::Parenthesis, call.to_token_stream());
+    arguments.set_span(span);
+    let pay = Ident::new("pay", span);
+    syn::parse_quote_spanned!(span=> #(#attributes)* #site.#pay #arguments)
+}
+
 fn is_spend(path: &Path) -> bool {
     path.segments
         .last()
@@ -368,6 +406,13 @@ impl VisitMut for Planner<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
         if let Stmt::Macro(statement) = stmt {
             if let Some(call) = self.spend(&statement.attrs, &mut statement.mac) {
+                // Braces end a statement, and the call in their place does not.
+                let is_ended = matches!(statement.mac.delimiter, MacroDelimiter::Brace(_));
+                let call = if is_ended && statement.semi_token.is_none() {
+                    syn::parse_quote!({ #call })
+                } else {
+                    call
+                };
                 *stmt = Stmt::Expr(call, statement.semi_token);
             }
             return;
@@ -376,9 +421,9 @@ impl VisitMut for Planner<'_> {
     }
 
     fn visit_block_mut(&mut self, block: &mut Block) {
-        self.inner_names.push(declared_names(block));
+        self.inner_names.enter(block);
         visit_mut::visit_block_mut(self, block);
-        self.inner_names.pop();
+        self.inner_names.leave();
     }
 
     fn visit_local_mut(&mut self, local: &mut Local) {
@@ -425,14 +470,23 @@ impl Planner<'_> {
                 self.visit_expr_mut(&mut branching.expr);
                 let mut branches = Vec::new();
                 for arm in &mut branching.arms {
-                    // Guards of several arms may run before one is taken, so they add up.
-                    self.visit_pat_mut(&mut arm.pat);
+                    self.guard(&mut arm.pat);
                     branches.push(self.branch(|p| {
                         p.under(&arm.attrs, |p| p.visit_expr_mut(&mut arm.body));
                     }));
                 }
                 self.push_branches(branches);
             }
+            // The right side is evaluated first.
+            Expr::Assign(assigned) => {
+                self.visit_expr_mut(&mut assigned.right);
+                self.visit_expr_mut(&mut assigned.left);
+            }
+            // Which side is first depends on the types.
+            Expr::Binary(binary) if is_assignment(&binary.op) => self.unordered(|p| {
+                p.visit_expr_mut(&mut binary.right);
+                p.visit_expr_mut(&mut binary.left);
+            }),
             Expr::Await(awaiting) => {
                 if matches!(&*awaiting.base, Expr::Macro(_)) {
                     self.end = End::Awaited;
@@ -496,6 +550,40 @@ impl Planner<'_> {
     }
 }
 
+/// `+=` and its like.
+fn is_assignment(op: &BinOp) -> bool {
+    use BinOp::{
+        AddAssign, BitAndAssign, BitOrAssign, BitXorAssign, DivAssign, MulAssign, RemAssign,
+        ShlAssign, ShrAssign, SubAssign,
+    };
+    matches!(
+        op,
+        AddAssign(_)
+            | SubAssign(_)
+            | MulAssign(_)
+            | DivAssign(_)
+            | RemAssign(_)
+            | BitXorAssign(_)
+            | BitAndAssign(_)
+            | BitOrAssign(_)
+            | ShlAssign(_)
+            | ShrAssign(_)
+    )
+}
+
+/// Whether the pattern has alternatives at any depth.
+fn has_alternatives(pat: &Pat) -> bool {
+    struct Alternatives(bool);
+    impl Visit<'_> for Alternatives {
+        fn visit_pat_or(&mut self, _: &PatOr) {
+            self.0 = true;
+        }
+    }
+    let mut alternatives = Alternatives(false);
+    alternatives.visit_pat(pat);
+    alternatives.0
+}
+
 fn is_cfg(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
 }
@@ -517,39 +605,6 @@ fn conditional_attributes(expr: &Expr) -> Option<Vec<Attribute>> {
         _ => return None,
     };
     attributes.iter().any(is_cfg).then(|| attributes.clone())
-}
-
-/// The names that the items of a block declare.
-fn declared_names(block: &Block) -> Vec<String> {
-    let mut names = Vec::new();
-    for stmt in &block.stmts {
-        match stmt {
-            Stmt::Item(Item::Use(item)) => used_names(&item.tree, &mut names),
-            Stmt::Item(Item::Fn(item)) => names.push(item.sig.ident.to_string()),
-            Stmt::Item(Item::Mod(item)) => names.push(item.ident.to_string()),
-            Stmt::Item(Item::Enum(item)) => names.push(item.ident.to_string()),
-            Stmt::Item(Item::Struct(item)) => names.push(item.ident.to_string()),
-            Stmt::Item(Item::Type(item)) => names.push(item.ident.to_string()),
-            // What a macro declares is not known here.
-            Stmt::Item(Item::Macro(_)) => names.push(ANY_NAME.to_owned()),
-            _ => {}
-        }
-    }
-    names
-}
-
-fn used_names(tree: &UseTree, names: &mut Vec<String>) {
-    match tree {
-        UseTree::Path(path) => used_names(&path.tree, names),
-        UseTree::Name(name) => names.push(name.ident.to_string()),
-        UseTree::Rename(rename) => names.push(rename.rename.to_string()),
-        UseTree::Glob(_) => names.push(ANY_NAME.to_owned()),
-        UseTree::Group(group) => {
-            for tree in &group.items {
-                used_names(tree, names);
-            }
-        }
-    }
 }
 
 /// A body that parses, or `None`: then the compiler's own error on it is the best there is.

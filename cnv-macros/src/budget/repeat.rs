@@ -1,34 +1,53 @@
 //! `#[repeat(max = N)]` on a loop: how often it runs at most, for the sum of what it spends and as it runs.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Block, Expr, ExprLit, Ident, Lit, Path, ReturnType, parse_quote};
+use syn::{
+    Attribute, Block, Expr, ExprPath, FnArg, GenericParam, Ident, Lit, Pat, Path, ReturnType,
+    Signature, parse_quote,
+};
 
 use super::units::{ROUNDS, UNLIMITED, parse_quantity};
 use crate::args::Arguments;
 use crate::errors::ErrorSink;
 
+/// What is known of a loop.
+pub(crate) enum Bound {
+    Missing,
+    /// It is there, and cannot be read; that is reported.
+    Faulty,
+    Known(Repeat),
+}
+
+/// The value of `max`.
+struct Max {
+    number: TokenStream,
+    is_constant: bool,
+}
+
 /// The bound of one loop.
 pub(crate) struct Repeat {
-    /// A `u64`, as an expression without names of the body's.
+    /// A `u64`, or the name of a constant that can be made one.
     pub(crate) max: TokenStream,
+    /// Whether it is the name of a constant.
+    pub(crate) is_constant: bool,
     span: Span,
     /// Whether the function returns something; otherwise that is reported, and the loop runs as it is.
     can_fail: bool,
 }
 
 impl Repeat {
-    /// Takes the attribute off a loop of a function that returns `output`.
+    /// Takes the attribute off a loop of a function with this signature.
     pub(crate) fn take(
         attributes: &mut Vec<Attribute>,
-        function: &Ident,
-        output: &ReturnType,
+        signature: &Signature,
         errors: &mut ErrorSink,
-    ) -> Option<Self> {
-        let place = attributes
-            .iter()
-            .position(|attribute| attribute.path().is_ident("repeat"))?;
+    ) -> Bound {
+        let is_repeat = |attribute: &Attribute| attribute.path().is_ident("repeat");
+        let Some(place) = attributes.iter().position(is_repeat) else {
+            return Bound::Missing;
+        };
         let attribute = attributes.remove(place);
         let span = attribute.path().span();
         if let Some(second) = attributes.iter().find(|a| a.path().is_ident("repeat")) {
@@ -38,7 +57,8 @@ impl Repeat {
             );
             attributes.retain(|attribute| !attribute.path().is_ident("repeat"));
         }
-        let can_fail = !matches!(output, ReturnType::Default);
+        let function = &signature.ident;
+        let can_fail = !matches!(signature.output, ReturnType::Default);
         if !can_fail {
             errors.at(
                 attribute.path(),
@@ -47,12 +67,18 @@ impl Repeat {
                 ),
             );
         }
-        let max = errors.take(max(&attribute))?;
-        Some(Self {
-            max,
-            span,
-            can_fail,
-        })
+        match errors.take(max(&attribute, signature)) {
+            Some(Max {
+                number,
+                is_constant,
+            }) => Bound::Known(Self {
+                max: number,
+                is_constant,
+                span,
+                can_fail,
+            }),
+            None => Bound::Faulty,
+        }
     }
 
     /// The loop with a counter around it.
@@ -61,6 +87,7 @@ impl Repeat {
             max,
             span,
             can_fail,
+            ..
         } = self;
         if !can_fail {
             return repeated;
@@ -96,7 +123,7 @@ fn unknown_key(key: &Ident) -> syn::Error {
 }
 
 /// The value of `max`, a count or the name of a constant.
-fn max(attribute: &Attribute) -> syn::Result<TokenStream> {
+fn max(attribute: &Attribute, signature: &Signature) -> syn::Result<Max> {
     let missing = || {
         syn::Error::new_spanned(
             attribute.path(),
@@ -128,13 +155,14 @@ fn max(attribute: &Attribute) -> syn::Result<TokenStream> {
         value = Some(argument.value.as_ref().ok_or_else(missing)?);
     }
     match value.ok_or_else(missing)? {
-        Expr::Path(path) => Ok(quote!((#path as ::core::primitive::u64))),
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(number),
-            ..
-        }) if number.suffix().is_empty() => {
-            let max: u64 = number.base10_parse()?;
-            Ok(max.to_token_stream())
+        Expr::Path(path) => {
+            if let Some(message) = no_constant(path, signature) {
+                return Err(syn::Error::new_spanned(path, message));
+            }
+            Ok(Max {
+                number: path.to_token_stream(),
+                is_constant: true,
+            })
         }
         value => {
             let max = parse_quantity(value, &ROUNDS)?;
@@ -144,7 +172,36 @@ fn max(attribute: &Attribute) -> syn::Result<TokenStream> {
                     "a loop without a bound cannot be paid for: write the number of rounds, as in `max = 100`",
                 ));
             }
-            Ok(max.to_token_stream())
+            Ok(Max {
+                number: max.to_token_stream(),
+                is_constant: false,
+            })
         }
     }
+}
+
+/// Why the name cannot be that of a constant. The check stands in a constant of its own, where neither the type around the
+/// function nor anything of its own is known.
+fn no_constant(path: &ExprPath, signature: &Signature) -> Option<String> {
+    let first = path.path.segments.first()?;
+    let name = &first.ident;
+    if path.qself.is_some() || name == "Self" {
+        return Some(
+            "the number of rounds is needed outside of the type: write it as a number, or as a constant beside the `impl` block"
+                .to_owned(),
+        );
+    }
+    let is_generic = signature.generics.params.iter().any(|param| match param {
+        GenericParam::Const(param) => param.ident == *name,
+        GenericParam::Type(param) => param.ident == *name,
+        GenericParam::Lifetime(_) => false,
+    });
+    let is_parameter = signature.inputs.iter().any(|input| {
+        matches!(input, FnArg::Typed(input) if matches!(&*input.pat, Pat::Ident(pat) if pat.ident == *name))
+    });
+    (is_generic || is_parameter).then(|| {
+        format!(
+            "the number of rounds has to be known before any call, and `{name}` is a parameter: write the most that it may be, as in `max = 100`"
+        )
+    })
 }

@@ -99,10 +99,19 @@ pub(crate) fn parse_quantity(value: &Expr, dimension: &Dimension) -> syn::Result
         Expr::Lit(ExprLit {
             lit: Lit::Int(number),
             ..
-        }) if !number.suffix().is_empty() => Err(syn::Error::new(
-            number.span(),
-            format!("`{key}` takes a string: write `{key} = \"{number}\"`"),
-        )),
+        }) if !number.suffix().is_empty() => {
+            let (digits, suffix) = (number.base10_digits(), number.suffix());
+            let is_type = suffix.starts_with(['u', 'i']) && suffix != "us";
+            let (what, instead) = match (is_type, dimension.bare) {
+                (true, true) => ("number without a type", digits.to_owned()),
+                (true, false) => ("string", format!("\"{digits}{}\"", dimension.units[0].0)),
+                (false, _) => ("string", format!("\"{number}\"")),
+            };
+            Err(syn::Error::new(
+                number.span(),
+                format!("`{key}` takes a {what}: write `{key} = {instead}`"),
+            ))
+        }
         Expr::Lit(ExprLit {
             lit: Lit::Int(number),
             ..
@@ -130,7 +139,10 @@ pub(crate) fn parse_quantity(value: &Expr, dimension: &Dimension) -> syn::Result
             ..
         }) => Err(syn::Error::new(
             number.span(),
-            format!("`{key}` takes a string: write `{key} = \"{example}\"`"),
+            match number.suffix() {
+                "" => format!("`{key}` takes a string: write `{key} = \"{example}\"`"),
+                _ => format!("`{key}` takes a string: write `{key} = \"{number}\"`"),
+            },
         )),
         other => Err(syn::Error::new(
             other.span(),
@@ -180,6 +192,9 @@ fn unit_factor(unit: &str, text: &str, dimension: &Dimension) -> Result<u64, Str
         return Ok(*factor);
     }
     if unit.is_empty() {
+        if text.bytes().all(|byte| byte == b'0') {
+            return Ok(1);
+        }
         let smallest = dimension.units[0].0;
         return Err(format!(
             "`{key}` needs a unit: write `{key} = \"{text}{smallest}\"`"
@@ -191,7 +206,14 @@ fn unit_factor(unit: &str, text: &str, dimension: &Dimension) -> Result<u64, Str
         .map(|(name, _)| *name)
         .filter(|name| !name.is_empty())
         .collect();
-    Err(match nearest(unit, &names) {
+    // `k` of something that has bytes; otherwise a single letter is near to every other one.
+    let with_bytes = format!("{}B", unit.to_ascii_uppercase());
+    let mut known = names.iter().copied();
+    let near = match unit.chars().count() {
+        1 => known.find(|name| *name == with_bytes || name.eq_ignore_ascii_case(unit)),
+        _ => nearest(unit, &names),
+    };
+    Err(match near {
         Some(near) => format!("unknown {noun} unit `{unit}`; did you mean `{near}`?"),
         None => format!(
             "unknown {noun} unit `{unit}`; the units are {}",

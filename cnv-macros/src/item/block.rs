@@ -1,9 +1,9 @@
 //! `#[budget]` on a whole `impl` block or trait: every method that has a budget, or all of them where the
 //! attribute says one, expands with the block around it in view.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::{Attribute, ImplItem, ItemImpl, ItemTrait, Meta, TraitItem, parse_quote};
+use syn::{Attribute, ImplItem, ItemImpl, ItemTrait, Macro, Meta, TraitItem, parse_quote};
 
 use super::expand as item;
 use super::function::{Function, Kind};
@@ -18,6 +18,10 @@ struct Methods<'a> {
     default: Option<Arguments>,
     /// Where cnv is, by the attribute on the block.
     krate: Option<Argument>,
+    /// Where the attribute on the block stands.
+    span: Span,
+    /// Whether it says nothing to anybody.
+    is_idle: bool,
     errors: &'a mut ErrorSink,
 }
 
@@ -32,24 +36,34 @@ fn implementation(
     };
     let mut methods = Methods::new(place, arguments, errors);
     for item in &mut block.items {
-        if let ImplItem::Fn(_) = item
-            && let Some(tokens) = methods.expand(item.to_token_stream())
-        {
-            *item = ImplItem::Verbatim(tokens);
+        match item {
+            ImplItem::Fn(_) => {
+                if let Some(tokens) = methods.expand(item.to_token_stream()) {
+                    *item = ImplItem::Verbatim(tokens);
+                }
+            }
+            ImplItem::Macro(item) => methods.hidden(&item.mac),
+            _ => {}
         }
     }
+    methods.finish();
     block.into_token_stream()
 }
 
 fn declaration(mut block: ItemTrait, arguments: Arguments, errors: &mut ErrorSink) -> TokenStream {
     let mut methods = Methods::new(Place::Trait, arguments, errors);
     for item in &mut block.items {
-        if let TraitItem::Fn(_) = item
-            && let Some(tokens) = methods.expand(item.to_token_stream())
-        {
-            *item = TraitItem::Verbatim(tokens);
+        match item {
+            TraitItem::Fn(_) => {
+                if let Some(tokens) = methods.expand(item.to_token_stream()) {
+                    *item = TraitItem::Verbatim(tokens);
+                }
+            }
+            TraitItem::Macro(item) => methods.hidden(&item.mac),
+            _ => {}
         }
     }
+    methods.finish();
     block.into_token_stream()
 }
 
@@ -60,9 +74,31 @@ impl<'a> Methods<'a> {
         let says_something = !arguments.list.iter().all(is_crate) || !arguments.readable;
         Self {
             place,
+            span: arguments.span,
+            is_idle: true,
             default: says_something.then_some(arguments),
             krate,
             errors,
+        }
+    }
+
+    /// Reports a macro that may make methods, which would have no budget.
+    fn hidden(&mut self, mac: &Macro) {
+        if self.default.is_some() {
+            self.errors.at(
+                &mac.path,
+                "the budget of a block does not reach what a macro makes: write the methods out, or move the macro into a block of its own",
+            );
+        }
+    }
+
+    /// Reports an attribute that nothing in the block heeds.
+    fn finish(self) {
+        if self.is_idle && self.errors.is_empty() {
+            self.errors.push(syn::Error::new(
+                self.span,
+                "no method here has a budget: say it on a method, as in `#[budget(cpu = \"1ms\")]`, or in this attribute for all of them",
+            ));
         }
     }
 
@@ -81,6 +117,7 @@ impl<'a> Methods<'a> {
             (None, Some(default)) => vec![(Kind::Budget, default.clone())],
             (None, None) => return None,
         };
+        self.is_idle = false;
         let place = self.place.clone();
         let model = ItemModel::new(attributes, function, has_body, place, self.errors);
         Some(item::expand(&model))

@@ -1,12 +1,13 @@
 //! The tokens of one item: its companion, its guarded and metered body, its value function.
 
-use proc_macro2::{Group, Span, TokenStream};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, Type, parse_quote};
+use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, parse_quote};
 
 use super::method;
 use super::model::{ItemModel, Place};
 use crate::budget::check::{Funds, Payer};
+use crate::budget::checkpoint::Cooperative;
 use crate::budget::units::UNLIMITED;
 use crate::budget::{BudgetModel, check};
 use crate::verb;
@@ -25,7 +26,7 @@ pub(crate) fn expand(model: &ItemModel) -> TokenStream {
 }
 
 /// Uses the siblings' names, so that the imports which brought them are not reported as unused. In an
-/// `impl` block, where only a guard can stand and no companion is, there is no room for that.
+/// `impl` block there is no room for that; a method with a budget does so in its body.
 fn imports(model: &ItemModel) -> TokenStream {
     let taken = &model.function.taken;
     if taken.is_empty() || !model.has_companion() {
@@ -99,7 +100,7 @@ fn budgeted_impl(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         let bytes = budget.retained_bytes;
         quote!(const RETAINED: ::core::primitive::u64 = #bytes;)
     });
-    let is_async = model.function.signature.asyncness.map(|_| {
+    let is_async = makes_a_future(&model.function.signature).then(|| {
         quote!(
             const IS_ASYNC: ::core::primitive::bool = true;
         )
@@ -174,7 +175,10 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         .attributes
         .iter()
         .filter(|a| !a.path().is_ident("doc") && !a.path().is_ident("cfg"))
-        .partition(|a| a.path().is_ident("deprecated") || a.path().is_ident("must_use"));
+        .partition(|a| {
+            let names = ["deprecated", "must_use", "track_caller"];
+            names.iter().any(|name| a.path().is_ident(name))
+        });
 
     let mut call = function.signature.clone();
     call.ident = Ident::new("call", call.ident.span());
@@ -196,6 +200,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         #(#cfgs)*
         #(#about)*
         #[allow(dead_code, deprecated, clippy::all, clippy::pedantic)]
+        #[inline]
         #visibility #value {
             #companion::call #generics (#(#forwarded),*) #awaiting
         }
@@ -240,16 +245,30 @@ pub(super) fn metered(
     };
     // Braces of the expansion's own, so that nobody is told to leave them out.
     let span = Span::mixed_site().located_at(function.body.span());
+    let cooperative = model.budget.as_ref().and_then(|b| b.cooperative.as_ref());
+    let is_async = signature.asyncness.is_some();
+    let entry = cooperative.map(|cooperative| cooperative.entry(krate));
     let body = braced(quote!(#checks #body), span);
-    let inner = if signature.asyncness.is_some() {
-        let hint = return_hint(&signature.output, krate);
-        quote!(#krate::__private::quota::metered(#name, #limits, async move { #hint #body }).await)
-    } else {
-        let scope = Ident::new("_scope", Span::mixed_site());
-        quote! {
-            let #scope = #krate::__private::quota::enter(#name, #limits);
-            #body
+    let hint = is_async.then(|| return_hint(&signature.output, krate));
+    let scope = Ident::new("_scope", Span::mixed_site());
+    let quota = quote!(#krate::__private::quota);
+    let inner = match (is_async, cooperative.map(Cooperative::stop)) {
+        (true, None) => {
+            quote!(#quota::metered(#name, #limits, async move { #hint #body }).await)
         }
+        (true, Some(stop)) => quote! {
+            #entry
+            #quota::metered_cooperative(#name, #limits, #stop, async move { #hint #body }).await
+        },
+        (false, None) => quote! {
+            let #scope = #quota::enter(#name, #limits);
+            #body
+        },
+        (false, Some(_)) => quote! {
+            #entry
+            let #scope = #quota::enter_cooperative(#name, #limits);
+            #body
+        },
     };
     braced(quote!(#before #guard #inner), Span::call_site())
 }
@@ -292,6 +311,19 @@ fn mentions_impl(token: proc_macro2::TokenTree) -> bool {
     }
 }
 
+/// Whether a call only makes a future, as far as the signature says.
+pub(super) fn makes_a_future(signature: &Signature) -> bool {
+    signature.asyncness.is_some() || mentions_future(signature.output.to_token_stream())
+}
+
+fn mentions_future(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "Future" || ident == "BoxFuture",
+        TokenTree::Group(group) => mentions_future(group.stream()),
+        _ => false,
+    })
+}
+
 /// The signature with a name for every parameter, and what forwards them.
 pub(super) fn named_parameters(signature: &Signature) -> (Signature, Vec<TokenStream>) {
     let mut signature = signature.clone();
@@ -315,7 +347,7 @@ fn value_signature(model: &ItemModel, budget: &BudgetModel) -> (Signature, Vec<T
         krate, companion, ..
     } = model;
     let (mut signature, names) = named_parameters(&model.function.signature);
-    if !budget.open {
+    if budget.open.is_none() {
         // A bound that never holds. The compiler lets it stand because a bound with a lifetime of its
         // own is not checked where it is written, only where the function is called.
         signature
@@ -339,9 +371,5 @@ pub(super) fn forwarded_generics(signature: &Signature) -> Option<TokenStream> {
             GenericParam::Lifetime(_) => None,
         })
         .collect();
-    let implicit = signature
-        .inputs
-        .iter()
-        .any(|input| matches!(input, FnArg::Typed(p) if matches!(&*p.ty, Type::ImplTrait(_))));
-    (!names.is_empty() && !implicit).then(|| quote!(::<#(#names),*>))
+    (!names.is_empty()).then(|| quote!(::<#(#names),*>))
 }

@@ -3,14 +3,14 @@
 //! with the type of what it costs, which `spend!` calls; and one that has the body. In a trait the first
 //! two are provided, and an implementation is the third alone.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
     Attribute, FnArg, Ident, Path, ReceiverKind, ReturnType, Signature, Type, Visibility,
     parse_quote,
 };
 
-use super::expand::{braced, forwarded_generics, metered, named_parameters};
+use super::expand::{braced, forwarded_generics, makes_a_future, metered, named_parameters};
 use super::model::{ItemModel, Place};
 use crate::budget::BudgetModel;
 use crate::budget::call::spend_name;
@@ -21,9 +21,14 @@ fn trait_site() -> Ident {
     Ident::new("of_trait", Span::mixed_site())
 }
 
-/// What an implementation has; the compiler's message says this name where one has it not.
-fn body_name(name: &Ident) -> Ident {
-    format_ident!("__budgeted_{}", name)
+/// The method that has the body. Where an implementation has it not, the compiler's message says its name.
+fn body_name(name: &Ident, place: &Place) -> Ident {
+    match place {
+        Place::Trait | Place::Implementation(_) => {
+            format_ident!("__{}_needs_budget_on_the_impl", name)
+        }
+        Place::Free | Place::Inherent => format_ident!("__budgeted_{}", name),
+    }
 }
 
 /// What a trait declares for its method: an associated function of the trait.
@@ -69,14 +74,17 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let about: Vec<&Attribute> = function
         .attributes
         .iter()
-        .filter(|a| a.path().is_ident("deprecated") || a.path().is_ident("must_use"))
+        .filter(|a| {
+            let names = ["deprecated", "must_use", "track_caller"];
+            names.iter().any(|name| a.path().is_ident(name))
+        })
         .collect();
     let name = &function.signature.ident;
-    let (spend, body) = (spend_name(name), body_name(name));
+    let (spend, body) = (spend_name(name), body_name(name, &model.place));
     let (mut value, arguments) = named_parameters(&function.signature);
     strip_mut(&mut value);
     let in_trait = matches!(model.place, Place::Trait);
-    if in_trait && takes_self_by_value(&value) {
+    if in_trait && (takes_self_by_value(&value) || returns_self(value.output.to_token_stream())) {
         let predicates = &mut value.generics.make_where_clause().predicates;
         predicates.push(parse_quote!(Self: ::core::marker::Sized));
     }
@@ -88,31 +96,40 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
-    let charge = budget.charge_type(value.asyncness.is_some(), krate);
+    let charge = budget.charge_type(makes_a_future(&value), krate);
     spent.output = parse_quote!(-> #krate::__private::quota::Paid<#output, #charge>);
-    if !budget.open {
+    let mut forwarded = quote!(Self::#spend #generics (#(#arguments),*) #awaiting .value());
+    if in_trait {
+        // No implementation can have a method like it: nobody would be charged for that one.
+        value.output = parse_quote!(-> #krate::__private::quota::NeedsABudget<#output>);
+        forwarded = quote!(#krate::__private::never());
+    }
+    if budget.open.is_none() {
         // A bound that never holds: one with a lifetime of its own is checked only where the method is called.
         let predicates = &mut value.generics.make_where_clause().predicates;
         predicates.push(parse_quote! {
             for<'__cnv> #krate::__private::quota::Method: #krate::__private::quota::MustBePaid<'__cnv>
         });
     }
-    let lints = quote! {
-        #[allow(dead_code, deprecated, unused_must_use, async_fn_in_trait, clippy::all, clippy::pedantic)]
+    // Neither does anything but call the next, also from another crate.
+    let forwarding = quote! {
+        #[allow(dead_code, deprecated, unused_must_use, unused_variables, non_snake_case, async_fn_in_trait)]
+        #[allow(clippy::all, clippy::pedantic)]
+        #[inline]
     };
     quote! {
         #(#docs)*
         #(#cfgs)*
         #(#about)*
-        #lints
+        #forwarding
         #visibility #value {
-            Self::#spend #generics (#(#arguments),*) #awaiting .value()
+            #forwarded
         }
 
         #[doc(hidden)]
         #(#cfgs)*
         #(#about)*
-        #lints
+        #forwarding
         #own_visibility #spent {
             #krate::__private::quota::Paid::new(Self::#body #generics (#(#arguments),*) #awaiting)
         }
@@ -145,14 +162,32 @@ fn takes_self_by_value(signature: &Signature) -> bool {
         .is_some_and(|receiver| matches!(receiver.kind, ReceiverKind::Value))
 }
 
+/// Whether a value of the type itself comes back, which a trait object has not.
+fn returns_self(output: TokenStream) -> bool {
+    let mut tokens = output.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_path =
+            matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
+        let is_found = match token {
+            TokenTree::Ident(ident) => ident == "Self" && !is_path,
+            TokenTree::Group(group) => returns_self(group.stream()),
+            _ => false,
+        };
+        if is_found {
+            return true;
+        }
+    }
+    false
+}
+
 /// What the implementations of a trait have to be: the body, without one.
 fn declaration(model: &ItemModel) -> TokenStream {
     let cfgs = cfgs(model);
     let mut signature = model.function.signature.clone();
-    signature.ident = body_name(&signature.ident);
+    signature.ident = body_name(&signature.ident, &model.place);
     quote! {
         #[doc(hidden)]
-        #[allow(async_fn_in_trait)]
+        #[allow(async_fn_in_trait, non_snake_case)]
         #(#cfgs)*
         #signature;
     }
@@ -164,14 +199,12 @@ fn declared(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let cfgs = cfgs(model);
     let signature = &model.function.signature;
     let name = declared_name(&signature.ident);
-    let charge = budget.charge_type(signature.asyncness.is_some(), krate);
+    let charge = budget.charge_type(makes_a_future(signature), krate);
     quote! {
         #[doc(hidden)]
+        #[allow(non_snake_case)]
         #(#cfgs)*
-        fn #name() -> #krate::__private::quota::Site<#charge>
-        where
-            Self: ::core::marker::Sized,
-        {
+        fn #name(&self) -> #krate::__private::quota::Site<#charge> {
             #krate::__private::quota::Site::new()
         }
     }
@@ -184,7 +217,7 @@ fn body(model: &ItemModel, budget: &BudgetModel, of_trait: Option<&Path>) -> Tok
     } = model;
     let name = &function.signature.ident;
     let site = trait_site();
-    let is_async = function.signature.asyncness.is_some();
+    let is_async = makes_a_future(&function.signature);
     let own = {
         let charge = budget.charge_type(is_async, krate);
         quote!(<#charge as #krate::__private::quota::Charge>::LIMITS)
@@ -205,7 +238,7 @@ fn body(model: &ItemModel, budget: &BudgetModel, of_trait: Option<&Path>) -> Tok
         let fits = (!budget.inherits).then(|| fits(model, budget));
         quote! {
             let #site = #krate::__private::quota::Site::new();
-            #site.is(<Self as #of_trait>::#declared());
+            #site.is_of(<Self as #of_trait>::#declared);
             #fits
         }
     });
@@ -224,10 +257,10 @@ fn body(model: &ItemModel, budget: &BudgetModel, of_trait: Option<&Path>) -> Tok
     let visibility =
         matches!(model.place, Place::Free | Place::Inherent).then_some(&function.visibility);
     let mut signature = function.signature.clone();
-    signature.ident = body_name(name);
+    signature.ident = body_name(name, &model.place);
     quote! {
         #[doc(hidden)]
-        #[allow(async_fn_in_trait)]
+        #[allow(async_fn_in_trait, non_snake_case)]
         #(#attributes)*
         #visibility #signature #body
     }
@@ -238,7 +271,7 @@ fn fits(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let krate = &model.krate;
     let name = &model.function.signature.ident;
     let text = name.to_string();
-    let charge = budget.charge_type(model.function.signature.asyncness.is_some(), krate);
+    let charge = budget.charge_type(makes_a_future(&model.function.signature), krate);
     let call = quote_spanned! {name.span()=>
         __cnv_fits::<#charge, T>(#text)
     };

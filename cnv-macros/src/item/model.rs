@@ -8,8 +8,9 @@ use super::function::{Function, Kind, crate_path};
 use crate::args::Arguments;
 use crate::attestation::{GuardModel, PermitModel};
 use crate::budget::BudgetModel;
-use crate::budget::call;
+use crate::budget::call::{self, PRIMITIVES};
 use crate::budget::plan::{self, Spends};
+use crate::budget::units::UNLIMITED;
 use crate::errors::ErrorSink;
 use crate::verb::VerbModel;
 
@@ -78,7 +79,7 @@ impl ItemModel {
             .is_some_and(|verb| verb.list.iter().any(|argument| argument.key == "public"));
 
         let may_inherit = matches!(place, Place::Implementation(_));
-        let budget =
+        let mut budget =
             budget.map(|arguments| BudgetModel::from_arguments(arguments, may_inherit, errors));
         let place = match place {
             Place::Free if budget.is_some() && of_an_impl(&signature).is_some() => Place::Inherent,
@@ -91,7 +92,22 @@ impl ItemModel {
                 "a method has no companion item that could have a name: leave `card` out",
             );
         }
+        if let Some(budget) = &budget {
+            check_place(budget, &place, &function, errors);
+        }
         let supported = check_function(&signature, is_verb, budget.is_some(), errors);
+        if !supported
+            && !is_verb
+            && let Some(budget) = &mut budget
+        {
+            // What is reported is left out, so that nothing more is.
+            budget.is_faulty = true;
+            function.signature.constness = None;
+            function.signature.safety = syn::Safety::Default;
+            function.signature.abi = None;
+        }
+        let supported = supported || !is_verb && budget.is_some();
+        let signature = function.signature.clone();
         let guard = guard
             .and_then(|arguments| GuardModel::from_arguments(arguments, &signature, errors))
             .filter(|_| supported);
@@ -103,20 +119,34 @@ impl ItemModel {
             verb.check_siblings(public, guard.as_ref(), guarded, budget.as_ref(), errors);
         }
 
-        let budget = budget.filter(|_| supported);
+        let mut budget = budget.filter(|_| supported);
+        if let Some(budget) = &mut budget {
+            let (name, output) = (&signature.ident, &signature.output);
+            budget.cooperative = budget
+                .cooperative
+                .take()
+                .filter(|level| level.is_possible(name, output, has_body, errors));
+        }
+        let cooperative = budget.as_ref().and_then(|b| b.cooperative.as_ref());
         let mut rewritten = None;
         let mut spends = Spends::default();
-        if budget.is_some() && call::mentions_payment(function.body.stream()) {
+        let is_changed = cooperative.is_some() || call::mentions_payment(function.body.stream());
+        if budget.is_some() && is_changed {
             let body = quote::ToTokens::to_token_stream(&function.body);
             if let Some(mut block) = plan::parse_body(body) {
-                spends = plan::rewrite(
-                    &mut block,
-                    &signature.ident,
-                    &signature.output,
-                    &krate,
-                    errors,
-                );
+                if let Some(cooperative) = cooperative {
+                    cooperative.insert(&mut block);
+                }
+                spends = plan::rewrite(&mut block, &signature, &krate, errors);
                 rewritten = Some(block);
+            }
+        }
+        if let Some(budget) = &mut budget {
+            check_circles(budget, is_method, &spends, &signature, errors);
+            if budget.is_faulty {
+                // Nothing adds up with numbers that cannot be read.
+                budget.charge_nothing();
+                spends.plan.clear();
             }
         }
         let companion = budget
@@ -179,8 +209,74 @@ fn one(
     found
 }
 
-/// Whether the attributes can do what they say on this function. Verbs and budgets need a companion item, for which
-/// there is no room in an `impl` block; a guard alone needs none.
+/// Refuses what has no meaning where the function stands.
+fn check_place(budget: &BudgetModel, place: &Place, function: &Function, errors: &mut ErrorSink) {
+    let name = &function.signature.ident;
+    if let (Some(open), Place::Trait | Place::Implementation(_)) = (&budget.open, place) {
+        errors.push(syn::Error::new(
+            *open,
+            "a method of a trait cannot be `open`: an implementation could have a plain method of its own, for which nobody is charged",
+        ));
+    }
+    if !matches!(place, Place::Free) {
+        return;
+    }
+    if let Some(test) = function
+        .attributes
+        .iter()
+        .find(|a| a.path().is_ident("test"))
+    {
+        errors.at(
+            test,
+            format!("a test has no budget: put it on the function under test, and write `cnv::run!(..)` in `{name}`"),
+        );
+    }
+    if name == "main" && budget.open.is_none() && function.signature.inputs.is_empty() {
+        errors.at(
+            name,
+            "nobody pays for `main`: put the work into a function with a budget, and write `cnv::run!(..)` in `main`",
+        );
+    }
+    if budget.card.is_none() && PRIMITIVES.contains(&&*name.to_string()) {
+        errors.at(
+            name,
+            format!("the companion of `{name}` would stand in for the type of that name: give it another, as in `card = {}Budget`", capitalised(name)),
+        );
+    }
+}
+
+fn capitalised(name: &Ident) -> String {
+    let name = name.to_string();
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+/// Functions that spend each other in a circle are found, but methods only where each that spends limits its processor
+/// time: it needs some of that for itself.
+fn check_circles(
+    budget: &mut BudgetModel,
+    is_method: bool,
+    spends: &Spends,
+    signature: &Signature,
+    errors: &mut ErrorSink,
+) {
+    let is_unlimited = budget.cpu_ns == UNLIMITED && !budget.inherits && !budget.is_faulty;
+    if is_method && is_unlimited && !spends.all.is_empty() {
+        let name = &signature.ident;
+        errors.at(
+            name,
+            format!(
+                "`{name}` spends, so it has to limit its processor time: write `cpu = \"..\"`; without that, methods could spend each other in a circle"
+            ),
+        );
+        budget.is_faulty = true;
+    }
+}
+
+/// Whether the attributes can do what they say on this function. A verb needs a companion item, for which there is no
+/// room in an `impl` block.
 fn check_function(
     signature: &Signature,
     is_verb: bool,

@@ -68,6 +68,73 @@ fn an_async_budget_that_is_open() {
 }
 
 #[test]
+fn a_method_in_a_loop_with_a_bound() {
+    let item = quote! {
+        #[budget(memory = "1MB", retains = "1KB", cpu = "1ms", io = 10)]
+        pub async fn sum(&mut self, keys: &[u32]) -> Result<u64, Error> {
+            #[repeat(max = 4)]
+            while spend!(self.next()).await {
+                self.sum += spend!(Store::read(key))?;
+            }
+            Ok(self.sum)
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn a_trait_and_its_implementation() {
+    let declared = quote! {
+        trait Source {
+            #[budget(memory = "1KB", cpu = "1us", io = 1)]
+            fn read(&self, key: u32) -> Option<u32>;
+            fn name(&self) -> &str;
+        }
+    };
+    let implementation = quote! {
+        impl Source for Disk {
+            #[budget]
+            fn read(&self, key: u32) -> Option<u32> {
+                spend!(self.seek(key));
+                None
+            }
+        }
+    };
+    let nothing = TokenStream::new;
+    let declared = pretty(expand(Kind::Budget, nothing(), declared));
+    let implementation = pretty(expand(Kind::Budget, nothing(), implementation));
+    insta::assert_snapshot!(format!("{declared}\n{implementation}"));
+}
+
+#[test]
+fn a_body_that_stops_when_it_is_over() {
+    let item = quote! {
+        #[budget(memory = "1MB", cpu = "1ms", enforce = "cooperative")]
+        fn summarise(paths: &[&Path]) -> Result<usize, Error> {
+            let mut sum = spend!(load(path));
+            for path in paths {
+                let long = || loop { work(); };
+                while sum < 10 {
+                    sum += 1;
+                }
+            }
+            Ok(match sum {
+                0 => spend!(load(path)),
+                sum => sum,
+            })
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+    let item = quote! {
+        #[budget(cpu = "1ms", enforce = "cooperative")]
+        async fn load(path: &Path) -> Result<Vec<u8>, Error> {
+            read(path).await
+        }
+    };
+    insta::assert_snapshot!("an_async_body_that_stops_when_it_is_over", expanded(item));
+}
+
+#[test]
 fn a_guard_alone_changes_only_the_body() {
     let item = quote! {
         #[requires_attestation(network, via = session)]

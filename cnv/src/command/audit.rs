@@ -124,7 +124,7 @@ impl Recorder {
         // A function within may be the first that asked for it.
         self.used(evidence);
         self.entry.time = self.clock.now();
-        self.entry.used = Some(usage.into());
+        self.entry.used = usage.is_metered().then(|| usage.into());
         self.entry.outcome = Some(match result {
             Err(failure) => {
                 if failure.denial().is_some() {

@@ -2,12 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use super::stopped::Stopped;
 use crate::attestation::Denied;
-use crate::quota::{BudgetExceeded, RoundsExceeded};
+use crate::quota::{BudgetExceeded, RoundsExceeded, cause};
 
 /// The stable code of a failure, for programs, and the exit code that it becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -207,15 +206,6 @@ fn classify(error: &(dyn Error + 'static)) -> FailureCode {
     FailureCode::Failed
 }
 
-/// What an error wraps. An I/O error hides that from `source`, and shows only what it wraps in turn.
-fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    let io = error.downcast_ref::<io::Error>();
-    match io.and_then(io::Error::get_ref) {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
-}
-
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
@@ -231,6 +221,8 @@ impl fmt::Debug for Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use crate::attestation::DenialReason;
 

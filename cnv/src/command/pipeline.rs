@@ -147,6 +147,7 @@ impl App {
                 verb: spec,
                 usage,
                 attestation: AttestedBy::of(&evidence),
+                is_run,
                 failure: result.as_ref().err().map(Failure::code),
             }),
             result,

@@ -27,6 +27,8 @@ pub struct Receipt {
     pub usage: Usage,
     /// On whose word the call ran; `None` where nothing in it asked for an attestation, or none that held was presented.
     pub attestation: Option<AttestedBy>,
+    /// Whether the verb was let run; `false` where the call was denied, or not admitted.
+    pub is_run: bool,
     /// How the call failed; `None` where it did not.
     pub failure: Option<FailureCode>,
 }
@@ -118,11 +120,12 @@ impl fmt::Display for AttestedBy {
 
 impl Serialize for Receipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut receipt = serializer.serialize_struct("Receipt", 8)?;
+        let mut receipt = serializer.serialize_struct("Receipt", 9)?;
         receipt.serialize_field("call_id", &self.call_id.to_string())?;
         let transaction_id = self.transaction_id.map(|id| id.to_string());
         receipt.serialize_field("transaction_id", &transaction_id)?;
         receipt.serialize_field("verb", &self.verb.to_string())?;
+        receipt.serialize_field("ran", &self.is_run)?;
         receipt.serialize_field("outcome", self.failure.map_or("ok", FailureCode::as_str))?;
         receipt.serialize_field("allowed", &self.allowed().map(Amounts::from))?;
         receipt.serialize_field("used", &Amounts::from(&self.usage))?;
@@ -148,10 +151,10 @@ impl Serialize for AttestedBy {
 impl From<&Usage> for Amounts {
     fn from(usage: &Usage) -> Self {
         Self {
-            memory_bytes: usage.memory_peak_bytes,
-            cpu_ns: Some(usage.cpu_ns),
-            io_ops: Some(usage.io_ops),
-            network_bytes: Some(usage.network_bytes),
+            memory_bytes: usage.used(Resource::Memory),
+            cpu_ns: usage.used(Resource::Cpu),
+            io_ops: usage.used(Resource::Io),
+            network_bytes: usage.used(Resource::Network),
         }
     }
 }

@@ -8,10 +8,8 @@ use std::net::{self, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::attestation::{Covers, Network, Permit};
+pub use crate::quota::TcpStream;
 use crate::quota::{Metered, charge_io};
-
-/// A connection whose bytes are counted, and held to the budget.
-pub type TcpStream = Metered<net::TcpStream>;
 
 /// Opens a connection. Where the address is a name, the resolver is asked for it.
 ///
@@ -23,8 +21,7 @@ pub fn connect(
     _: &Permit<'_, impl Covers<Network>>,
     address: impl ToSocketAddrs,
 ) -> io::Result<TcpStream> {
-    charge_io(1)?;
-    net::TcpStream::connect(address).map(Metered::network)
+    TcpStream::connect(address)
 }
 
 /// Opens a connection, and gives up after `timeout`.
@@ -37,8 +34,7 @@ pub fn connect_timeout(
     address: &SocketAddr,
     timeout: Duration,
 ) -> io::Result<TcpStream> {
-    charge_io(1)?;
-    net::TcpStream::connect_timeout(address, timeout).map(Metered::network)
+    TcpStream::connect_timeout(address, timeout)
 }
 
 /// Makes a socket at `local` that exchanges datagrams with `remote` and with nobody else.

@@ -11,6 +11,8 @@ use super::resource::{Resource, UNLIMITED};
 macro_rules! budgets {
     ($($(#[$doc:meta])* $name:ident<$($parameter:ident),* $(; const $count:ident)?> = $limits:expr;)*) => {$(
         $(#[$doc])*
+        // Shares of it stand in patterns.
+        #[derive(PartialEq, Eq)]
         pub struct $name<$($parameter,)* $(const $count: u64)?>(PhantomData<fn() -> ($($parameter,)*)>);
 
         impl<$($parameter: Budget,)* $(const $count: u64)?> Sealed for $name<$($parameter,)* $($count)?> {}

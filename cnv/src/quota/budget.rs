@@ -46,7 +46,7 @@ quotas! {
     NetworkQuota<BYTES> = Network;
 }
 
-/// Limits known to the compiler. Sealed: [`ResourceBudget`] implements it.
+/// Limits known to the compiler. Sealed: [`ResourceBudget`] and what is [made of budgets](super::Plus) implement it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a budget",
     label = "not a budget",

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! let site0 = Site::new();
-//! let <Sites<((), _)> as Check>::OK = Sites::new().and(&site0);   // `Check` is the expansion's own
+//! let <Sites<_> as Check>::OK = Sites::one(&site0);   // `Check` is the expansion's own
 //! site0.pay(store.__get_with_a_budget(key))
 //! ```
 //!
@@ -170,6 +170,12 @@ pub fn paid<C, P: Payable<C>>(call: P) -> P::Value {
     call.paid()
 }
 
+/// The value of a call of a function at the top.
+#[inline]
+pub const fn top<T>(value: T) -> T {
+    value
+}
+
 pin_project! {
     /// A future of the value in the [`Paid`] of another.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
@@ -218,9 +224,9 @@ impl<C> Site<C> {
         call.paid()
     }
 
-    /// Says what the charge is, where there is no call.
+    /// Says what the charge is, where there is no call: by a method that returns a site of it.
     #[inline]
-    pub fn is(&self, _: Site<C>) {}
+    pub fn is_of<S: ?Sized>(&self, _: fn(&S) -> Site<C>) {}
 
     /// What may be used.
     #[inline]
@@ -232,21 +238,27 @@ impl<C> Site<C> {
     }
 }
 
-/// The charges of several sites, the last outermost. A constant of this type can stand in a pattern.
+/// The charge of one site, or those of several in pairs of pairs. A constant of this type can stand in a pattern.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sites<T>(PhantomData<T>);
 
 #[allow(clippy::new_without_default, reason = "only expansions make one")]
 impl<T> Sites<T> {
-    /// No site, or the value that a check has where it holds.
+    /// The value that a check has where it holds.
     #[inline]
     pub const fn new() -> Self {
         Self(PhantomData)
     }
 
-    /// One site more.
+    /// One site.
     #[inline]
-    pub const fn and<C>(self, _: &Site<C>) -> Sites<(T, C)> {
+    pub const fn one(_: &Site<T>) -> Self {
+        Self(PhantomData)
+    }
+
+    /// Several sites and several more.
+    #[inline]
+    pub const fn both<U>(self, _: Sites<U>) -> Sites<(T, U)> {
         Sites(PhantomData)
     }
 }
@@ -254,6 +266,14 @@ impl<T> Sites<T> {
 /// What stands in the clause that keeps a method from being called as it is. See [`MustBePaid`].
 #[derive(Debug)]
 pub enum Method {}
+
+/// What the plain method of a trait returns, which nobody can call. A method of an implementation that returns anything
+/// else is no method of the trait: `#[budget]` is missing on it.
+#[derive(Debug)]
+pub enum NeedsABudget<R> {
+    /// Never made.
+    Never(core::convert::Infallible, PhantomData<R>),
+}
 
 /// A method whose budget the caller pays for. Nothing implements it.
 #[diagnostic::on_unimplemented(

@@ -5,8 +5,6 @@ use core::fmt;
 #[cfg(feature = "std")]
 use std::io;
 
-#[cfg(any(feature = "std", test))]
-use super::limits::Limits;
 use super::quantity::Quantity;
 use super::resource::Resource;
 
@@ -18,7 +16,7 @@ use super::resource::Resource;
 /// ```
 /// use cnv::quota::{BudgetPool, MediumBudget};
 ///
-/// let mut pool = BudgetPool::from_budget(&MediumBudget::default());
+/// let pool = BudgetPool::from_budget(&MediumBudget::default());
 /// pool.allocate_memory(950_000)?;
 /// let refused = pool.allocate_memory(100_000).unwrap_err();
 /// assert_eq!(
@@ -43,6 +41,9 @@ pub struct BudgetExceeded {
     pub requested: u64,
     /// The operation whose budget it is, where it has a name.
     pub operation: Option<&'static str>,
+    /// Whether `used` may be more than what was used: processor time that was taken from the wall clock, because less was
+    /// declared than the thread's own clock is read for, or the platform has none.
+    pub is_upper_bound: bool,
 }
 
 impl BudgetExceeded {
@@ -60,19 +61,21 @@ impl BudgetExceeded {
             used,
             requested,
             operation,
+            is_upper_bound: false,
         }
     }
 
     /// Use that was found to be over only afterwards.
     #[cfg(any(feature = "std", test))]
-    pub(super) const fn overrun(resource: Resource, limits: &Limits, used: u64) -> Self {
-        Self {
-            resource,
-            limit: limits.limit(resource),
-            used,
-            requested: 0,
-            operation: None,
-        }
+    pub(super) const fn overrun(resource: Resource, limit: u64, used: u64) -> Self {
+        Self::refused(resource, limit, used, 0, None)
+    }
+
+    /// The same, where `used` comes from the wall clock.
+    #[cfg(any(feature = "std", test))]
+    pub(super) const fn at_most(mut self) -> Self {
+        self.is_upper_bound = true;
+        self
     }
 
     /// What was left of the limit, in the resource's unit.
@@ -95,7 +98,7 @@ impl BudgetExceeded {
     /// use std::io;
     /// use cnv::quota::{BudgetExceeded, BudgetPool, TinyBudget};
     ///
-    /// let mut pool = BudgetPool::from_budget(&TinyBudget::default());
+    /// let pool = BudgetPool::from_budget(&TinyBudget::default());
     /// let error = io::Error::from(pool.consume_io(2).unwrap_err());
     /// assert_eq!(BudgetExceeded::in_chain(&error).unwrap().requested, 2);
     /// ```
@@ -106,10 +109,15 @@ impl BudgetExceeded {
             if let Some(found) = error.downcast_ref() {
                 return Some(found);
             }
-            next = wrapped(error).or_else(|| error.source());
+            next = cause(error);
         }
         None
     }
+}
+
+/// What an error wraps. An I/O error hides that from `source`, and shows only what it wraps in turn.
+pub(crate) fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    wrapped(error).or_else(|| error.source())
 }
 
 /// What an `io::Error` wraps, which its `source` skips.
@@ -134,7 +142,8 @@ impl fmt::Display for BudgetExceeded {
         }
         if self.requested == 0 {
             let (used, limit) = (quantity(self.used), quantity(self.limit));
-            return write!(f, "{used} used, {limit} allowed");
+            let at_most = if self.is_upper_bound { "at most " } else { "" };
+            return write!(f, "{at_most}{used} used, {limit} allowed");
         }
         write!(f, "{} asked for, ", quantity(self.requested))?;
         if self.limit == 0 {
@@ -170,14 +179,15 @@ mod tests {
             denied.to_string(),
             "over budget: network: 1 KB asked for, none allowed"
         );
-        let limits = Limits {
-            memory_bytes: 1_000_000,
-            ..Limits::unlimited()
-        };
-        let overrun = BudgetExceeded::overrun(Resource::Memory, &limits, 1_200_000);
+        let overrun = BudgetExceeded::overrun(Resource::Memory, 1_000_000, 1_200_000);
         assert_eq!(
             overrun.of("scan").to_string(),
             "over budget in `scan`: memory: 1.2 MB used, 1 MB allowed"
+        );
+        let bound = BudgetExceeded::overrun(Resource::Cpu, 10_000, 12_000).at_most();
+        assert_eq!(
+            bound.to_string(),
+            "over budget: cpu: at most 12 us used, 10 us allowed"
         );
     }
 

@@ -10,10 +10,10 @@
 //!   compares two budget types the same way.
 //! - A body is **metered**: [`measure`] runs it and counts. I/O operations and network bytes are *held*,
 //!   so that the call which would go over fails with [`BudgetExceeded`]; memory and processor time are
-//!   *observed*, and [`Usage`] says afterwards what they came to.
+//!   *observed*, and [`Usage`] says afterwards what they came to. Where the work asks for it with
+//!   [`Enforcement::Cooperative`], it is *stopped* at its next [`checkpoint`] after they went over.
 //!
-//! Nothing here *contains* a body: one that never uses the wrappers is counted for memory and processor
-//! time only, and stopped by nothing.
+//! Nothing here *contains* a body: see [what is not guaranteed](#what-is-not-guaranteed).
 //!
 //! Limits are const generics and the checks const functions. Arithmetic in types could be checked
 //! earlier in generic code, but costs four times as much to compile and its errors cannot be read.
@@ -22,8 +22,9 @@
 //!
 //! # Where to start
 //! [`ResourceBudget`] and its tiers ([`SmallBudget`], [`MediumBudget`] ..) for budgets;
-//! [`Operation`] to run a closure under one; [`BudgetPool`] to spend one by hand; [`measure`],
-//! [`metered`], [`Metered`] and [`MeteredAllocator`] to meter.
+//! [`Operation`] to run a closure under one; [`BudgetPool`] to share one between threads; [`measure`],
+//! [`metered`], [`Metered`] and [`MeteredAllocator`] to meter; [`File`], [`TcpStream`] and [`TcpListener`]
+//! for input and output that counts.
 //!
 //! ```
 //! use std::io::Read;
@@ -50,24 +51,48 @@
 //! assert_eq!(usage.io_ops, 10);
 //! ```
 //!
-//! # Without the standard library
-//! Budgets, their check by the compiler and [`BudgetPool`] need none. What meters is in the feature `std`:
-//! without it the body of a function with a budget runs as it is.
+//! # Levels
+//! | | I/O, network | memory, processor time |
+//! |---|---|---|
+//! | [`Observe`](Enforcement::Observe), the default | refused before they are done | counted |
+//! | [`Cooperative`](Enforcement::Cooperative) | the same | counted, and the next checkpoint fails |
+//!
+//! An allocation cannot be refused, because that aborts the process, and a loop asks nobody for its time. So
+//! both may go over, and work that is over stops where it passes next: [`checkpoint`], a call of a wrapper,
+//! [`charge_io`] or [`charge_network`]. The error names the work that is over, which may be further out than
+//! the innermost one, and work that begins inside it then does not get further. Clean-up that writes through
+//! a wrapper is refused as well. A future that its owner drops cleans up in the owner's budget.
+//!
+//! Processor time under 100 us is taken from the wall clock, since the thread's own would cost too much: an
+//! upper bound, and the error [says so](BudgetExceeded::is_upper_bound).
+//!
+//! # Features
+//! Budgets, their check by the compiler and [`BudgetPool`] need none, and no standard library. `metering`,
+//! which is on by default, counts and holds; without it a function with a budget has the instructions of a plain
+//! one (the future of an `async` one stays within another), the wrappers only forward, and [`measure`] says that it
+//! [knows nothing](Usage::is_metered). `tokio` puts the wrappers under tokio's traits, and `tokio-net` adds its
+//! connections.
 //!
 //! # Units
 //! Bytes, nanoseconds and operations, all `u64`; KB is 1000 bytes. [`UNLIMITED`] is no limit, 0 is
 //! "not at all".
 //!
 //! # Costs
-//! Budgets and checks: nothing at run time. [`measure`]: 0.1 us, or a microsecond where it reads the
-//! thread's processor clock; [`Operation::execute`], which reads none: 10 ns. The allocator: at most some 2 % of an
-//! allocating program's time. A wrapped read or write: under 10 ns. (Measured on two shared cores, Linux.)
+//! Budgets and checks: nothing at run time. [`measure`]: 0.1 us, of which two readings of the wall clock take half (a cycle
+//! counter would take less, and `unsafe` code and a calibration), or a microsecond where it reads the thread's processor clock; [`Operation::execute`], which reads none: 10 to 20 ns. The allocator: at most some 2 % of
+//! an allocating program's time. A wrapped read or write: under 10 ns. A [`checkpoint`]: 2 ns, in
+//! cooperative work 10 ns, and 40 ns where processor time has a limit. To begin cooperative work: 0.1 us, or
+//! half a microsecond where it has 100 us or more of processor time. (Measured on two shared cores, Linux.)
 //!
-//! # Limits of metering
-//! Meters are per thread: work that is handed to another thread is counted there. Memory is what passes
-//! through the global allocator, not what `unsafe`, C libraries, `mmap` or the stack take; the allocator
-//! that counts needs [native thread-locals](MeteredAllocator#limits) or Rust 1.93. I/O and network
-//! are what passes through the wrappers. Processor time differs from one machine to the next.
+//! # What is not guaranteed
+//! - That a body uses only what it declares. It is metered, not proved, and one that reaches no checkpoint is
+//!   stopped by nothing.
+//! - Processor time on another machine, or in another build of the same program.
+//! - Memory that does not pass through the global allocator: what `unsafe` code, C libraries, `mmap` and the
+//!   stack take. None of it counts where the program installs no [`MeteredAllocator`], which needs
+//!   [native thread-locals](MeteredAllocator#limits) or Rust 1.93.
+//! - I/O and network outside the wrappers.
+//! - Work that is handed to another thread or task. Meters are per thread, and count it there.
 
 #[doc = include_str!("../../docs/budget.md")]
 pub mod rules {}
@@ -83,12 +108,13 @@ mod limits;
 pub(crate) mod meter;
 #[cfg(feature = "std")]
 mod operation;
+#[cfg(target_has_atomic = "64")]
 mod pool;
 mod quantity;
 mod resource;
 pub(crate) mod rounds;
 pub(crate) mod share;
-#[cfg(not(feature = "std"))]
+#[cfg(not(feature = "metering"))]
 pub(crate) mod unmetered;
 
 pub use crate::{require_budget_fit, split};
@@ -98,16 +124,24 @@ pub use budget::{
     Quota, ResourceBudget, SmallBudget, TinyBudget, UnlimitedBudget,
 };
 pub use exceeded::BudgetExceeded;
+#[cfg(feature = "command")]
+pub(crate) use exceeded::cause;
 pub use fit::{FitsWithinBudget, require_budget_fit};
 pub use limits::Limits;
+#[cfg(feature = "tokio-net")]
+pub use meter::tokio_net;
 #[cfg(feature = "std")]
 pub use meter::{
-    CpuClock, File, Metered, MeteredAllocator, MeteredFuture, Usage, charge_io, charge_network,
-    is_memory_metered, measure, metered,
+    CpuClock, Enforcement, File, Metered, MeteredAllocator, MeteredFuture, TcpListener, TcpStream,
+    Usage, charge_io, charge_network, checkpoint, is_memory_metered, measure, measure_with,
+    metered,
 };
 #[cfg(feature = "std")]
 pub use operation::Operation;
-pub use pool::{BudgetPool, PoolStats};
+#[cfg(target_has_atomic = "64")]
+pub use pool::{BudgetPool, PoolStats, Reservation};
 pub use resource::{Resource, UNLIMITED};
 pub use rounds::RoundsExceeded;
 pub use share::{Share, share};
+#[cfg(not(feature = "std"))]
+pub use unmetered::checkpoint;

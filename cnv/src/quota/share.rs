@@ -82,6 +82,26 @@ impl<'pool, B: Budget> Share<'pool, B> {
         Share::new()
     }
 
+    /// Takes a part off, as [`split!`](crate::split) does, also where the budget is a type parameter: `cargo build` checks it.
+    ///
+    /// ```
+    /// use cnv::quota::{Budget, MediumBudget, Minus, Share, SmallBudget, share};
+    ///
+    /// fn first<B: Budget>(share: Share<'_, B>) -> Share<'_, Minus<B, SmallBudget>> {
+    ///     let (part, rest) = share.split::<SmallBudget>();
+    ///     part.operation("first").execute(|| {});
+    ///     rest
+    /// }
+    ///
+    /// share::<MediumBudget, _>(|all| assert_eq!(first(all).info().limits().io_ops, 90));
+    /// ```
+    #[inline]
+    pub const fn split<Part: Budget>(self) -> (Share<'pool, Part>, Share<'pool, Minus<B, Part>>) {
+        const { assert_part::<B, Part>() };
+        let _ = self;
+        (Share::new(), Share::new())
+    }
+
     /// What the share allows.
     #[must_use]
     pub const fn info(&self) -> BudgetInfo {

@@ -61,7 +61,7 @@ impl Stopwatch {
     target_os = "freebsd",
     target_vendor = "apple"
 ))]
-fn thread_cpu_ns() -> Option<u64> {
+pub(super) fn thread_cpu_ns() -> Option<u64> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).ok()?;
     let ns = u64::try_from(time.tv_nsec).ok()?;
@@ -74,6 +74,6 @@ fn thread_cpu_ns() -> Option<u64> {
     target_os = "freebsd",
     target_vendor = "apple"
 )))]
-fn thread_cpu_ns() -> Option<u64> {
+pub(super) fn thread_cpu_ns() -> Option<u64> {
     None
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::enforcement::Enforcement;
 use super::measure::Progress;
 use super::usage::Usage;
 use crate::quota::limits::Limits;
@@ -37,6 +38,7 @@ pub fn metered<F: Future>(operation: &'static str, limits: Limits, future: F) ->
         future: Box::pin(future),
         operation,
         limits,
+        enforcement: Enforcement::Observe,
         progress: Progress::new(),
     }
 }
@@ -47,10 +49,19 @@ pub struct MeteredFuture<F> {
     future: Pin<Box<F>>,
     operation: &'static str,
     limits: Limits,
+    enforcement: Enforcement,
     progress: Progress,
 }
 
 impl<F> MeteredFuture<F> {
+    /// The same, holding memory and processor time as far as `enforcement` says, from the next poll on.
+    ///
+    /// It is what the future asks at a checkpoint that fails; one that only awaits is not stopped.
+    pub fn enforce(mut self, enforcement: Enforcement) -> Self {
+        self.enforcement = enforcement;
+        self
+    }
+
     /// What was used in the polls so far; for a future that is given up before its end.
     #[must_use]
     pub fn usage(&self) -> Usage {
@@ -63,9 +74,11 @@ impl<F: Future> Future for MeteredFuture<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let poll = this.progress.advance(this.operation, &this.limits, || {
-            this.future.as_mut().poll(context)
-        });
+        let poll = this
+            .progress
+            .advance(this.operation, &this.limits, this.enforcement, || {
+                this.future.as_mut().poll(context)
+            });
         poll.map(|output| (output, this.progress.usage()))
     }
 }
@@ -75,6 +88,7 @@ impl<F> fmt::Debug for MeteredFuture<F> {
         f.debug_struct("MeteredFuture")
             .field("operation", &self.operation)
             .field("limits", &self.limits)
+            .field("enforcement", &self.enforcement)
             .field("usage", &self.usage())
             .finish_non_exhaustive()
     }

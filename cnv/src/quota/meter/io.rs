@@ -7,41 +7,44 @@ use std::path::Path;
 use super::ledger::{self, HeldResource};
 use crate::quota::exceeded::BudgetExceeded;
 
-/// A reader or writer whose use is charged to the [measured](super::measure) work around it.
-///
-/// [`new`](Self::new) counts operations: each call of `read`, `write` or `seek` is one.
-/// [`network`](Self::network) counts bytes instead. Where the innermost budget, or one around it, has
-/// nothing left, the call is not made and fails with a [`BudgetExceeded`] inside an
-/// [`io::Error`] of kind [`QuotaExceeded`](io::ErrorKind::QuotaExceeded). Outside any budget nothing
-/// is refused.
-///
-/// The wrapper belongs next to the operating system, and a buffer around it:
-/// `BufReader::new(Metered::new(pipe))`. The other way round would count what never leaves the buffer.
-///
-/// # Costs
-/// Under 10 ns for a call, next to the microsecond or so that the system call itself takes.
-///
-/// ```
-/// use std::io::Read;
-/// use cnv::quota::{BudgetExceeded, Limits, Metered, measure};
-///
-/// let mut input = Metered::new(&b"four bytes, then more"[..]);
-/// let limits = Limits { io_ops: 1, ..Limits::unlimited() };
-/// let (result, usage) = measure("peek", limits, || {
-///     let mut start = [0; 4];
-///     input.read_exact(&mut start)?;
-///     input.read_exact(&mut start)
-/// });
-/// assert_eq!(
-///     BudgetExceeded::in_chain(&result.unwrap_err()).unwrap().to_string(),
-///     "over budget in `peek`: io: 1 asked for, none left of 1",
-/// );
-/// assert_eq!(usage.io_ops, 1);
-/// ```
-#[derive(Debug)]
-pub struct Metered<T> {
-    inner: T,
-    unit: HeldResource,
+pin_project_lite::pin_project! {
+    /// A reader or writer whose use is charged to the [measured](super::measure) work around it.
+    ///
+    /// [`new`](Self::new) counts operations: each call of `read`, `write` or `seek` is one.
+    /// [`network`](Self::network) counts bytes instead. Where the innermost budget, or one around it, has
+    /// nothing left, the call is not made and fails with a [`BudgetExceeded`] inside an
+    /// [`io::Error`] of kind [`QuotaExceeded`](io::ErrorKind::QuotaExceeded). Each call is a
+    /// [`checkpoint`](super::checkpoint), too. Outside any budget nothing is refused.
+    ///
+    /// The wrapper belongs next to the operating system, and a buffer around it:
+    /// `BufReader::new(Metered::new(pipe))`. The other way round would count what never leaves the buffer.
+    ///
+    /// # Costs
+    /// Under 10 ns for a call, next to the microsecond or so that the system call itself takes.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use cnv::quota::{BudgetExceeded, Limits, Metered, measure};
+    ///
+    /// let mut input = Metered::new(&b"four bytes, then more"[..]);
+    /// let limits = Limits { io_ops: 1, ..Limits::unlimited() };
+    /// let (result, usage) = measure("peek", limits, || {
+    ///     let mut start = [0; 4];
+    ///     input.read_exact(&mut start)?;
+    ///     input.read_exact(&mut start)
+    /// });
+    /// assert_eq!(
+    ///     BudgetExceeded::in_chain(&result.unwrap_err()).unwrap().to_string(),
+    ///     "over budget in `peek`: io: 1 asked for, none left of 1",
+    /// );
+    /// assert_eq!(usage.io_ops, 1);
+    /// ```
+    #[derive(Debug)]
+    pub struct Metered<T> {
+        #[pin]
+        pub(super) inner: T,
+        pub(super) unit: HeldResource,
+    }
 }
 
 impl<T> Metered<T> {
@@ -82,22 +85,63 @@ impl<T> Metered<T> {
     }
 
     /// Makes one call that moves up to `len` bytes, if that is allowed whole.
+    #[inline]
     pub(crate) fn whole(
         &mut self,
         len: usize,
         call: impl FnOnce(&mut T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        match self.unit {
-            HeldResource::Io => {
-                ledger::take(HeldResource::Io, 1)?;
-                call(&mut self.inner)
+        // An operation is one whether it fails or not, so that it can be charged at once.
+        if let HeldResource::Io = self.unit {
+            ledger::take(HeldResource::Io, 1)?;
+            return call(&mut self.inner);
+        }
+        self.unit.ask_for(len)?;
+        let moved = call(&mut self.inner);
+        self.unit.charge(&moved);
+        moved
+    }
+}
+
+impl HeldResource {
+    /// How much one call of up to `wanted` bytes may move.
+    #[inline]
+    pub(super) fn ask_for_part(self, wanted: usize) -> Result<usize, BudgetExceeded> {
+        match self {
+            Self::Io => ledger::require(self, 1).map(|()| wanted),
+            Self::Network => {
+                let allowed = ledger::allowance(self, wanted as u64)?;
+                Ok(usize::try_from(allowed).unwrap_or(usize::MAX))
             }
-            HeldResource::Network => {
-                ledger::require(HeldResource::Network, len as u64)?;
-                let moved = call(&mut self.inner)?;
-                ledger::count(HeldResource::Network, moved as u64);
-                Ok(moved)
-            }
+        }
+    }
+
+    /// Whether one call may move `len` bytes.
+    #[inline]
+    pub(super) fn ask_for(self, len: usize) -> Result<(), BudgetExceeded> {
+        let amount = match self {
+            Self::Io => 1,
+            Self::Network => len as u64,
+        };
+        ledger::require(self, amount)
+    }
+
+    /// Counts a call that was made. One that failed is an operation, too.
+    #[inline]
+    pub(super) fn charge(self, moved: &io::Result<usize>) {
+        let amount = match (self, moved) {
+            (Self::Io, _) => 1,
+            (Self::Network, Ok(len)) => *len as u64,
+            (Self::Network, Err(_)) => 0,
+        };
+        ledger::count(self, amount);
+    }
+
+    /// Charges a call that moves nothing, before it is made.
+    pub(super) fn charge_empty(self) -> Result<(), BudgetExceeded> {
+        match self {
+            Self::Io => ledger::take(self, 1),
+            Self::Network => Ok(()),
         }
     }
 }
@@ -105,14 +149,14 @@ impl<T> Metered<T> {
 impl<T: Read> Read for Metered<T> {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = match self.unit {
-            HeldResource::Io => buffer.len(),
-            HeldResource::Network => {
-                let allowed = ledger::allowance(HeldResource::Network, buffer.len() as u64)?;
-                usize::try_from(allowed).unwrap_or(usize::MAX)
-            }
-        };
-        self.whole(len, |inner| inner.read(&mut buffer[..len]))
+        if let HeldResource::Io = self.unit {
+            ledger::take(HeldResource::Io, 1)?;
+            return self.inner.read(buffer);
+        }
+        let len = self.unit.ask_for_part(buffer.len())?;
+        let moved = self.inner.read(&mut buffer[..len]);
+        self.unit.charge(&moved);
+        moved
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -126,6 +170,12 @@ impl<T: Read> Read for Metered<T> {
     }
 }
 
+/// The bytes of all buffers, of which several may be the same.
+pub(super) fn total(buffers: &[IoSlice<'_>]) -> usize {
+    let lens = buffers.iter().map(|buffer| buffer.len());
+    lens.fold(0, usize::saturating_add)
+}
+
 impl<T: Write> Write for Metered<T> {
     #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
@@ -133,7 +183,7 @@ impl<T: Write> Write for Metered<T> {
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        let len = total(buffers);
         self.whole(len, |inner| inner.write_vectored(buffers))
     }
 
@@ -145,9 +195,7 @@ impl<T: Write> Write for Metered<T> {
 
 impl<T: Seek> Seek for Metered<T> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        if let HeldResource::Io = self.unit {
-            ledger::take(HeldResource::Io, 1)?;
-        }
+        self.unit.charge_empty()?;
         self.inner.seek(position)
     }
 }
@@ -201,7 +249,7 @@ impl File {
 }
 
 /// Charges I/O operations that are made without a wrapper, such as listing a directory, before they
-/// are made.
+/// are made. It is a [`checkpoint`](super::checkpoint), too.
 ///
 /// # Errors
 /// Where the innermost budget on this thread, or one around it, has fewer left; nothing is taken.
@@ -209,7 +257,8 @@ pub fn charge_io(operations: u64) -> Result<(), BudgetExceeded> {
     ledger::take(HeldResource::Io, operations)
 }
 
-/// Charges network bytes that are moved without a wrapper, before they are moved.
+/// Charges network bytes that are moved without a wrapper, before they are moved. It is a
+/// [`checkpoint`](super::checkpoint), too.
 ///
 /// # Errors
 /// Where the innermost budget on this thread, or one around it, has fewer left; nothing is taken.

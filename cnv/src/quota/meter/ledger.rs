@@ -2,7 +2,9 @@
 //!
 //! Counters only ever run on; a [`Stretch`] reads them when it enters and when it asks, so that what
 //! an inner stretch uses counts in the outer one without any copying. What is held (I/O operations and
-//! network bytes) has a ceiling beside its counter: the nearest of all the stretches' limits.
+//! network bytes) has a ceiling beside its counter: the nearest of all the stretches' limits. Memory and
+//! processor time cannot be refused; what a cooperative stretch does about them is in
+//! [`overdraft`](super::overdraft).
 //!
 //! Stretches end in the reverse order of their beginning. A stretch remembers what it found and puts
 //! that back, which is right for the innermost one only. Nobody who begins one can do otherwise:
@@ -13,10 +15,13 @@
 //! `Cell`s without a destructor, initialised in const evaluation: where the target has native
 //! thread-locals, the allocator may touch them at any time in a thread's life, also in its teardown.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::marker::PhantomData;
 
+use super::IS_METERED;
+use super::clock::Stopwatch;
+use super::overdraft::Ceilings;
 use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
 use crate::quota::resource::{Resource, UNLIMITED};
@@ -39,30 +44,57 @@ struct Ledger {
     network: Held,
     /// How many stretches there are, each inside the one before.
     depth: Cell<u64>,
+    /// Whether a cooperative stretch is among them.
+    is_armed: Cell<bool>,
+    /// The ceilings of the cooperative ones.
+    ceilings: RefCell<Ceilings>,
 }
 
 /// A counter that stops at a ceiling.
 struct Held {
     used: Cell<u64>,
+    /// How often it was refused.
+    refusals: Cell<u64>,
     ceiling: Cell<Ceiling>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Ceiling {
+pub(super) struct Ceiling {
     /// The value of the counter at which it stops.
-    at: u64,
+    pub(super) at: u64,
     /// The limit that put the ceiling there.
-    limit: u64,
+    pub(super) limit: u64,
     /// The operation whose limit that is.
-    operation: Option<&'static str>,
+    pub(super) operation: Option<&'static str>,
 }
 
 impl Ceiling {
-    const NONE: Self = Self {
+    pub(super) const NONE: Self = Self {
         at: UNLIMITED,
         limit: UNLIMITED,
         operation: None,
     };
+
+    /// The ceiling at `limit - spent` above `counter`, where that is nearer than this one.
+    #[inline]
+    pub(super) fn lowered(
+        &self,
+        operation: &'static str,
+        limit: u64,
+        spent: u64,
+        counter: u64,
+    ) -> Option<Self> {
+        if limit == UNLIMITED {
+            return None;
+        }
+        // Where the counter has run to its end, nothing is left.
+        let at = counter.saturating_add(limit.saturating_sub(spent));
+        (at < self.at || self.limit == UNLIMITED).then_some(Self {
+            at,
+            limit,
+            operation: Some(operation),
+        })
+    }
 }
 
 impl Ledger {
@@ -75,6 +107,8 @@ impl Ledger {
             io: Held::new(),
             network: Held::new(),
             depth: Cell::new(0),
+            is_armed: Cell::new(false),
+            ceilings: RefCell::new(Ceilings::NONE),
         }
     }
 
@@ -95,38 +129,83 @@ impl Ledger {
         self.is_memory_metered.set(Some(is_metered));
         is_metered
     }
+
+    #[inline]
+    fn checkpoint(&self) -> Result<(), BudgetExceeded> {
+        if self.is_armed.get() {
+            return self.look_for_overdraft();
+        }
+        Ok(())
+    }
+
+    fn look_for_overdraft(&self) -> Result<(), BudgetExceeded> {
+        let ceilings = self.ceilings.borrow();
+        if let Some(overdraft) = ceilings.overdraft(self.peak_bytes.get()) {
+            return Err(overdraft);
+        }
+        let Some(now) = ceilings.alarm() else {
+            return Ok(());
+        };
+        drop(ceilings);
+        self.ceilings.borrow_mut().ask_the_clocks(now)
+    }
+
+    #[inline]
+    fn put_back(&self, before: &Before) {
+        let peak_bytes = self.peak_bytes.get().max(before.peak_bytes);
+        self.peak_bytes.set(peak_bytes);
+        self.io.ceiling.set(before.io_ceiling);
+        self.network.ceiling.set(before.network_ceiling);
+    }
+
+    /// Ends a stretch that is not the innermost. The last of them all found no ceilings: to say so, rather than to trust
+    /// what it saved, keeps the thread from being held for ever.
+    #[cold]
+    fn leave_out_of_order(&self, before: &Before) {
+        let depth = self.depth.get().saturating_sub(1);
+        self.depth.set(depth);
+        self.put_back(before);
+        if depth == 0 {
+            self.io.ceiling.set(Ceiling::NONE);
+            self.network.ceiling.set(Ceiling::NONE);
+            self.is_armed.set(false);
+        }
+    }
+
+    /// Before `peak_bytes` starts anew: what went over by then stays over.
+    #[cold]
+    fn keep_overdraft(&self) {
+        let mut ceilings = self.ceilings.borrow_mut();
+        let overdraft = ceilings.overdraft(self.peak_bytes.get());
+        ceilings.keep(overdraft);
+    }
 }
 
 impl Held {
     const fn new() -> Self {
         Self {
             used: Cell::new(0),
+            refusals: Cell::new(0),
             ceiling: Cell::new(Ceiling::NONE),
         }
     }
 
     #[inline]
     fn left(&self) -> u64 {
-        match self.ceiling.get().at {
-            UNLIMITED => UNLIMITED,
-            at => at.saturating_sub(self.used.get()),
+        match self.ceiling.get() {
+            Ceiling {
+                limit: UNLIMITED, ..
+            } => UNLIMITED,
+            Ceiling { at, .. } => at.saturating_sub(self.used.get()),
         }
     }
 
     /// Puts the ceiling `limit - spent` above the counter, where it is not as near already.
     #[inline]
     fn lower_ceiling(&self, operation: &'static str, limit: u64, spent: u64) {
-        if limit == UNLIMITED {
-            return;
-        }
-        let left = limit.saturating_sub(spent);
-        let at = self.used.get().saturating_add(left);
-        if at < self.ceiling.get().at {
-            self.ceiling.set(Ceiling {
-                at,
-                limit,
-                operation: Some(operation),
-            });
+        let ceiling = self.ceiling.get();
+        if let Some(nearer) = ceiling.lowered(operation, limit, spent, self.used.get()) {
+            self.ceiling.set(nearer);
         }
     }
 
@@ -144,8 +223,17 @@ impl Held {
         self.used.set(self.used.get().saturating_add(amount));
     }
 
+    /// Lets the counter begin anew, where it is half way to its end and nobody compares with what it was.
+    #[inline]
+    fn rewind(&self) {
+        if self.used.get() > u64::MAX / 2 {
+            self.used.set(0);
+        }
+    }
+
     #[cold]
     fn refusal(&self, resource: HeldResource, requested: u64) -> BudgetExceeded {
+        self.refusals.set(self.refusals.get().wrapping_add(1));
         let Ceiling {
             limit, operation, ..
         } = self.ceiling.get();
@@ -173,6 +261,9 @@ impl HeldResource {
 /// Counts an allocation of `bytes`. Called by the allocator: neither panics nor allocates.
 #[inline]
 pub(super) fn allocated(bytes: usize) {
+    if !IS_METERED {
+        return;
+    }
     let _ = LEDGER.try_with(|ledger| {
         let bytes = bytes as u64;
         let live_bytes = ledger.live_bytes.get().wrapping_add(bytes);
@@ -188,6 +279,9 @@ pub(super) fn allocated(bytes: usize) {
 /// Counts a free of `bytes`. Called by the allocator: neither panics nor allocates.
 #[inline]
 pub(super) fn freed(bytes: usize) {
+    if !IS_METERED {
+        return;
+    }
     let _ = LEDGER.try_with(|ledger| {
         let live_bytes = ledger.live_bytes.get().saturating_sub(bytes as u64);
         ledger.live_bytes.set(live_bytes);
@@ -196,13 +290,26 @@ pub(super) fn freed(bytes: usize) {
 
 /// Whether this program's allocations are counted.
 pub(super) fn is_memory_metered() -> bool {
-    LEDGER.with(Ledger::is_memory_metered)
+    IS_METERED && LEDGER.with(Ledger::is_memory_metered)
 }
 
-/// Takes `amount`, or nothing where the innermost budget or one around it has less left.
+/// Fails where a cooperative stretch has used more memory or processor time than it may.
+#[inline]
+pub(super) fn checkpoint() -> Result<(), BudgetExceeded> {
+    if !IS_METERED {
+        return Ok(());
+    }
+    LEDGER.with(Ledger::checkpoint)
+}
+
+/// Takes `amount`, or nothing where the innermost budget or one around it has less left. A checkpoint.
 #[inline]
 pub(super) fn take(resource: HeldResource, amount: u64) -> Result<(), BudgetExceeded> {
+    if !IS_METERED {
+        return Ok(());
+    }
     LEDGER.with(|ledger| {
+        ledger.checkpoint()?;
         let held = ledger.held(resource);
         held.require(resource, amount)?;
         held.count(amount);
@@ -210,16 +317,27 @@ pub(super) fn take(resource: HeldResource, amount: u64) -> Result<(), BudgetExce
     })
 }
 
-/// Fails where the innermost budget or one around it has less than `amount` left; takes nothing.
+/// Fails where the innermost budget or one around it has less than `amount` left; takes nothing. A
+/// checkpoint.
 #[inline]
 pub(super) fn require(resource: HeldResource, amount: u64) -> Result<(), BudgetExceeded> {
-    LEDGER.with(|ledger| ledger.held(resource).require(resource, amount))
+    if !IS_METERED {
+        return Ok(());
+    }
+    LEDGER.with(|ledger| {
+        ledger.checkpoint()?;
+        ledger.held(resource).require(resource, amount)
+    })
 }
 
-/// How much of `wanted` may still be used; fails where that is nothing of something.
+/// How much of `wanted` may still be used; fails where that is nothing of something. A checkpoint.
 #[inline]
 pub(super) fn allowance(resource: HeldResource, wanted: u64) -> Result<u64, BudgetExceeded> {
+    if !IS_METERED {
+        return Ok(wanted);
+    }
     LEDGER.with(|ledger| {
+        ledger.checkpoint()?;
         let held = ledger.held(resource);
         match held.left().min(wanted) {
             0 if wanted > 0 => Err(held.refusal(resource, wanted)),
@@ -231,7 +349,9 @@ pub(super) fn allowance(resource: HeldResource, wanted: u64) -> Result<u64, Budg
 /// Counts what was used within an allowance or a requirement.
 #[inline]
 pub(super) fn count(resource: HeldResource, amount: u64) {
-    LEDGER.with(|ledger| ledger.held(resource).count(amount));
+    if IS_METERED {
+        LEDGER.with(|ledger| ledger.held(resource).count(amount));
+    }
 }
 
 /// What a piece of work used, over all the turns it had on any thread.
@@ -241,29 +361,40 @@ pub(super) struct Spent {
     pub(super) live_bytes: u64,
     pub(super) peak_bytes: u64,
     pub(super) gross_bytes: u64,
+    /// Processor time as far as whoever ran the work measured it; the ledger does not.
+    pub(super) cpu_ns: u64,
     pub(super) io_ops: u64,
     pub(super) network_bytes: u64,
+    io_refusals: u64,
+    network_refusals: u64,
 }
 
-/// A stretch of work on this thread; dropping it ends it.
+impl Spent {
+    /// What of the held was refused.
+    pub(super) fn refused(&self) -> Option<Resource> {
+        match (self.io_refusals, self.network_refusals) {
+            (0, 0) => None,
+            (0, _) => Some(Resource::Network),
+            _ => Some(Resource::Io),
+        }
+    }
+}
+
+/// A stretch of work on this thread, held to its limits; dropping it ends it.
 ///
 /// The innermost stretch has to be dropped first, as the module says. Not `Send`, because the ledger is
 /// the thread's.
 #[derive(Debug)]
 pub struct Stretch {
     before: Before,
-    spent: Spent,
     not_send: PhantomData<*const ()>,
 }
 
-/// The ledger when a stretch began, to be measured from and, in part, restored.
+/// What of the ledger is put back when a stretch ends.
 #[derive(Clone, Copy, Debug)]
 struct Before {
-    live_bytes: u64,
+    depth: u64,
     peak_bytes: u64,
-    gross_bytes: u64,
-    io_ops: u64,
-    network_bytes: u64,
     io_ceiling: Ceiling,
     network_ceiling: Ceiling,
 }
@@ -272,24 +403,28 @@ impl Stretch {
     /// Begins work that may use `limits`.
     #[inline]
     pub(in crate::quota) fn enter(operation: &'static str, limits: &Limits) -> Self {
-        Self::resume(operation, limits, Spent::default())
+        Self::resume(operation, limits, &Spent::default())
     }
 
     /// Goes on with work that has used `spent` of its `limits` already.
     #[inline]
-    pub(super) fn resume(operation: &'static str, limits: &Limits, spent: Spent) -> Self {
+    fn resume(operation: &'static str, limits: &Limits, spent: &Spent) -> Self {
         LEDGER.with(|ledger| {
             let before = Before {
-                live_bytes: ledger.live_bytes.get(),
+                depth: ledger.depth.get(),
                 peak_bytes: ledger.peak_bytes.get(),
-                gross_bytes: ledger.gross_bytes.get(),
-                io_ops: ledger.io.used.get(),
-                network_bytes: ledger.network.used.get(),
                 io_ceiling: ledger.io.ceiling.get(),
                 network_ceiling: ledger.network.ceiling.get(),
             };
-            ledger.depth.set(ledger.depth.get() + 1);
-            ledger.peak_bytes.set(before.live_bytes);
+            ledger.depth.set(before.depth + 1);
+            if before.depth == 0 {
+                ledger.io.rewind();
+                ledger.network.rewind();
+            }
+            if ledger.is_armed.get() {
+                ledger.keep_overdraft();
+            }
+            ledger.peak_bytes.set(ledger.live_bytes.get());
             let Limits {
                 io_ops,
                 network_bytes,
@@ -301,28 +436,7 @@ impl Stretch {
                 .lower_ceiling(operation, network_bytes, spent.network_bytes);
             Self {
                 before,
-                spent,
                 not_send: PhantomData,
-            }
-        })
-    }
-
-    /// What the work used up to now, earlier stretches included.
-    #[inline]
-    pub(super) fn spent(&self) -> Spent {
-        let Self { before, spent, .. } = self;
-        LEDGER.with(|ledger| {
-            let peak_bytes = ledger.peak_bytes.get().saturating_sub(before.live_bytes);
-            let live_bytes =
-                (spent.live_bytes + ledger.live_bytes.get()).saturating_sub(before.live_bytes);
-            Spent {
-                live_bytes,
-                peak_bytes: spent.peak_bytes.max(spent.live_bytes + peak_bytes),
-                gross_bytes: spent.gross_bytes
-                    + ledger.gross_bytes.get().wrapping_sub(before.gross_bytes),
-                io_ops: spent.io_ops + (ledger.io.used.get() - before.io_ops),
-                network_bytes: spent.network_bytes
-                    + (ledger.network.used.get() - before.network_bytes),
             }
         })
     }
@@ -331,21 +445,134 @@ impl Stretch {
 impl Drop for Stretch {
     #[inline]
     fn drop(&mut self) {
-        let before = self.before;
+        let before = &self.before;
         // A native ledger has no destructor, so it outlives every stretch of its thread.
         let _ = LEDGER.try_with(|ledger| {
-            let depth = ledger.depth.get().saturating_sub(1);
-            ledger.depth.set(depth);
-            let peak_bytes = ledger.peak_bytes.get().max(before.peak_bytes);
-            ledger.peak_bytes.set(peak_bytes);
-            // The outermost stretch found no ceilings. To say so, rather than to trust what it saved,
-            // keeps guards that were dropped in another order from holding the thread for ever.
-            let (io, network) = match depth {
-                0 => (Ceiling::NONE, Ceiling::NONE),
-                _ => (before.io_ceiling, before.network_ceiling),
+            if ledger.depth.get() != before.depth + 1 {
+                return ledger.leave_out_of_order(before);
+            }
+            ledger.depth.set(before.depth);
+            ledger.put_back(before);
+        });
+    }
+}
+
+/// A stretch whose use is counted.
+#[derive(Debug)]
+pub(super) struct CountedStretch {
+    start: Start,
+    spent: Spent,
+    _stretch: Stretch,
+}
+
+/// The counters when a stretch began.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    live_bytes: u64,
+    gross_bytes: u64,
+    io_ops: u64,
+    network_bytes: u64,
+    io_refusals: u64,
+    network_refusals: u64,
+}
+
+impl CountedStretch {
+    /// Goes on with work that has used `spent` of its `limits` already.
+    #[inline]
+    pub(super) fn resume(operation: &'static str, limits: &Limits, spent: Spent) -> Self {
+        // Before the counters are read, because it may let them begin anew.
+        let stretch = Stretch::resume(operation, limits, &spent);
+        let start = LEDGER.with(|ledger| Start {
+            live_bytes: ledger.live_bytes.get(),
+            gross_bytes: ledger.gross_bytes.get(),
+            io_ops: ledger.io.used.get(),
+            network_bytes: ledger.network.used.get(),
+            io_refusals: ledger.io.refusals.get(),
+            network_refusals: ledger.network.refusals.get(),
+        });
+        Self {
+            start,
+            spent,
+            _stretch: stretch,
+        }
+    }
+
+    /// What the work used up to now, earlier stretches included.
+    #[inline]
+    pub(super) fn spent(&self) -> Spent {
+        let Self { start, spent, .. } = self;
+        LEDGER.with(|ledger| {
+            let peak_bytes = ledger.peak_bytes.get().saturating_sub(start.live_bytes);
+            let live_bytes =
+                (spent.live_bytes + ledger.live_bytes.get()).saturating_sub(start.live_bytes);
+            // No counter begins anew while a stretch is there.
+            let since = |spent: u64, counter: &Cell<u64>, start: u64| {
+                spent.saturating_add(counter.get().wrapping_sub(start))
             };
-            ledger.io.ceiling.set(io);
-            ledger.network.ceiling.set(network);
+            let Ledger { io, network, .. } = ledger;
+            Spent {
+                live_bytes,
+                peak_bytes: spent.peak_bytes.max(spent.live_bytes + peak_bytes),
+                gross_bytes: since(spent.gross_bytes, &ledger.gross_bytes, start.gross_bytes),
+                cpu_ns: spent.cpu_ns,
+                io_ops: since(spent.io_ops, &io.used, start.io_ops),
+                network_bytes: since(spent.network_bytes, &network.used, start.network_bytes),
+                io_refusals: since(spent.io_refusals, &io.refusals, start.io_refusals),
+                network_refusals: since(
+                    spent.network_refusals,
+                    &network.refusals,
+                    start.network_refusals,
+                ),
+            }
+        })
+    }
+}
+
+/// The ceilings that a stretch puts over its memory and processor time; dropping it takes them away.
+///
+/// It begins after its stretch and ends before it.
+#[derive(Debug)]
+pub(in crate::quota) struct Armed {
+    before: Option<Ceilings>,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Armed {
+    /// For the innermost stretch, that of `operation`, which used `spent` before it and is timed by
+    /// `stopwatch`, where its processor time has a limit.
+    pub(super) fn new(
+        operation: &'static str,
+        limits: &Limits,
+        spent: &Spent,
+        stopwatch: Option<&Stopwatch>,
+    ) -> Self {
+        LEDGER.with(|ledger| {
+            let mut ceilings = ledger.ceilings.borrow_mut();
+            let before = ledger.is_armed.get().then_some(*ceilings);
+            if before.is_none() {
+                *ceilings = Ceilings::NONE;
+            }
+            let live_bytes = ledger.live_bytes.get();
+            ceilings.lower_memory(operation, limits, spent, live_bytes);
+            if let Some(stopwatch) = stopwatch {
+                ceilings.lower_cpu(operation, limits, spent, stopwatch);
+            }
+            ledger.is_armed.set(true);
+            Self {
+                before,
+                not_send: PhantomData,
+            }
+        })
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        let _ = LEDGER.try_with(|ledger| {
+            ledger.is_armed.set(self.before.is_some());
+            if let Some(before) = self.before {
+                *ledger.ceilings.borrow_mut() = before;
+            }
         });
     }
 }

@@ -1,7 +1,9 @@
 //! Metering of work, in one go or over several turns.
 
+use super::IS_METERED;
 use super::clock::{CpuClock, Stopwatch};
-use super::ledger::{Spent, Stretch, is_memory_metered};
+use super::enforcement::Enforcement;
+use super::ledger::{CountedStretch, Spent, is_memory_metered};
 use super::usage::Usage;
 use crate::quota::limits::Limits;
 
@@ -28,8 +30,20 @@ use crate::quota::limits::Limits;
 /// assert_eq!(usage.first_over(&Limits::unlimited()), None);
 /// ```
 pub fn measure<R>(operation: &'static str, limits: Limits, work: impl FnOnce() -> R) -> (R, Usage) {
+    measure_with(operation, limits, Enforcement::Observe, work)
+}
+
+/// The same as [`measure`], holding memory and processor time as far as `enforcement` says.
+///
+/// [`checkpoint`](super::checkpoint) has an example.
+pub fn measure_with<R>(
+    operation: &'static str,
+    limits: Limits,
+    enforcement: Enforcement,
+    work: impl FnOnce() -> R,
+) -> (R, Usage) {
     let mut progress = Progress::new();
-    let result = progress.advance(operation, &limits, work);
+    let result = progress.advance(operation, &limits, enforcement, work);
     (result, progress.usage())
 }
 
@@ -37,7 +51,6 @@ pub fn measure<R>(operation: &'static str, limits: Limits, work: impl FnOnce() -
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
     spent: Spent,
-    cpu_ns: u64,
     cpu_clock: CpuClock,
     is_memory_metered: bool,
 }
@@ -47,7 +60,6 @@ impl Progress {
     pub(super) fn new() -> Self {
         Self {
             spent: Spent::default(),
-            cpu_ns: 0,
             cpu_clock: CpuClock::Wall,
             is_memory_metered: is_memory_metered(),
         }
@@ -58,15 +70,21 @@ impl Progress {
         &mut self,
         operation: &'static str,
         limits: &Limits,
+        enforcement: Enforcement,
         work: impl FnOnce() -> R,
     ) -> R {
-        let stretch = Stretch::resume(operation, limits, self.spent);
+        if !IS_METERED {
+            return work();
+        }
+        let stretch = CountedStretch::resume(operation, limits, self.spent);
         let stopwatch = Stopwatch::start(limits.cpu_ns);
+        // Declared after the stretch, and so dropped before it.
+        let _armed = enforcement.arm(operation, limits, &self.spent, &stopwatch);
         let result = work();
         // The clock first, so that reading the ledger is not measured.
         let cpu_ns = stopwatch.elapsed_ns();
         self.spent = stretch.spent();
-        self.cpu_ns = self.cpu_ns.saturating_add(cpu_ns);
+        self.spent.cpu_ns = self.spent.cpu_ns.saturating_add(cpu_ns);
         self.cpu_clock = stopwatch.clock();
         result
     }
@@ -76,10 +94,11 @@ impl Progress {
         Usage {
             memory_peak_bytes: metered(self.spent.peak_bytes),
             memory_gross_bytes: metered(self.spent.gross_bytes),
-            cpu_ns: self.cpu_ns,
+            cpu_ns: self.spent.cpu_ns,
             cpu_clock: self.cpu_clock,
             io_ops: self.spent.io_ops,
             network_bytes: self.spent.network_bytes,
+            refused: self.spent.refused(),
         }
     }
 }

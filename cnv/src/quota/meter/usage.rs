@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::IS_METERED;
 use super::clock::CpuClock;
 use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
@@ -9,6 +10,9 @@ use crate::quota::quantity::Quantity;
 use crate::quota::resource::Resource;
 
 /// What a piece of work used. [`Display`](fmt::Display) rounds to three digits.
+///
+/// Without the feature `metering` nothing is counted: the numbers are 0, and
+/// [`is_metered`](Self::is_metered) tells a count of none from no count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -26,12 +30,25 @@ pub struct Usage {
     pub io_ops: u64,
     /// Network bytes through the wrappers of this module, both ways.
     pub network_bytes: u64,
+    /// Whether I/O or network was refused within the work, because this budget or one inside it had less left: the
+    /// error may have gone no further than the body. I/O where both were.
+    pub refused: Option<Resource>,
 }
 
 impl Usage {
-    /// The use of one resource in its unit; `None` for memory that is not metered.
+    /// Whether anything was counted: whether the feature `metering` is on.
+    #[must_use]
+    pub const fn is_metered(&self) -> bool {
+        IS_METERED
+    }
+
+    /// The use of one resource in its unit; `None` for memory that is not metered, and for everything
+    /// where the feature `metering` is off.
     #[must_use]
     pub const fn used(&self, resource: Resource) -> Option<u64> {
+        if !IS_METERED {
+            return None;
+        }
         match resource {
             Resource::Memory => self.memory_peak_bytes,
             Resource::Cpu => Some(self.cpu_ns),
@@ -41,7 +58,7 @@ impl Usage {
     }
 
     /// The first resource, in the order of [`Resource::ALL`], of which more was used than `limits`
-    /// allow. Memory that is not metered is not over.
+    /// allow. What is not metered is not over.
     #[must_use]
     pub const fn first_over(&self, limits: &Limits) -> Option<Resource> {
         let mut i = 0;
@@ -66,15 +83,22 @@ impl Usage {
         let Some(resource) = self.first_over(limits) else {
             return Ok(());
         };
-        match self.used(resource) {
-            Some(used) => Err(BudgetExceeded::overrun(resource, limits, used)),
-            None => Ok(()),
+        let Some(used) = self.used(resource) else {
+            return Ok(());
+        };
+        let overrun = BudgetExceeded::overrun(resource, limits.limit(resource), used);
+        match (resource, self.cpu_clock) {
+            (Resource::Cpu, CpuClock::Wall) => Err(overrun.at_most()),
+            _ => Err(overrun),
         }
     }
 }
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !IS_METERED {
+            return f.write_str("not metered");
+        }
         match self.memory_peak_bytes {
             Some(bytes) => write!(f, "memory {}", Quantity::rounded(Resource::Memory, bytes))?,
             None => f.write_str("memory not metered")?,
@@ -90,7 +114,7 @@ impl fmt::Display for Usage {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "metering"))]
 mod tests {
     use super::*;
 
@@ -101,6 +125,7 @@ mod tests {
         cpu_clock: CpuClock::Thread,
         io_ops: 41,
         network_bytes: 0,
+        refused: None,
     };
 
     #[test]

@@ -1,0 +1,185 @@
+//! Memory and processor time that went over: what a cooperative stretch finds at its next checkpoint.
+//!
+//! Neither can be refused when it is used. An allocation that fails aborts the process, and unwinding out
+//! of an allocator is undefined; a loop asks nobody for its time. So both may go over, and the next
+//! checkpoint says so. For memory that is a comparison with the peak that the allocator keeps anyway.
+//! For processor time it is a clock, of which there are three:
+//!
+//! - Before the wall clock has moved by what is left, no processor time can have, so that is all that a
+//!   checkpoint looks at (30 ns).
+//! - Once it has, the thread's processor clock is asked (700 ns), and what is still left sets the alarm anew.
+//! - Work that declares less than the thread's clock is worth has a ceiling on the wall clock itself.
+//!
+//! The two clocks do not run alike, to less than a thousandth: that late an overdraft may be found.
+//!
+//! A cycle counter would take 10 ns in place of the wall clock's 30, but has to be calibrated, and is
+//! not everywhere one that runs evenly.
+
+use std::time::{Duration, Instant};
+
+use super::clock::{Stopwatch, thread_cpu_ns};
+use super::ledger::{Ceiling, Spent};
+use crate::quota::exceeded::BudgetExceeded;
+use crate::quota::limits::Limits;
+use crate::quota::resource::{Resource, UNLIMITED};
+
+/// The nearest ceilings of all cooperative stretches of a thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ceilings {
+    /// On the bytes that the thread holds.
+    memory: Ceiling,
+    /// On the thread's processor clock, in nanoseconds.
+    thread_cpu: Ceiling,
+    /// On the wall clock.
+    wall: Option<WallCeiling>,
+    /// Until then no ceiling on a clock can have been reached.
+    alarm_at: Option<Instant>,
+    /// What is known to be over.
+    found: Option<BudgetExceeded>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct WallCeiling {
+    at: Instant,
+    limit: u64,
+    operation: &'static str,
+}
+
+impl Ceilings {
+    pub(super) const NONE: Self = Self {
+        memory: Ceiling::NONE,
+        thread_cpu: Ceiling::NONE,
+        wall: None,
+        alarm_at: None,
+        found: None,
+    };
+
+    /// For work that begins while the thread holds `live_bytes`.
+    pub(super) fn lower_memory(
+        &mut self,
+        operation: &'static str,
+        limits: &Limits,
+        spent: &Spent,
+        live_bytes: u64,
+    ) {
+        let limit = limits.memory_bytes;
+        if spent.peak_bytes > limit {
+            let overrun = BudgetExceeded::overrun(Resource::Memory, limit, spent.peak_bytes);
+            self.keep(Some(overrun.of(operation)));
+        }
+        let (spent_bytes, nearest) = (spent.live_bytes, self.memory);
+        if let Some(nearer) = nearest.lowered(operation, limit, spent_bytes, live_bytes) {
+            self.memory = nearer;
+        }
+    }
+
+    /// For work that began with `stopwatch`.
+    pub(super) fn lower_cpu(
+        &mut self,
+        operation: &'static str,
+        limits: &Limits,
+        spent: &Spent,
+        stopwatch: &Stopwatch,
+    ) {
+        let limit = limits.cpu_ns;
+        if limit == UNLIMITED {
+            return;
+        }
+        let left = Duration::from_nanos(limit.saturating_sub(spent.cpu_ns));
+        match *stopwatch {
+            Stopwatch::Thread { start_ns } => {
+                let nearest = self.thread_cpu;
+                if let Some(nearer) = nearest.lowered(operation, limit, spent.cpu_ns, start_ns) {
+                    self.thread_cpu = nearer;
+                    self.set_alarm(Instant::now().checked_add(left));
+                }
+            }
+            Stopwatch::Wall { start } => {
+                let at = start.checked_add(left);
+                if let Some(at) = at
+                    && self.wall.is_none_or(|wall| at < wall.at)
+                {
+                    self.wall = Some(WallCeiling {
+                        at,
+                        limit,
+                        operation,
+                    });
+                    self.set_alarm(Some(at));
+                }
+            }
+        }
+    }
+
+    /// What is over without a look at any clock, where the innermost stretch held up to `peak_bytes`.
+    #[inline]
+    pub(super) fn overdraft(&self, peak_bytes: u64) -> Option<BudgetExceeded> {
+        if self.found.is_some() {
+            return self.found;
+        }
+        (peak_bytes > self.memory.at).then(|| overrun(Resource::Memory, &self.memory, peak_bytes))
+    }
+
+    /// The time, where it is late enough to ask the clocks.
+    #[inline]
+    pub(super) fn alarm(&self) -> Option<Instant> {
+        let alarm_at = self.alarm_at?;
+        let now = Instant::now();
+        (now >= alarm_at).then_some(now)
+    }
+
+    /// Whether it is too late by any clock; if not, sets the alarm for the earliest time at which it can be.
+    #[cold]
+    pub(super) fn ask_the_clocks(&mut self, now: Instant) -> Result<(), BudgetExceeded> {
+        self.alarm_at = None;
+        if let Some(wall) = self.wall {
+            if now > wall.at {
+                let over = u64::try_from((now - wall.at).as_nanos()).unwrap_or(u64::MAX);
+                let used = wall.limit.saturating_add(over);
+                let overrun = BudgetExceeded::overrun(Resource::Cpu, wall.limit, used).at_most();
+                return self.find(overrun.of(wall.operation));
+            }
+            self.set_alarm(Some(wall.at));
+        }
+        if self.thread_cpu.at != UNLIMITED
+            && let Some(now_ns) = thread_cpu_ns()
+        {
+            if now_ns > self.thread_cpu.at {
+                return self.find(overrun(Resource::Cpu, &self.thread_cpu, now_ns));
+            }
+            let left = Duration::from_nanos(self.thread_cpu.at - now_ns);
+            self.set_alarm(now.checked_add(left));
+        }
+        Ok(())
+    }
+
+    /// Keeps what was found, unless something was found before.
+    pub(super) fn keep(&mut self, found: Option<BudgetExceeded>) {
+        self.found = self.found.or(found);
+    }
+
+    fn find(&mut self, found: BudgetExceeded) -> Result<(), BudgetExceeded> {
+        self.keep(Some(found));
+        Err(found)
+    }
+
+    /// An alarm that is earlier stays.
+    fn set_alarm(&mut self, at: Option<Instant>) {
+        self.alarm_at = match (self.alarm_at, at) {
+            (Some(earlier), Some(at)) => Some(earlier.min(at)),
+            (None, at) => at,
+            (earlier, None) => earlier,
+        };
+    }
+}
+
+/// A counter that stands at `counter`, above its ceiling.
+#[cold]
+fn overrun(resource: Resource, ceiling: &Ceiling, counter: u64) -> BudgetExceeded {
+    let used = ceiling
+        .limit
+        .saturating_add(counter.saturating_sub(ceiling.at));
+    BudgetExceeded {
+        operation: ceiling.operation,
+        ..BudgetExceeded::overrun(resource, ceiling.limit, used)
+    }
+}
