@@ -409,7 +409,7 @@ impl Delta {
             (false, true) => push(Class::Safe, "may be given several times", None, None),
             _ => {}
         }
-        if old.defaults != new.defaults && !(old.required && !new.required) {
+        if old.defaults != new.defaults && (new.required || !old.required) {
             let shown = |defaults: &[String]| {
                 let is_some = !defaults.is_empty();
                 is_some.then(|| defaults.join(" "))
