@@ -114,7 +114,8 @@ fn a_renamed_argument_breaks_nobody() {
 #[test]
 fn each_fault_names_its_place() {
     let scan = |line: &str| format!("schema = 1\n[verbs.\"log scan\"]\n{line}\n");
-    let table: &[(String, (usize, usize), &str, Option<&str>)] = &[
+    type Case<'a> = (String, (usize, usize), &'a str, Option<&'a str>);
+    let table: &[Case<'_>] = &[
         ("schema = ".to_owned(), (1, 10), "", None),
         (
             "schema = 2".to_owned(),
