@@ -25,6 +25,8 @@ pub mod command;
 pub mod grammar;
 #[cfg(feature = "attestation")]
 pub mod privileged;
+#[cfg(feature = "session")]
+pub mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "command")]

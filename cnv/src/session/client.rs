@@ -1,0 +1,704 @@
+//! The client: calls over a session, and the session over one connection after another.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::address::{Address, Stream};
+use super::client_core::{ClientCore, Next};
+use super::close::{Close, CloseCode};
+use super::driver::{Broken, Driver, Shared};
+use super::error::SessionError;
+use super::handshake::{Handshake, check_answer, request_digest};
+use super::limits::SessionLimits;
+use super::message::{
+    Auth, ClientHello, Ending, Ready, RemoteFailure, Request, Resume, ServerHello, decode, encode,
+};
+use super::wire::{Channel, Kind, PROTOCOL};
+use crate::attestation::{AttestationChain, Nonce, Possession, PrivateKey, Timestamp};
+
+/// How long it takes until a broken connection is tried again: doubled each time, up to the second.
+const FIRST_RETRY: Duration = Duration::from_millis(20);
+const LAST_RETRY: Duration = Duration::from_secs(1);
+
+/// How a client begins its sessions.
+///
+/// ```no_run
+/// use cnv::session::{Client, ClientOptions};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let address = "unix:/run/ops.sock".parse()?;
+/// let client = Client::connect(&address, ClientOptions::new().application("ops")).await?;
+/// let mut call = client.call(["log", "scan", "access.log"]).await?;
+/// while let Some(item) = call.next().await? {
+///     println!("{}", item.text());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct ClientOptions {
+    application: Option<String>,
+    grammar: Option<String>,
+    token: Option<String>,
+    key: Option<PrivateKey>,
+    limits: SessionLimits,
+    is_single: bool,
+}
+
+impl ClientOptions {
+    /// A client that presents nothing and takes any server.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Goes on only with the server of this application. A proof of possession names it, so whoever attests has to know.
+    #[must_use]
+    pub fn application(mut self, name: impl Into<String>) -> Self {
+        self.application = Some(name.into());
+        self
+    }
+
+    /// Goes on only where the server's grammar has this digest, or is understood by it still.
+    #[must_use]
+    pub fn grammar(mut self, digest: impl fmt::Display) -> Self {
+        self.grammar = Some(digest.to_string());
+        self
+    }
+
+    /// Presents a token, and proves possession of the key that it names; a bearer's needs none.
+    #[must_use]
+    pub fn attest(mut self, token: impl Into<String>, key: Option<PrivateKey>) -> Self {
+        self.token = Some(token.into());
+        self.key = key;
+        self
+    }
+
+    /// What this client grants the server, and for how long.
+    #[must_use]
+    pub fn limits(mut self, limits: SessionLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Does not go on over another connection when this one breaks.
+    #[must_use]
+    pub fn single_connection(mut self) -> Self {
+        self.is_single = true;
+        self
+    }
+}
+
+/// A session with a server. Clones are the same session; it ends when the last of them and of its calls is dropped.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+    /// Ends the session when the last clone goes.
+    _open: Arc<Open>,
+}
+
+struct Inner {
+    shared: Shared<ClientCore>,
+    server: ServerHello,
+    limits: SessionLimits,
+    ended: Mutex<Option<Arc<SessionError>>>,
+}
+
+struct Open {
+    inner: Arc<Inner>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.inner
+            .shared
+            .close(Close::new(CloseCode::Done, "the client is done"));
+    }
+}
+
+/// What the handshake came to.
+struct Begun<S> {
+    stream: S,
+    arrived: BytesMut,
+    server: ServerHello,
+    ready: Ready,
+}
+
+impl Client {
+    /// Connects to a server. Runs on tokio, where a task carries the session's frames until it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Io`] and [`SessionError::Handshake`], with which a retry makes sense;
+    /// [`SessionError::Closed`] where the server refuses; [`SessionError::Attestation`] where the token names a key that
+    /// was not given.
+    pub async fn connect(address: &Address, options: ClientOptions) -> Result<Self, SessionError> {
+        let limits = options.limits.clone().in_range();
+        let begun = in_time(&limits, async {
+            let stream = Stream::connect(address).await?;
+            begin(stream, &options, &limits, None).await
+        })
+        .await?;
+        let address = (!options.is_single).then(|| address.clone());
+        Ok(Self::start(begun, options, limits, address))
+    }
+
+    /// Begins a session over a connection that is there already, such as a process's standard input and output. It is
+    /// not resumed.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn over<S>(stream: S, mut options: ClientOptions) -> Result<Self, SessionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        options.is_single = true;
+        let limits = options.limits.clone().in_range();
+        let begun = in_time(&limits, begin(stream, &options, &limits, None)).await?;
+        Ok(Self::start(begun, options, limits, None))
+    }
+
+    fn start<S>(
+        begun: Begun<S>,
+        options: ClientOptions,
+        limits: SessionLimits,
+        address: Option<Address>,
+    ) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Begun {
+            stream,
+            arrived,
+            server,
+            ready,
+        } = begun;
+        let is_resumable = address.is_some() && ready.secret.is_some();
+        let core = ClientCore::new(&limits, is_resumable, ready.calls, Instant::now());
+        let inner = Arc::new(Inner {
+            shared: Shared::new(core),
+            server,
+            limits,
+            ended: Mutex::new(None),
+        });
+        let open = Arc::new(Open {
+            inner: Arc::clone(&inner),
+        });
+        let carried = Arc::clone(&inner);
+        tokio::spawn(async move {
+            let error = carried
+                .carry(stream, arrived, &options, ready, address)
+                .await;
+            carried.end(error);
+        });
+        Self { inner, _open: open }
+    }
+
+    /// The name of the server's application, as it says.
+    #[must_use]
+    pub fn application(&self) -> &str {
+        &self.inner.server.application
+    }
+
+    /// The version of the server's application, where it has one.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.inner.server.version.as_deref()
+    }
+
+    /// The digest of the grammar that the server had in force when the session began.
+    #[must_use]
+    pub fn grammar(&self) -> &str {
+        &self.inner.server.grammar
+    }
+
+    /// Makes a call: noun, verb and arguments, as they would be typed.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn call<A>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Call, SessionError>
+    where
+        A: Into<OsString>,
+    {
+        self.start_call(CallRequest::new(arguments)?).await
+    }
+
+    /// Makes a call that has a deadline or belongs to a transaction. Waits while the server has as many calls of this
+    /// session as it takes.
+    ///
+    /// # Errors
+    ///
+    /// Where the request is too large, the server takes no new calls, or the session is over.
+    pub async fn start_call(&self, request: CallRequest) -> Result<Call, SessionError> {
+        let payload = encode(&request.request);
+        let max = self.inner.server.max_request_bytes;
+        if payload.len() > max {
+            let len = payload.len();
+            return Err(SessionError::RequestTooLarge { len, max });
+        }
+        let call = poll_fn(|cx| {
+            let opened = self.inner.shared.with(|core| {
+                if core.is_draining() {
+                    return Some(Err(SessionError::Draining));
+                }
+                core.open(&payload, cx.waker()).map(Ok)
+            });
+            match (opened, self.inner.over()) {
+                (_, Some(error)) => Poll::Ready(Err(error)),
+                (Some(opened), None) => Poll::Ready(opened),
+                (None, None) => Poll::Pending,
+            }
+        })
+        .await?;
+        Ok(Call {
+            inner: Arc::clone(&self.inner),
+            call,
+            _open: Arc::clone(&self._open),
+            is_over: false,
+        })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("server", &self.inner.server)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Carries the session until it is over.
+    async fn carry<S>(
+        &self,
+        stream: S,
+        arrived: BytesMut,
+        options: &ClientOptions,
+        ready: Ready,
+        address: Option<Address>,
+    ) -> SessionError
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut broken = self.drive(stream, arrived).await;
+        let (Some(address), Some(secret)) = (address, ready.secret) else {
+            return over(broken);
+        };
+        loop {
+            match &broken {
+                Broken::Lost(_) => {}
+                Broken::Closed(close) | Broken::Refused(close) if close.code().is_resumable() => {}
+                _ => return over(broken),
+            }
+            let received = self.shared.lock().core.link.received();
+            let resume = Resume {
+                session: ready.session.clone(),
+                secret: secret.clone(),
+                received,
+            };
+            match self.resume(&address, options, resume).await {
+                Ok((stream, arrived)) => broken = self.drive(stream, arrived).await,
+                Err(error) => return error,
+            }
+        }
+    }
+
+    async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        arrived: BytesMut,
+    ) -> Broken {
+        let connection = self.shared.attach();
+        let driver = Driver::new(
+            stream,
+            &self.shared,
+            &self.limits,
+            connection,
+            arrived,
+            false,
+        );
+        driver.run(|close| Some(Broken::Closed(close))).await
+    }
+
+    /// Connects again, for as long as the server keeps the session.
+    async fn resume(
+        &self,
+        address: &Address,
+        options: &ClientOptions,
+        resume: Resume,
+    ) -> Result<(Stream, BytesMut), SessionError> {
+        let since = Instant::now();
+        let mut pause = FIRST_RETRY;
+        loop {
+            let attempt = in_time(&self.limits, async {
+                let stream = Stream::connect(address).await?;
+                begin(stream, options, &self.limits, Some(resume.clone())).await
+            });
+            let error = match attempt.await {
+                Ok(begun) => {
+                    let Some(received) = begun.ready.received else {
+                        let close = Close::protocol("the server began another session");
+                        return Err(close.into());
+                    };
+                    let calls = begun.ready.calls;
+                    let mut state = self.shared.lock();
+                    state.core.reattach(received, calls)?;
+                    return Ok((begun.stream, begun.arrived));
+                }
+                Err(error) => error,
+            };
+            let is_temporary = matches!(error, SessionError::Io(_) | SessionError::Handshake(_));
+            if !is_temporary || since.elapsed() + pause > self.limits.resume_window {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_RETRY);
+        }
+    }
+
+    fn end(&self, error: SessionError) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
+        self.shared.lock().core.wake_all();
+    }
+
+    /// Why the session is over, once it is.
+    fn over(&self) -> Option<SessionError> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.as_deref().map(again)
+    }
+}
+
+/// The same error, for each call that it ends.
+fn again(error: &SessionError) -> SessionError {
+    match error {
+        SessionError::Closed(close) => SessionError::Closed(close.clone()),
+        SessionError::Refused(close) => SessionError::Refused(close.clone()),
+        SessionError::Io(error) => {
+            SessionError::Io(io::Error::new(error.kind(), error.to_string()))
+        }
+        SessionError::Handshake(time) => SessionError::Handshake(*time),
+        SessionError::Draining => SessionError::Draining,
+        SessionError::RequestTooLarge { len, max } => SessionError::RequestTooLarge {
+            len: *len,
+            max: *max,
+        },
+        SessionError::NotText { argument } => SessionError::NotText {
+            argument: argument.clone(),
+        },
+        SessionError::Attestation(why) => SessionError::Attestation(why.clone()),
+    }
+}
+
+fn over(broken: Broken) -> SessionError {
+    match broken {
+        Broken::Closed(close) => SessionError::Closed(close),
+        Broken::Refused(close) => SessionError::Refused(close),
+        Broken::Lost(error) => SessionError::Io(error),
+        Broken::TakenOver => Close::protocol("the session goes on elsewhere").into(),
+    }
+}
+
+async fn in_time<T>(
+    limits: &SessionLimits,
+    handshake: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    let time = limits.handshake_timeout;
+    match tokio::time::timeout(time, handshake).await {
+        Ok(begun) => begun,
+        Err(_) => Err(SessionError::Handshake(time)),
+    }
+}
+
+/// The client's part of the handshake.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    options: &ClientOptions,
+    limits: &SessionLimits,
+    resume: Option<Resume>,
+) -> Result<Begun<S>, SessionError> {
+    let mut handshake = Handshake::new(stream);
+    let hello = encode(&ClientHello {
+        protocol: (PROTOCOL, PROTOCOL),
+        application: options.application.clone(),
+        grammar: options.grammar.clone(),
+        is_resumable: !options.is_single,
+        resume,
+        attests: options.token.is_some(),
+        window_bytes: limits.window_bytes,
+        call_window_bytes: limits.call_window_bytes,
+        max_frame_bytes: limits.max_frame_bytes,
+    });
+    handshake.send(Kind::Hello, &hello).await?;
+    let answer = handshake.expect(Kind::Hello).await?;
+    let server: ServerHello = decode("the server's hello", &answer)?;
+    check_answer(&server)?;
+    if let Some(token) = &options.token {
+        let auth = prove(token, options, &server, &hello, &answer)?;
+        handshake.send(Kind::Auth, &encode(&auth)).await?;
+    }
+    let ready = handshake.expect(Kind::Ready).await?;
+    let ready = decode("the server's answer", &ready)?;
+    let Handshake { stream, arrived } = handshake;
+    Ok(Begun {
+        stream,
+        arrived,
+        server,
+        ready,
+    })
+}
+
+fn prove(
+    token: &str,
+    options: &ClientOptions,
+    server: &ServerHello,
+    hello: &Bytes,
+    answer: &Bytes,
+) -> Result<Auth, SessionError> {
+    let unfit = |why: String| SessionError::Attestation(why);
+    let chain: AttestationChain = token.parse().map_err(|error| unfit(format!("{error}")))?;
+    let Some(needed) = chain.leaf().holder_key() else {
+        return Ok(Auth {
+            token: token.to_owned(),
+            proof: None,
+        });
+    };
+    let Some(key) = &options.key else {
+        return Err(unfit(format!(
+            "it is held by the key {needed}, and no key was given"
+        )));
+    };
+    if key.public_key().id() != needed {
+        let given = key.public_key().id();
+        return Err(unfit(format!(
+            "it is held by the key {needed}, and {given} was given"
+        )));
+    }
+    let Some(application) = options.application.as_deref() else {
+        return Err(unfit(
+            "a proof names the application that it is for, and none was given".to_owned(),
+        ));
+    };
+    let nonce = server.nonce.as_deref().unwrap_or_default();
+    let nonce: Nonce = nonce
+        .parse()
+        .map_err(|error| Close::protocol(format!("the server's nonce is none: {error}")))?;
+    let possession = Possession {
+        token,
+        audience: Some(application),
+        nonce,
+        request: request_digest(hello, answer),
+        signed_at: Timestamp::now(),
+    };
+    Ok(Auth {
+        token: token.to_owned(),
+        proof: Some(possession.sign(key).to_string()),
+    })
+}
+
+/// What a call is begun with.
+#[derive(Debug, Clone)]
+pub struct CallRequest {
+    request: Request,
+}
+
+impl CallRequest {
+    /// Noun, verb and arguments, as they would be typed.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotText`] where one is not UTF-8.
+    pub fn new<A: Into<OsString>>(
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Self, SessionError> {
+        let text = |argument: A| {
+            let text = argument.into().into_string();
+            text.map_err(|argument| SessionError::NotText { argument })
+        };
+        let arguments = arguments.into_iter().map(text);
+        Ok(Self {
+            request: Request {
+                arguments: arguments.collect::<Result<_, _>>()?,
+                timeout_ms: None,
+                transaction: None,
+            },
+        })
+    }
+
+    /// The call is over after this time, in whole milliseconds.
+    #[must_use]
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.request.timeout_ms = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// The transaction that the call belongs to: 32 hexadecimal digits, or a UUID.
+    #[must_use]
+    pub fn transaction(mut self, id: impl fmt::Display) -> Self {
+        self.request.transaction = Some(id.to_string());
+        self
+    }
+}
+
+/// A call that was made. Dropping it before its end takes it back: the handler is dropped.
+pub struct Call {
+    inner: Arc<Inner>,
+    call: u32,
+    _open: Arc<Open>,
+    is_over: bool,
+}
+
+/// One item of a call's streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    channel: Channel,
+    payload: Bytes,
+}
+
+impl Item {
+    /// The stream that it is from.
+    #[must_use]
+    pub const fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// Its bytes as text; what is not UTF-8 in them is shown as `\u{fffd}`.
+    #[must_use]
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.payload)
+    }
+
+    /// The value that it is the JSON of.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not JSON, or of another type.
+    pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_slice(&self.payload)
+    }
+}
+
+/// How a call ended, and all that it sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Collected {
+    /// What came before the result, in order.
+    pub items: VecDeque<Item>,
+    /// What the command returned, as JSON.
+    pub result: Item,
+}
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The command failed, or was refused.
+    #[error(transparent)]
+    Failed(#[from] RemoteFailure),
+    /// The session ended before the call: whether it was carried out is not known.
+    #[error("the session ended before the call did")]
+    Session(#[from] SessionError),
+}
+
+impl Call {
+    /// The next item; `None` once the call has succeeded and all of it was taken. The last one is the result, on
+    /// [`Channel::Result`].
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Failed`] where the call did, and [`CallError::Session`] where the session ended before it.
+    pub async fn next(&mut self) -> Result<Option<Item>, CallError> {
+        poll_fn(|cx| {
+            let mut state = self.inner.shared.lock();
+            let next = state.core.next(self.call, cx.waker());
+            drop(state);
+            match next {
+                Next::Item(arrived) => {
+                    // Credit may be due.
+                    self.inner.shared.with(|_| ());
+                    Poll::Ready(Ok(Some(Item {
+                        channel: arrived.channel,
+                        payload: arrived.payload,
+                    })))
+                }
+                Next::End(ending) => {
+                    self.is_over = true;
+                    Poll::Ready(ended(&ending))
+                }
+                Next::Nothing => match self.inner.over() {
+                    Some(error) => Poll::Ready(Err(error.into())),
+                    None => Poll::Pending,
+                },
+                Next::Gone => Poll::Ready(Ok(None)),
+            }
+        })
+        .await
+    }
+
+    /// Waits for the end, and keeps all that comes before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub async fn collect(mut self) -> Result<Collected, CallError> {
+        let mut items = VecDeque::new();
+        while let Some(item) = self.next().await? {
+            items.push_back(item);
+        }
+        match items.pop_back() {
+            Some(result) if result.channel == Channel::Result => Ok(Collected { items, result }),
+            _ => {
+                Err(SessionError::from(Close::protocol("a call succeeded without a result")).into())
+            }
+        }
+    }
+
+    /// Asks the call to stop. Its end still comes: with what it has, or as one that was cancelled.
+    pub fn cancel(&self) {
+        self.inner.shared.with(|core| core.cancel(self.call));
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.inner.shared.with(|core| core.reset(self.call));
+        }
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}
+
+fn ended(ending: &Bytes) -> Result<Option<Item>, CallError> {
+    let ending: Ending = decode("a call's end", ending).map_err(SessionError::from)?;
+    match ending.failure {
+        None => Ok(None),
+        Some(failure) => Err(failure.into()),
+    }
+}

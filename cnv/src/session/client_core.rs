@@ -1,0 +1,372 @@
+//! The client's end of a session, without sockets and clocks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::task::Waker;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::close::Close;
+use super::limits::SessionLimits;
+use super::link::{Credit, Link, cost};
+use super::wire::{Channel, Frame, Head, Kind};
+
+/// One item of a call's streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Arrived {
+    pub(super) channel: Channel,
+    pub(super) payload: Bytes,
+    /// What the caller's taking it gives back.
+    cost: u64,
+}
+
+/// What a call has next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Item(Arrived),
+    End(Bytes),
+    /// Nothing yet. The waker that was given is woken.
+    Nothing,
+    /// There is no such call, or its end was taken.
+    Gone,
+}
+
+/// The client's end of a session.
+#[derive(Debug)]
+pub(super) struct ClientCore {
+    pub(super) link: Link,
+    calls: BTreeMap<u32, Receiving>,
+    opened: u32,
+    allowed: u64,
+    /// Who waits to open a call.
+    openers: Vec<Waker>,
+    /// What the server may have sent, and what has been taken of it.
+    granted: Credit,
+    taken: u64,
+    window: u64,
+    call_window: u64,
+    max_item: usize,
+    is_draining: bool,
+}
+
+/// A call's frames, as far as the caller has not taken them.
+#[derive(Debug, Default)]
+struct Receiving {
+    queue: VecDeque<Arrived>,
+    granted: Credit,
+    taken: u64,
+    partial: Option<Partial>,
+    end: Option<Bytes>,
+    waker: Option<Waker>,
+}
+
+/// An item of which frames are still to come.
+#[derive(Debug)]
+struct Partial {
+    channel: Channel,
+    bytes: BytesMut,
+}
+
+impl ClientCore {
+    pub(super) fn new(
+        limits: &SessionLimits,
+        is_resumable: bool,
+        calls: u64,
+        now: Instant,
+    ) -> Self {
+        Self {
+            link: Link::new(is_resumable, limits.window_bytes, now),
+            calls: BTreeMap::new(),
+            opened: 0,
+            allowed: calls,
+            openers: Vec::new(),
+            granted: Credit::new(limits.window_bytes),
+            taken: 0,
+            window: limits.window_bytes,
+            call_window: limits.call_window_bytes,
+            max_item: limits.max_item_bytes,
+            is_draining: false,
+        }
+    }
+
+    /// Begins a call, where the server has room for one.
+    pub(super) fn open(&mut self, request: &Bytes, waker: &Waker) -> Option<u32> {
+        let call = self.opened.checked_add(1)?;
+        if u64::from(call) > self.allowed {
+            if !self.openers.iter().any(|other| other.will_wake(waker)) {
+                self.openers.push(waker.clone());
+            }
+            return None;
+        }
+        self.opened = call;
+        self.calls.insert(
+            call,
+            Receiving {
+                granted: Credit::new(self.call_window),
+                ..Receiving::default()
+            },
+        );
+        self.link.put(Head::of_call(Kind::Open, call, 0), request);
+        Some(call)
+    }
+
+    /// Asks a call to stop. Its end still comes.
+    pub(super) fn cancel(&mut self, call: u32) {
+        if self.calls.get(&call).is_some_and(|call| call.end.is_none()) {
+            self.link.tell(Kind::Cancel, call, 0);
+        }
+    }
+
+    /// Forgets a call.
+    pub(super) fn reset(&mut self, call: u32) {
+        let Some(receiving) = self.calls.remove(&call) else {
+            return;
+        };
+        if receiving.end.is_none() {
+            self.link.tell(Kind::Reset, call, 0);
+        }
+        let untaken = receiving.queue.iter().map(|item| item.cost).sum();
+        self.give_back(untaken);
+    }
+
+    /// What the call has next.
+    #[inline]
+    pub(super) fn next(&mut self, call: u32, waker: &Waker) -> Next {
+        let Some(receiving) = self.calls.get_mut(&call) else {
+            return Next::Gone;
+        };
+        if let Some(item) = receiving.queue.pop_front() {
+            receiving.taken += item.cost;
+            let is_open = receiving.end.is_none();
+            if is_open && receiving.granted.limit - receiving.taken < self.call_window / 2 {
+                receiving.granted.limit = receiving.taken + self.call_window;
+                let limit = receiving.granted.limit;
+                self.link.tell(Kind::Credit, call, limit);
+            }
+            self.give_back(item.cost);
+            return Next::Item(item);
+        }
+        if let Some(end) = receiving.end.take() {
+            self.calls.remove(&call);
+            return Next::End(end);
+        }
+        match &mut receiving.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        Next::Nothing
+    }
+
+    /// Returns what was taken to the session's credit.
+    fn give_back(&mut self, cost: u64) {
+        self.taken += cost;
+        if self.granted.limit - self.taken < self.window / 2 {
+            self.granted.limit = self.taken + self.window;
+            self.link.tell(Kind::Credit, 0, self.granted.limit);
+        }
+    }
+
+    /// What a frame from the server changes. `Some` where it ends the session.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not allowed: the session is over.
+    pub(super) fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Close>, Close> {
+        if !self.link.is_news(&frame)? {
+            self.link.charge(now)?;
+            return Ok(None);
+        }
+        let Head {
+            kind, call, number, ..
+        } = frame.head;
+        match kind {
+            Kind::Data => self.item(frame)?,
+            Kind::End => self.end(call, frame.payload)?,
+            Kind::Calls => {
+                if number > self.allowed {
+                    self.allowed = number;
+                    self.openers.drain(..).for_each(Waker::wake);
+                } else {
+                    self.link.charge(now)?;
+                }
+            }
+            Kind::Ack => {
+                if !self.link.acknowledged(number)? {
+                    self.link.charge(now)?;
+                }
+            }
+            Kind::Ping => {
+                self.link.charge(now)?;
+                self.link.tell(Kind::Pong, 0, number);
+            }
+            Kind::Pong => self.link.charge(now)?,
+            Kind::Drain => {
+                self.is_draining = true;
+                self.openers.drain(..).for_each(Waker::wake);
+            }
+            Kind::Close => {
+                let close = super::message::decode("the reason of its end", &frame.payload)?;
+                return Ok(Some(close));
+            }
+            Kind::Hello
+            | Kind::Auth
+            | Kind::Ready
+            | Kind::Open
+            | Kind::Cancel
+            | Kind::Reset
+            | Kind::Credit => {
+                return Err(Close::protocol(format!("a server sends no {kind:?} here")));
+            }
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn item(&mut self, frame: Frame) -> Result<(), Close> {
+        let Frame { head, payload } = frame;
+        let cost = cost(payload.len());
+        self.granted.used += cost;
+        if self.granted.left() == 0 && self.granted.used > self.granted.limit {
+            return Err(Close::protocol(
+                "more bytes are in flight than were granted",
+            ));
+        }
+        let Some(receiving) = self.calls.get_mut(&head.call) else {
+            if head.call == 0 || head.call > self.opened {
+                let message = format!("an item of call {}, which was never made", head.call);
+                return Err(Close::protocol(message));
+            }
+            // It was reset, and the server does not know yet.
+            self.give_back(cost);
+            return Ok(());
+        };
+        receiving.granted.used += cost;
+        if receiving.granted.used > receiving.granted.limit {
+            let message = format!("call {} has more bytes in flight than granted", head.call);
+            return Err(Close::protocol(message));
+        }
+        if receiving.end.is_some() {
+            let message = format!("an item of call {}, which has ended", head.call);
+            return Err(Close::protocol(message));
+        }
+        if head.has_more || receiving.partial.is_some() {
+            return self.part(head, &payload, cost);
+        }
+        receiving.queue.push_back(Arrived {
+            channel: head.channel,
+            payload,
+            cost,
+        });
+        if let Some(waker) = receiving.waker.take() {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// One of several frames of an item. What it costs is given back at once, since nobody can take it before the rest is
+    /// there; the item's own limit bounds it.
+    fn part(&mut self, head: Head, payload: &Bytes, cost: u64) -> Result<(), Close> {
+        let max = self.max_item;
+        let window = self.call_window;
+        let Some(receiving) = self.calls.get_mut(&head.call) else {
+            return Ok(());
+        };
+        let partial = receiving.partial.get_or_insert_with(|| Partial {
+            channel: head.channel,
+            bytes: BytesMut::new(),
+        });
+        if partial.channel != head.channel {
+            return Err(Close::protocol("two items' frames are mixed"));
+        }
+        let len = partial.bytes.len() + payload.len();
+        if len > max {
+            let message = format!(
+                "an item of call {} is over the limit of {max} bytes",
+                head.call
+            );
+            return Err(Close::protocol(message));
+        }
+        partial.bytes.extend_from_slice(payload);
+        receiving.taken += cost;
+        if head.has_more && receiving.granted.limit - receiving.taken < window / 2 {
+            receiving.granted.limit = receiving.taken + window;
+            let limit = receiving.granted.limit;
+            self.link.tell(Kind::Credit, head.call, limit);
+        }
+        if !head.has_more
+            && let Some(partial) = receiving.partial.take()
+        {
+            receiving.queue.push_back(Arrived {
+                channel: partial.channel,
+                payload: partial.bytes.freeze(),
+                cost: 0,
+            });
+            if let Some(waker) = receiving.waker.take() {
+                waker.wake();
+            }
+        }
+        self.give_back(cost);
+        Ok(())
+    }
+
+    fn end(&mut self, call: u32, ending: Bytes) -> Result<(), Close> {
+        if call == 0 || call > self.opened {
+            let message = format!("the end of call {call}, which was never made");
+            return Err(Close::protocol(message));
+        }
+        let Some(receiving) = self.calls.get_mut(&call) else {
+            return Ok(());
+        };
+        if receiving.end.is_some() || receiving.partial.is_some() {
+            let message = format!("call {call} ends within an item, or twice");
+            return Err(Close::protocol(message));
+        }
+        receiving.end = Some(ending);
+        if let Some(waker) = receiving.waker.take() {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Goes on over a new connection.
+    ///
+    /// # Errors
+    ///
+    /// Where the server claims what was never sent.
+    pub(super) fn reattach(&mut self, received: u64, calls: u64) -> Result<(), Close> {
+        self.link.reattach(received)?;
+        self.allowed = self.allowed.max(calls);
+        self.link.tell(Kind::Credit, 0, self.granted.limit);
+        for (&call, receiving) in &self.calls {
+            if receiving.end.is_none() {
+                self.link.tell(Kind::Credit, call, receiving.granted.limit);
+            }
+        }
+        Ok(())
+    }
+
+    /// Wakes everyone who waits for something that does not come any more.
+    pub(super) fn wake_all(&mut self) {
+        self.openers.drain(..).for_each(Waker::wake);
+        for receiving in self.calls.values_mut() {
+            if let Some(waker) = receiving.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    pub(super) const fn is_draining(&self) -> bool {
+        self.is_draining
+    }
+
+    pub(super) fn has_calls(&self) -> bool {
+        !self.calls.is_empty()
+    }
+
+    /// Bytes that arrived and were not taken.
+    #[cfg(test)]
+    pub(super) fn untaken_bytes(&self) -> u64 {
+        let queues = self.calls.values().flat_map(|call| &call.queue);
+        queues.map(|item| cost(item.payload.len())).sum()
+    }
+}

@@ -1,0 +1,108 @@
+//! Why a session ends.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::wire::WireError;
+
+/// Why a session ended, for a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CloseCode {
+    /// Whoever began it is done.
+    Done,
+    /// The two ends speak no common version of the protocol. No retry helps.
+    Version,
+    /// The server is another application's.
+    Application,
+    /// The client was written for a grammar that is not served any more.
+    Grammar,
+    /// No valid attestation, or no proof that the client holds it.
+    Attestation,
+    /// The session that was to go on is not known, or not this client's. A new one may be begun.
+    Resume,
+    /// As many connections as the server takes. A retry helps once others have ended.
+    Connections,
+    /// The handshake took too long.
+    Handshake,
+    /// No call for too long.
+    Idle,
+    /// The other end took nothing for too long. The session may be resumed.
+    SlowConsumer,
+    /// The other end did not answer a ping. The session may be resumed.
+    Unresponsive,
+    /// More control frames than any use of the protocol needs.
+    Flood,
+    /// A frame that is not allowed, or not one at all.
+    Protocol,
+    /// The server ends.
+    Drain,
+    /// A code of a later release.
+    #[serde(other)]
+    Other,
+}
+
+/// Why a session ended: what the end that ended it says.
+///
+/// ```
+/// use cnv::session::{Close, CloseCode};
+///
+/// let close = Close::new(CloseCode::Idle, "no call for 600 s");
+/// assert_eq!(close.to_string(), "no call for 600 s");
+/// assert!(!close.code().is_resumable());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Close {
+    code: CloseCode,
+    message: Cow<'static, str>,
+}
+
+impl Close {
+    /// A reason with a text for a person.
+    pub fn new(code: CloseCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// A frame that is not allowed.
+    pub(super) fn protocol(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(CloseCode::Protocol, message)
+    }
+
+    /// The reason, for a program.
+    #[must_use]
+    pub const fn code(&self) -> CloseCode {
+        self.code
+    }
+}
+
+impl CloseCode {
+    /// Whether the session may go on over another connection.
+    #[must_use]
+    pub const fn is_resumable(self) -> bool {
+        matches!(self, Self::SlowConsumer | Self::Unresponsive)
+    }
+}
+
+impl fmt::Display for Close {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Close {}
+
+impl From<WireError> for Close {
+    fn from(error: WireError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        Self::protocol(match cause {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        })
+    }
+}

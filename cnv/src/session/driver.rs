@@ -1,0 +1,509 @@
+//! One connection: bytes in, frames to the core, frames out, and the moments at which something is due.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::Sleep;
+
+use super::client_core::ClientCore;
+use super::close::{Close, CloseCode};
+use super::limits::SessionLimits;
+use super::link::{ACK_DELAY, Link, earlier};
+use super::message::encode;
+use super::server_core::{Event, ServerCore};
+use super::wire::{self, Frame, Head, Kind};
+
+/// Where the first bytes after a pause are read: a session that waits has no buffer of its own.
+const SCRATCH_BYTES: usize = 4096;
+
+/// Room for what follows them.
+const READ_BYTES: usize = 64 << 10;
+
+/// Chunks that one write hands over.
+const SLICES: usize = 32;
+
+/// Rounds of reading and writing before others have their turn.
+const ROUNDS: usize = 32;
+
+/// How long the reason of an end may take to be written.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// An end of a session, as the connection sees it.
+pub(super) trait Core {
+    /// What its owner has to act on.
+    type Event;
+
+    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Self::Event>, Close>;
+
+    /// Turns what waits into frames.
+    fn fill(&mut self);
+
+    fn link(&mut self) -> &mut Link;
+
+    /// Whether there is a call.
+    fn is_busy(&self) -> bool;
+
+    /// Why the session is over, once all is written.
+    fn farewell(&self) -> Option<Close>;
+}
+
+impl Core for ServerCore {
+    type Event = Event;
+
+    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Event>, Close> {
+        self.receive(frame, now)
+    }
+
+    fn fill(&mut self) {
+        self.fill();
+    }
+
+    fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.is_done()
+    }
+
+    fn farewell(&self) -> Option<Close> {
+        (self.is_draining() && self.is_done())
+            .then(|| Close::new(CloseCode::Drain, "the server ends"))
+    }
+}
+
+impl Core for ClientCore {
+    type Event = Close;
+
+    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Close>, Close> {
+        self.receive(frame, now)
+    }
+
+    fn fill(&mut self) {}
+
+    fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+
+    fn is_busy(&self) -> bool {
+        self.has_calls()
+    }
+
+    fn farewell(&self) -> Option<Close> {
+        None
+    }
+}
+
+/// The end of a session that its connection and its calls share.
+#[derive(Debug)]
+pub(super) struct Shared<C> {
+    state: Mutex<State<C>>,
+}
+
+/// What is behind the lock.
+#[derive(Debug)]
+pub(super) struct State<C> {
+    pub(super) core: C,
+    /// Who carries the frames, while it waits.
+    driver: Option<Waker>,
+    /// Counts connections: an older one ends when a newer one has taken the session over.
+    connection: u64,
+    /// Why the session is to end, once all is written.
+    closing: Option<Close>,
+}
+
+impl<C> State<C> {
+    /// The number of the newest connection.
+    pub(super) const fn connection(&self) -> u64 {
+        self.connection
+    }
+}
+
+impl<C: Core> Shared<C> {
+    pub(super) const fn new(core: C) -> Self {
+        Self {
+            state: Mutex::new(State {
+                core,
+                driver: None,
+                connection: 0,
+                closing: None,
+            }),
+        }
+    }
+
+    /// A panic elsewhere cannot leave the core half changed: nothing in it calls out.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<C>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the core, and has what follows from it written.
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut C) -> T) -> T {
+        let mut state = self.lock();
+        let changed = change(&mut state.core);
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        changed
+    }
+
+    /// Ends the session once all is written.
+    pub(super) fn close(&self, close: Close) {
+        let mut state = self.lock();
+        state.closing.get_or_insert(close);
+        if let Some(driver) = state.driver.take() {
+            driver.wake();
+        }
+    }
+
+    /// Begins another connection. One that still seems to be there ends.
+    pub(super) fn attach(&self) -> u64 {
+        let mut state = self.lock();
+        state.connection += 1;
+        if let Some(driver) = state.driver.take() {
+            driver.wake();
+        }
+        state.connection
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The other end said why.
+    Closed(Close),
+    /// This end did.
+    Refused(Close),
+    /// Nobody said anything.
+    Lost(io::Error),
+    /// The session goes on over a newer connection.
+    TakenOver,
+}
+
+/// When something is due.
+struct Timing {
+    heard: Instant,
+    pinged: Option<Instant>,
+    stalled: Option<Instant>,
+    acknowledge: Option<Instant>,
+    /// The last moment at which there was a call.
+    idle: Instant,
+}
+
+/// Carries the frames of one connection.
+pub(super) struct Driver<'a, S, C: Core> {
+    stream: S,
+    shared: &'a Shared<C>,
+    limits: &'a SessionLimits,
+    connection: u64,
+    arrived: BytesMut,
+    has_leftover: bool,
+    outgoing: VecDeque<Bytes>,
+    timing: Timing,
+    sleep: Pin<Box<Sleep>>,
+    /// Only a server ends a session that nobody uses.
+    ends_idle: bool,
+}
+
+impl<'a, S, C> Driver<'a, S, C>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    C: Core,
+{
+    /// A connection after its handshake, with what has arrived since.
+    pub(super) fn new(
+        stream: S,
+        shared: &'a Shared<C>,
+        limits: &'a SessionLimits,
+        connection: u64,
+        arrived: BytesMut,
+        ends_idle: bool,
+    ) -> Self {
+        let now = Instant::now();
+        let has_leftover = !arrived.is_empty();
+        Self {
+            stream,
+            shared,
+            limits,
+            connection,
+            arrived,
+            has_leftover,
+            outgoing: VecDeque::new(),
+            timing: Timing {
+                heard: now,
+                pinged: None,
+                stalled: None,
+                acknowledge: None,
+                idle: now,
+            },
+            sleep: Box::pin(tokio::time::sleep_until(
+                (now + limits.ping_interval).into(),
+            )),
+            ends_idle,
+        }
+    }
+
+    /// Carries frames until the connection ends. `on_event` hears what the other end does, in order.
+    pub(super) async fn run(
+        mut self,
+        mut on_event: impl FnMut(C::Event) -> Option<Broken>,
+    ) -> Broken {
+        let broken = poll_fn(|cx| self.poll(cx, &mut on_event)).await;
+        if let Broken::Refused(close) = &broken {
+            let goodbye = async {
+                // A reason within a frame would be understood as part of it.
+                for chunk in &self.outgoing {
+                    self.stream.write_all(chunk).await?;
+                }
+                say_goodbye(&mut self.stream, close).await
+            };
+            // Whoever takes nothing does not take the reason either.
+            let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+        }
+        broken
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        on_event: &mut impl FnMut(C::Event) -> Option<Broken>,
+    ) -> Poll<Broken> {
+        let now = Instant::now();
+        for _ in 0..ROUNDS {
+            let has_read = match self.poll_read(cx, now, on_event) {
+                Poll::Ready(Err(broken)) => return Poll::Ready(broken),
+                Poll::Ready(Ok(())) => true,
+                Poll::Pending => false,
+            };
+            let has_written = match self.poll_write(cx, now) {
+                Poll::Ready(Err(broken)) => return Poll::Ready(broken),
+                Poll::Ready(Ok(())) => true,
+                Poll::Pending => false,
+            };
+            if !has_read && !has_written {
+                return self.poll_time(cx, now);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads once, and hands over the frames that are whole.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        on_event: &mut impl FnMut(C::Event) -> Option<Broken>,
+    ) -> Poll<Result<(), Broken>> {
+        // What came along with the handshake is looked at before the first byte is read.
+        if !std::mem::take(&mut self.has_leftover) {
+            match ready!(self.poll_bytes(cx)) {
+                Ok(0) => {
+                    let eof = io::Error::from(io::ErrorKind::UnexpectedEof);
+                    return Poll::Ready(Err(Broken::Lost(eof)));
+                }
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(Broken::Lost(error))),
+            }
+        }
+        self.timing.heard = now;
+        self.timing.pinged = None;
+        let mut events = Vec::new();
+        let mut received = Ok(());
+        let mut state = self.shared.lock();
+        if state.connection != self.connection {
+            return Poll::Ready(Err(Broken::TakenOver));
+        }
+        while received.is_ok() {
+            received = match wire::take(&mut self.arrived, self.limits.max_frame_bytes) {
+                Ok(Some(frame)) => state
+                    .core
+                    .receive(frame, now)
+                    .map(|event| events.extend(event)),
+                Ok(None) => break,
+                Err(error) => Err(error.into()),
+            };
+        }
+        drop(state);
+        for event in events {
+            if let Some(broken) = on_event(event) {
+                return Poll::Ready(Err(broken));
+            }
+        }
+        Poll::Ready(received.map_err(Broken::Refused))
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.arrived.is_empty() {
+            self.arrived = BytesMut::new();
+            let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            let bytes = buffer.filled();
+            if bytes.len() == SCRATCH_BYTES {
+                self.arrived.reserve(READ_BYTES);
+            }
+            self.arrived.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        self.arrived.reserve(READ_BYTES);
+        pin!(self.stream.read_buf(&mut self.arrived)).poll(cx)
+    }
+
+    /// Writes once, if there is anything to write.
+    fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Broken>> {
+        if self.outgoing.is_empty() {
+            let mut state = self.shared.lock();
+            if state.connection != self.connection {
+                return Poll::Ready(Err(Broken::TakenOver));
+            }
+            state.core.fill();
+            state.core.link().flush(&mut self.outgoing);
+            if self.outgoing.is_empty() {
+                if let Some(close) = state.closing.take().or_else(|| state.core.farewell()) {
+                    return Poll::Ready(Err(Broken::Refused(close)));
+                }
+                match &mut state.driver {
+                    Some(known) => known.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                let owes = state.core.link().owes_acknowledgement();
+                if owes && self.timing.acknowledge.is_none() {
+                    self.timing.acknowledge = Some(now + ACK_DELAY);
+                } else if !owes {
+                    self.timing.acknowledge = None;
+                }
+                return Poll::Pending;
+            }
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = self.outgoing.len().min(SLICES);
+        for (slice, chunk) in slices.iter_mut().zip(&self.outgoing) {
+            *slice = IoSlice::new(chunk);
+        }
+        let written = match Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]) {
+            Poll::Ready(Ok(0)) => {
+                let error = io::Error::from(io::ErrorKind::WriteZero);
+                return Poll::Ready(Err(Broken::Lost(error)));
+            }
+            Poll::Ready(Ok(written)) => written,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Lost(error))),
+            Poll::Pending => {
+                self.timing.stalled.get_or_insert(now);
+                return Poll::Pending;
+            }
+        };
+        self.timing.stalled = None;
+        self.take_written(written);
+        if self.outgoing.is_empty() {
+            // Standard output keeps what it was given until it is flushed.
+            let _ = Pin::new(&mut self.stream).poll_flush(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn take_written(&mut self, mut written: usize) {
+        while let Some(chunk) = self.outgoing.front_mut() {
+            if written < chunk.len() {
+                chunk.advance(written);
+                return;
+            }
+            written -= chunk.len();
+            self.outgoing.pop_front();
+        }
+    }
+
+    /// Does what is due, and waits for what is next.
+    fn poll_time(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Broken> {
+        let limits = self.limits;
+        let is_busy = {
+            let mut state = self.shared.lock();
+            if self.timing.acknowledge.is_some_and(|due| due <= now) {
+                self.timing.acknowledge = None;
+                state.core.link().acknowledge();
+                if let Some(driver) = state.driver.take() {
+                    driver.wake();
+                }
+            }
+            state.core.is_busy()
+        };
+        if is_busy {
+            self.timing.idle = now;
+        }
+        let due_stall = self
+            .timing
+            .stalled
+            .map(|since| since + limits.write_timeout);
+        if due_stall.is_some_and(|due| due <= now) {
+            let last = self.shared.lock().core.link().last_acknowledged();
+            return Poll::Ready(Broken::Refused(Close::new(
+                CloseCode::SlowConsumer,
+                format!(
+                    "nothing was taken for {:?}; the last acknowledged frame is {last}",
+                    limits.write_timeout
+                ),
+            )));
+        }
+        let due_heard = match self.timing.pinged {
+            Some(pinged) if pinged + limits.ping_timeout <= now => {
+                return Poll::Ready(Broken::Refused(Close::new(
+                    CloseCode::Unresponsive,
+                    format!("no answer to a ping for {:?}", limits.ping_timeout),
+                )));
+            }
+            Some(pinged) => pinged + limits.ping_timeout,
+            None if self.timing.heard + limits.ping_interval <= now => {
+                self.timing.pinged = Some(now);
+                let mut state = self.shared.lock();
+                state.core.link().tell(Kind::Ping, 0, 0);
+                if let Some(driver) = state.driver.take() {
+                    driver.wake();
+                }
+                now + limits.ping_timeout
+            }
+            None => self.timing.heard + limits.ping_interval,
+        };
+        let due_idle = (self.ends_idle && !is_busy).then(|| self.timing.idle + limits.idle_timeout);
+        if due_idle.is_some_and(|due| due <= now) {
+            let message = format!("no call for {:?}", limits.idle_timeout);
+            return Poll::Ready(Broken::Refused(Close::new(CloseCode::Idle, message)));
+        }
+        let due = earlier(
+            earlier(Some(due_heard), due_stall),
+            earlier(due_idle, self.timing.acknowledge),
+        );
+        if let Some(due) = due
+            && (self.sleep.deadline() > due.into() || self.sleep.is_elapsed())
+        {
+            self.sleep.as_mut().reset(due.into());
+        }
+        if self.sleep.as_mut().poll(cx).is_ready() {
+            // It is due by now; what it is for is looked at again.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// Tells the other end why the session is over.
+pub(super) async fn say_goodbye<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    close: &Close,
+) -> io::Result<()> {
+    let payload = encode(close);
+    let mut out = BytesMut::new();
+    Head::of(Kind::Close, 0).put(&payload, &mut out);
+    out.extend_from_slice(&payload);
+    stream.write_all(&out).await?;
+    stream.flush().await?;
+    stream.shutdown().await
+}

@@ -1,0 +1,49 @@
+//! What can go wrong with a session as a whole.
+
+use std::io;
+
+use super::close::Close;
+
+/// Why a session could not be begun, or is over.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The other end ended it. Its [`code`](Close::code) says whether a retry makes sense.
+    #[error("the other end closed the session: {0}")]
+    Closed(#[source] Close),
+    /// This end ended it, because of what the other did.
+    #[error("the session was closed: {0}")]
+    Refused(#[source] Close),
+    /// The connection broke, or there was none. A retry makes sense.
+    #[error("the connection to the other end is gone")]
+    Io(#[from] io::Error),
+    /// The other end did not answer in time. A retry makes sense.
+    #[error("the session did not begin within {0:?}")]
+    Handshake(std::time::Duration),
+    /// The server takes no new calls. A retry makes sense with the server that comes after it.
+    #[error("the server takes no new calls, because it ends")]
+    Draining,
+    /// The request is larger than the server takes.
+    #[error("a request of {len} bytes is over the server's limit of {max}")]
+    RequestTooLarge {
+        /// The request's length in bytes, as JSON.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// An argument is not UTF-8.
+    #[error("the argument {argument:?} is not UTF-8, and cannot be sent")]
+    NotText {
+        /// The argument.
+        argument: std::ffi::OsString,
+    },
+    /// The token is no attestation, or names a key that is not there.
+    #[error("the attestation cannot be presented: {0}")]
+    Attestation(String),
+}
+
+impl From<Close> for SessionError {
+    fn from(close: Close) -> Self {
+        Self::Refused(close)
+    }
+}

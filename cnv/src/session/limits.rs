@@ -1,0 +1,99 @@
+//! What one end of a session grants the other, and for how long.
+
+use std::time::Duration;
+
+use super::wire::MAX_PAYLOAD_BYTES;
+
+/// What one end of a session grants the other. Whatever goes over a limit is refused with a [`Close`](super::Close) that says
+/// which; nothing is cut off silently.
+///
+/// ```
+/// use std::time::Duration;
+/// use cnv::session::SessionLimits;
+///
+/// let limits = SessionLimits {
+///     max_calls: 8,
+///     idle_timeout: Duration::from_secs(60),
+///     ..SessionLimits::default()
+/// };
+/// assert_eq!(limits.max_connections, 4096);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Server: connections at a time, those included that are not authenticated yet. Default: 4096.
+    pub max_connections: usize,
+    /// Server: calls of one session at a time. Default: 64.
+    pub max_calls: u32,
+    /// Bytes of one session that are in flight: sent, and not taken by whoever made the call. The smaller one of the two
+    /// ends counts. Default: 1 MiB; at least 32 KiB.
+    pub window_bytes: u64,
+    /// The part of them that one call may have. Default: 256 KiB; at least 16 KiB.
+    pub call_window_bytes: u64,
+    /// The payload of one frame. Default and maximum: 1 MiB; at least 16 KiB.
+    pub max_frame_bytes: usize,
+    /// Client: one item of a stream, which may come in several frames. Default: 16 MiB.
+    pub max_item_bytes: usize,
+    /// Server: what a call is begun with, as JSON. Default: 64 KiB.
+    pub max_request_bytes: usize,
+    /// From the connection to the first call being possible. Default: 10 s.
+    pub handshake_timeout: Duration,
+    /// Server: how long a session without a call is kept. Default: 10 min.
+    pub idle_timeout: Duration,
+    /// How long the other end may take nothing while there is something to write. Default: 10 s.
+    pub write_timeout: Duration,
+    /// How long nothing is heard before the other end is asked whether it is there. Default: 30 s.
+    pub ping_interval: Duration,
+    /// How long it may take to answer. Default: 20 s.
+    pub ping_timeout: Duration,
+    /// Server: how long a session whose connection broke waits for its client, while its calls go on. Default: 30 s.
+    pub resume_window: Duration,
+    /// Server: how many such sessions are kept; the one that broke first goes first. Default: 256.
+    pub max_detached: usize,
+    /// Server: how long a cancelled handler may take to return what it has, before it is dropped. Default: 1 s.
+    pub cancel_grace: Duration,
+    /// Server: how long calls may go on after the server was asked to end. Default: 30 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            max_calls: 64,
+            window_bytes: 1 << 20,
+            call_window_bytes: 256 << 10,
+            max_frame_bytes: MAX_PAYLOAD_BYTES,
+            max_item_bytes: 16 << 20,
+            max_request_bytes: 64 << 10,
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(600),
+            write_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(20),
+            resume_window: Duration::from_secs(30),
+            max_detached: 256,
+            cancel_grace: Duration::from_secs(1),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The least that a session can work with: half a window has to hold a frame that is worth sending.
+const MIN_WINDOW_BYTES: u64 = 32 << 10;
+const MIN_CALL_WINDOW_BYTES: u64 = 16 << 10;
+const MIN_FRAME_BYTES: usize = 16 << 10;
+
+impl SessionLimits {
+    /// The limits with each of them in its range.
+    pub(super) fn in_range(mut self) -> Self {
+        self.window_bytes = self.window_bytes.max(MIN_WINDOW_BYTES);
+        self.call_window_bytes = self
+            .call_window_bytes
+            .clamp(MIN_CALL_WINDOW_BYTES, self.window_bytes);
+        self.max_frame_bytes = self
+            .max_frame_bytes
+            .clamp(MIN_FRAME_BYTES, MAX_PAYLOAD_BYTES);
+        self.max_calls = self.max_calls.max(1);
+        self
+    }
+}

@@ -1,0 +1,287 @@
+//! What both ends of a session do alike: frames are numbered, kept until they are acknowledged, and counted.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::close::{Close, CloseCode};
+use super::wire::{Frame, Head, Kind, LINE_BYTES};
+
+/// A payload of at least this many bytes is written from where it is, and not copied.
+const BORROWED_FROM_BYTES: usize = 8192;
+
+/// A buffer of frames is handed to the socket at this size, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// No more is prepared while this much waits for the socket.
+const WAITING_BYTES: usize = 256 << 10;
+
+/// Control frames that carry nothing forward and are free, and how many more are each second.
+const FREE_FRAMES: u32 = 1024;
+const FREE_FRAMES_PER_SECOND: u32 = 128;
+
+/// What one end has sent and received.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// Frames that are being put together.
+    open: BytesMut,
+    /// What waits for the socket.
+    waiting: VecDeque<Bytes>,
+    waiting_bytes: usize,
+    /// What was sent and is not acknowledged, with the last sequence in it; empty where the session is not resumable.
+    kept: VecDeque<(u64, Bytes)>,
+    kept_bytes: u64,
+    is_resumable: bool,
+    /// Bytes that are in flight at most.
+    window: u64,
+    /// The last sequence that was given to a frame.
+    sent: u64,
+    /// The last that the other end has.
+    acknowledged: u64,
+    /// The last that arrived, and the last of which the other end was told.
+    received: u64,
+    told: u64,
+    untold_bytes: u64,
+    free_frames: u32,
+    refilled: Instant,
+}
+
+impl Link {
+    pub(super) fn new(is_resumable: bool, window: u64, now: Instant) -> Self {
+        Self {
+            open: BytesMut::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            is_resumable,
+            window,
+            sent: 0,
+            acknowledged: 0,
+            received: 0,
+            told: 0,
+            untold_bytes: 0,
+            free_frames: FREE_FRAMES,
+            refilled: now,
+        }
+    }
+
+    /// Queues a frame. A kind that is sequenced gets its number here.
+    #[inline]
+    pub(super) fn put(&mut self, mut head: Head, payload: &Bytes) {
+        if head.kind.is_sequenced() {
+            self.sent += 1;
+            head.number = self.sent;
+        }
+        head.put(payload, &mut self.open);
+        if payload.len() >= BORROWED_FROM_BYTES {
+            self.seal();
+            self.enqueue(payload.clone());
+        } else {
+            self.open.put_slice(payload);
+            if self.open.len() >= CHUNK_BYTES {
+                self.seal();
+            }
+        }
+    }
+
+    /// Queues a frame that is only a number.
+    pub(super) fn tell(&mut self, kind: Kind, call: u32, number: u64) {
+        self.put(Head::of_call(kind, call, number), &Bytes::new());
+    }
+
+    /// Hands what was put together to the socket.
+    fn seal(&mut self) {
+        if !self.open.is_empty() {
+            let chunk = self.open.split().freeze();
+            self.enqueue(chunk);
+        }
+    }
+
+    fn enqueue(&mut self, chunk: Bytes) {
+        if self.is_resumable {
+            self.kept_bytes += chunk.len() as u64;
+            self.kept.push_back((self.sent, chunk.clone()));
+        }
+        self.waiting_bytes += chunk.len();
+        self.waiting.push_back(chunk);
+    }
+
+    /// Whether more may be prepared: not where the socket is behind, or the other end with its acknowledgements.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting_bytes + self.open.len() < WAITING_BYTES && self.kept_bytes < 2 * self.window
+    }
+
+    /// Hands all to the socket, and beside it an acknowledgement that is due.
+    pub(super) fn flush(&mut self, into: &mut VecDeque<Bytes>) {
+        let has_frames = !self.open.is_empty() || !self.waiting.is_empty();
+        if has_frames && self.owes_acknowledgement() {
+            self.acknowledge();
+        }
+        self.seal();
+        into.append(&mut self.waiting);
+        self.waiting_bytes = 0;
+        // An idle session has no buffer.
+        self.open = BytesMut::new();
+    }
+
+    /// Tells the other end what has arrived.
+    pub(super) fn acknowledge(&mut self) {
+        if self.received > self.told {
+            self.told = self.received;
+            self.untold_bytes = 0;
+            self.tell(Kind::Ack, 0, self.received);
+        }
+    }
+
+    pub(super) fn owes_acknowledgement(&self) -> bool {
+        self.is_resumable && self.received > self.told
+    }
+
+    /// Looks at the number of a frame. `false` for one that has been here before.
+    ///
+    /// # Errors
+    ///
+    /// Where a frame is missing.
+    #[inline]
+    pub(super) fn is_news(&mut self, frame: &Frame) -> Result<bool, Close> {
+        if !frame.head.kind.is_sequenced() {
+            return Ok(true);
+        }
+        let number = frame.head.number;
+        if number <= self.received {
+            return Ok(false);
+        }
+        if number != self.received + 1 {
+            return Err(Close::protocol(format!(
+                "frame {number} follows frame {}",
+                self.received
+            )));
+        }
+        self.received = number;
+        self.untold_bytes += cost(frame.payload.len());
+        if self.is_resumable && self.untold_bytes >= self.window / 4 {
+            self.acknowledge();
+        }
+        Ok(true)
+    }
+
+    /// What the other end has arrived at.
+    ///
+    /// # Errors
+    ///
+    /// Where it acknowledges what was never sent.
+    pub(super) fn acknowledged(&mut self, number: u64) -> Result<bool, Close> {
+        if number > self.sent {
+            return Err(Close::protocol(format!(
+                "frame {number} is acknowledged, and {} were sent",
+                self.sent
+            )));
+        }
+        let is_progress = number > self.acknowledged;
+        self.acknowledged = self.acknowledged.max(number);
+        while let Some((last, chunk)) = self.kept.front()
+            && *last <= self.acknowledged
+        {
+            self.kept_bytes -= chunk.len() as u64;
+            self.kept.pop_front();
+        }
+        Ok(is_progress)
+    }
+
+    /// Goes on over a new connection, whose other end has everything up to `received`.
+    ///
+    /// # Errors
+    ///
+    /// Where it claims what was never sent.
+    pub(super) fn reattach(&mut self, received: u64) -> Result<(), Close> {
+        self.seal();
+        self.acknowledged(received)?;
+        self.waiting = self.kept.iter().map(|(_, chunk)| chunk.clone()).collect();
+        self.waiting_bytes = self.waiting.iter().map(Bytes::len).sum();
+        // What was told may not have got there.
+        self.told = self.told.min(self.received);
+        Ok(())
+    }
+
+    pub(super) const fn received(&self) -> u64 {
+        self.received
+    }
+
+    pub(super) const fn last_acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Bytes that are kept until they are acknowledged.
+    #[cfg(test)]
+    pub(super) const fn kept_bytes(&self) -> u64 {
+        self.kept_bytes
+    }
+
+    /// Counts a control frame that carries nothing forward.
+    ///
+    /// # Errors
+    ///
+    /// Where there are more of them than any use of the protocol needs.
+    pub(super) fn charge(&mut self, now: Instant) -> Result<(), Close> {
+        let since = now.saturating_duration_since(self.refilled);
+        let earned = since.as_millis() * u128::from(FREE_FRAMES_PER_SECOND) / 1000;
+        if earned > 0 {
+            let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+            self.free_frames = self.free_frames.saturating_add(earned).min(FREE_FRAMES);
+            self.refilled = now;
+        }
+        match self.free_frames.checked_sub(1) {
+            Some(left) => {
+                self.free_frames = left;
+                Ok(())
+            }
+            None => Err(Close::new(
+                CloseCode::Flood,
+                "more control frames than any use of the protocol needs",
+            )),
+        }
+    }
+}
+
+/// Credit as an absolute offset: what may have been sent, and what has been.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Credit {
+    pub(super) limit: u64,
+    pub(super) used: u64,
+}
+
+impl Credit {
+    pub(super) const fn new(limit: u64) -> Self {
+        Self { limit, used: 0 }
+    }
+
+    pub(super) const fn left(self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+
+    /// Raises the limit. `false` where that changes nothing.
+    pub(super) fn raise(&mut self, limit: u64) -> bool {
+        let is_progress = limit > self.limit;
+        self.limit = self.limit.max(limit);
+        is_progress
+    }
+}
+
+/// What a payload costs in credit.
+pub(super) const fn cost(payload_len: usize) -> u64 {
+    (payload_len + LINE_BYTES) as u64
+}
+
+/// The earlier one of two moments, where there are any.
+pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// How long an acknowledgement waits for a frame that it can go along with.
+pub(super) const ACK_DELAY: Duration = Duration::from_millis(50);

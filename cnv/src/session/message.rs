@@ -1,0 +1,163 @@
+//! What the frames say that have words in them: JSON, because there are few of them, and people read them when something
+//! is wrong.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::close::{Close, CloseCode};
+
+/// The most bytes of each frame of the handshake.
+pub(super) const MAX_HANDSHAKE_BYTES: usize = 16 << 10;
+
+/// What a client begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ClientHello {
+    /// The versions of the protocol that it speaks, from the oldest to the newest.
+    pub(super) protocol: (u8, u8),
+    /// Whose server it wants, where it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) application: Option<String>,
+    /// The digest of the grammar that it was written for, where it insists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) grammar: Option<String>,
+    /// Whether it will come again with the same session if the connection breaks.
+    pub(super) is_resumable: bool,
+    /// The session that it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) resume: Option<Resume>,
+    /// Whether an [`Auth`] follows.
+    pub(super) attests: bool,
+    /// Bytes in flight that it has room for: of all calls, and of one.
+    pub(super) window_bytes: u64,
+    pub(super) call_window_bytes: u64,
+    /// The largest payload that it takes.
+    pub(super) max_frame_bytes: usize,
+}
+
+/// A session that a client comes again with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Resume {
+    pub(super) session: String,
+    pub(super) secret: String,
+    /// The last sequence that it has.
+    pub(super) received: u64,
+}
+
+/// What a server answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ServerHello {
+    /// The version that is spoken from here on.
+    pub(super) protocol: u8,
+    pub(super) application: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<String>,
+    /// The digest of the grammar in force.
+    pub(super) grammar: String,
+    /// Signed in the [`Auth`], where the client attests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) nonce: Option<String>,
+    pub(super) max_request_bytes: usize,
+    pub(super) max_frame_bytes: usize,
+}
+
+/// Who the client is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Auth {
+    pub(super) token: String,
+    /// That it has the key which the token names; a bearer's token names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proof: Option<String>,
+}
+
+/// The session is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ready {
+    pub(super) session: String,
+    /// What the client shows when it comes again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<String>,
+    /// The last sequence that the server has, of a session that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) received: Option<u64>,
+    /// How many calls may have been opened.
+    pub(super) calls: u64,
+}
+
+/// What a call is begun with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Request {
+    /// Noun, verb, and arguments as they would be typed.
+    pub(crate) arguments: Vec<String>,
+    /// What is left until the caller's deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) transaction: Option<String>,
+}
+
+/// How a call ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ending {
+    /// `None` where it succeeded; its result came on its own channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<RemoteFailure>,
+    /// What was allowed and used, where the call got to a handler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) receipt: Option<Box<RawValue>>,
+    /// Records of the log that there was no room for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) dropped_logs: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// How a call failed at the other end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+#[non_exhaustive]
+pub struct RemoteFailure {
+    /// The stable code, such as `usage` or `attestation`.
+    pub code: String,
+    /// The exit code of a process that fails in this way.
+    pub exit_code: u8,
+    /// What failed, for a person.
+    pub message: String,
+    /// Milliseconds after which the same call may succeed, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl RemoteFailure {
+    pub(crate) fn new(code: &str, exit_code: u8, message: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            exit_code,
+            message,
+            retry_after_ms: None,
+        }
+    }
+}
+
+/// The payload of a message.
+pub(super) fn encode<T: Serialize>(message: &T) -> Bytes {
+    // Texts, numbers and lists of them always have a JSON.
+    serde_json::to_vec(message).unwrap_or_default().into()
+}
+
+/// Reads a message.
+///
+/// # Errors
+///
+/// [`CloseCode::Protocol`], with what is wrong.
+pub(super) fn decode<'de, T: Deserialize<'de>>(what: &str, payload: &'de [u8]) -> Result<T, Close> {
+    serde_json::from_slice(payload).map_err(|error| {
+        Close::new(
+            CloseCode::Protocol,
+            format!("{what} cannot be read: {error}"),
+        )
+    })
+}

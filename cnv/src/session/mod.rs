@@ -1,0 +1,23 @@
+//! Sessions.
+
+mod address;
+mod client;
+mod client_core;
+mod close;
+mod driver;
+mod error;
+mod handshake;
+mod limits;
+mod link;
+mod message;
+mod server;
+mod server_core;
+mod wire;
+
+pub use address::{Address, AddressError};
+pub use client::{Call, CallError, CallRequest, Client, ClientOptions, Collected, Item};
+pub use close::{Close, CloseCode};
+pub use error::SessionError;
+pub use limits::SessionLimits;
+pub use message::RemoteFailure;
+pub use wire::{Channel, WireError};

@@ -1,0 +1,677 @@
+//! The server: connections, the sessions that go on over them, and the calls of each.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::AbortHandle;
+
+use super::close::{Close, CloseCode};
+use super::driver::{Broken, Driver, Shared, say_goodbye};
+use super::error::SessionError;
+use super::handshake::{Handshake, common_version, request_digest};
+use super::limits::SessionLimits;
+use super::message::{
+    Auth, ClientHello, Ending, Ready, RemoteFailure, Request, Resume, ServerHello, decode, encode,
+};
+use super::server_core::{Event, Offer, ServerCore, too_many_connections};
+use super::wire::{Channel, Kind};
+use crate::attestation::{Nonce, ProofOfPossession, RequestDigest, random};
+
+/// Who is at the other end of a connection, as far as the operating system knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// Who started this process, over its standard input and output.
+    Parent,
+    /// A user of this machine.
+    User(u32),
+    /// Anybody.
+    Anyone,
+}
+
+/// What a client presents.
+pub(crate) struct Presented {
+    pub(crate) token: String,
+    pub(crate) proof: Option<ProofOfPossession>,
+    /// What the proof is to be about.
+    pub(crate) request: RequestDigest,
+}
+
+/// A call that has begun.
+pub(crate) struct Begun {
+    pub(crate) ending: Pin<Box<dyn Future<Output = Ending> + Send>>,
+    /// Asks the handler to stop.
+    pub(crate) cancel: Box<dyn Fn() + Send + Sync>,
+}
+
+/// What a server serves.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// What a session may do, once that is decided.
+    type Authority: Clone + Send + Sync + 'static;
+
+    fn application(&self) -> &str;
+
+    fn version(&self) -> Option<&str>;
+
+    /// The digest of the grammar in force.
+    fn grammar(&self) -> String;
+
+    /// Whether a client that was written for this grammar is understood.
+    fn understands(&self, grammar: &str) -> bool;
+
+    /// A number for the client to sign; `None` where nothing could be checked with it.
+    fn challenge(&self) -> Option<Nonce>;
+
+    /// Decides whether the session may begin.
+    fn authenticate(
+        &self,
+        peer: Peer,
+        presented: Option<Presented>,
+    ) -> Result<Self::Authority, Close>;
+
+    fn call(&self, authority: &Self::Authority, request: Request, caller: Caller) -> Begun;
+}
+
+/// All sessions of a server.
+pub(crate) struct Sessions<S: Service> {
+    service: S,
+    limits: SessionLimits,
+    connections: AtomicUsize,
+    registry: Mutex<Registry<S::Authority>>,
+}
+
+struct Registry<A> {
+    sessions: HashMap<SessionNumber, Weak<Session<A>>>,
+    /// Those whose connection broke, from the oldest on.
+    detached: VecDeque<Arc<Session<A>>>,
+    is_draining: bool,
+}
+
+type SessionNumber = [u8; 16];
+
+/// One session, over however many connections.
+struct Session<A> {
+    number: SessionNumber,
+    /// What a client shows when it comes again; `None` where it cannot.
+    secret: Option<[u8; 32]>,
+    peer: Peer,
+    /// Whose session it is: that which was presented, to be presented again.
+    token: Option<String>,
+    authority: A,
+    limits: SessionLimits,
+    shared: Shared<ServerCore>,
+    running: Mutex<BTreeMap<u32, Running>>,
+}
+
+struct Running {
+    abort: AbortHandle,
+    cancel: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl<A> Session<A> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<u32, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends every call: asks the handlers to stop, and drops them.
+    fn abandon(&self) {
+        let running = std::mem::take(&mut *self.running());
+        for call in running.into_values() {
+            (call.cancel)();
+            call.abort.abort();
+        }
+        self.shared.with(ServerCore::abandon);
+    }
+
+    /// Asks every handler to stop, and leaves them the time to.
+    fn cancel_all(&self) {
+        for call in self.running().values() {
+            (call.cancel)();
+        }
+    }
+}
+
+/// The client of a call, as its handler knows it.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    end: Arc<dyn CallEnd>,
+    call: u32,
+}
+
+/// A session without the type of its authority.
+trait CallEnd: Send + Sync {
+    fn offer(&self, call: u32, channel: Channel, payload: Bytes, waker: Option<&Waker>) -> Offer;
+}
+
+impl<A: Send + Sync> CallEnd for Session<A> {
+    fn offer(&self, call: u32, channel: Channel, payload: Bytes, waker: Option<&Waker>) -> Offer {
+        self.shared
+            .with(|core| core.offer(call, channel, payload, waker))
+    }
+}
+
+/// The client of a call is gone, or not interested any more.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl Caller {
+    /// Sends an item, and waits while there is no room for it.
+    pub(crate) async fn send(&self, channel: Channel, payload: Bytes) -> Result<(), Gone> {
+        let mut payload = Some(payload);
+        std::future::poll_fn(|cx| {
+            let Some(item) = payload.take() else {
+                return Poll::Ready(Ok(()));
+            };
+            match self.end.offer(self.call, channel, item, Some(cx.waker())) {
+                Offer::Taken => Poll::Ready(Ok(())),
+                Offer::Gone => Poll::Ready(Err(Gone)),
+                Offer::Full(item) => {
+                    payload = Some(item);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Sends an item if there is room for it now. `false` where there is none.
+    pub(crate) fn try_send(&self, channel: Channel, payload: Bytes) -> bool {
+        matches!(
+            self.end.offer(self.call, channel, payload, None),
+            Offer::Taken | Offer::Gone
+        )
+    }
+}
+
+/// Counts a connection for as long as it is there.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<S: Service> Sessions<S> {
+    pub(crate) fn new(service: S, limits: SessionLimits) -> Arc<Self> {
+        Arc::new(Self {
+            service,
+            limits: limits.in_range(),
+            connections: AtomicUsize::new(0),
+            registry: Mutex::new(Registry {
+                sessions: HashMap::new(),
+                detached: VecDeque::new(),
+                is_draining: false,
+            }),
+        })
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry<S::Authority>> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves one connection to its end.
+    pub(crate) async fn serve<T>(self: Arc<Self>, mut stream: T, peer: Peer, is_resumable: bool)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let count = self.connections.fetch_add(1, Ordering::Relaxed);
+        let _counted = Counted(&self.connections);
+        if count >= self.limits.max_connections {
+            let close = too_many_connections(self.limits.max_connections);
+            return goodbye(&mut stream, &close).await;
+        }
+        let mut handshake = Handshake::new(stream);
+        let time = self.limits.handshake_timeout;
+        let begun = self.begin(&mut handshake, peer, is_resumable);
+        let begun = match tokio::time::timeout(time, begun).await {
+            Ok(begun) => begun,
+            Err(_) => Err(SessionError::Refused(Close::new(
+                CloseCode::Handshake,
+                format!("the session did not begin within {time:?}"),
+            ))),
+        };
+        let Handshake {
+            mut stream,
+            arrived,
+        } = handshake;
+        let (session, connection) = match begun {
+            Ok(begun) => begun,
+            Err(SessionError::Refused(close)) => return goodbye(&mut stream, &close).await,
+            Err(_) => return,
+        };
+        let driver = Driver::new(
+            stream,
+            &session.shared,
+            &session.limits,
+            connection,
+            arrived,
+            true,
+        );
+        let broken = driver
+            .run(|event| match event {
+                Event::Close(close) => Some(Broken::Closed(close)),
+                event => {
+                    self.on_event(&session, event);
+                    None
+                }
+            })
+            .await;
+        self.broke(session, connection, &broken);
+    }
+
+    /// The server's part of the handshake.
+    async fn begin<T: AsyncRead + AsyncWrite + Unpin>(
+        self: &Arc<Self>,
+        handshake: &mut Handshake<T>,
+        peer: Peer,
+        is_resumable: bool,
+    ) -> Result<(Arc<Session<S::Authority>>, u64), SessionError> {
+        let hello = handshake.expect(Kind::Hello).await?;
+        let client: ClientHello = decode("the client's hello", &hello)?;
+        let protocol = common_version(&client)?;
+        self.check_wishes(&client)?;
+        let nonce = client.attests.then(|| self.service.challenge()).flatten();
+        let answer = encode(&ServerHello {
+            protocol,
+            application: self.service.application().to_owned(),
+            version: self.service.version().map(str::to_owned),
+            grammar: self.service.grammar(),
+            nonce: nonce.map(|nonce| nonce.to_string()),
+            max_request_bytes: self.limits.max_request_bytes,
+            max_frame_bytes: self.limits.max_frame_bytes,
+        });
+        handshake.send(Kind::Hello, &answer).await?;
+        let presented = if client.attests {
+            let auth = handshake.expect(Kind::Auth).await?;
+            let auth: Auth = decode("what the client presents", &auth)?;
+            let proof = auth.proof.map(|proof| proof.parse()).transpose();
+            Some(Presented {
+                token: auth.token,
+                proof: proof.map_err(|error| {
+                    Close::new(
+                        CloseCode::Attestation,
+                        format!("the proof is none: {error}"),
+                    )
+                })?,
+                request: request_digest(&hello, &answer),
+            })
+        } else {
+            None
+        };
+        let token = presented.as_ref().map(|presented| presented.token.clone());
+        let authority = self.service.authenticate(peer, presented)?;
+        let is_resumable = is_resumable && client.is_resumable;
+        let (session, received) = match client.resume.as_ref().filter(|_| is_resumable) {
+            Some(resume) => {
+                let session = self.find(resume, peer, token.as_deref())?;
+                let mut state = session.shared.lock();
+                state.core.reattach(resume.received)?;
+                let received = state.core.link.received();
+                drop(state);
+                (session, Some(received))
+            }
+            None => {
+                let limits = self.limits_with(&client);
+                let session = self.open(limits, peer, token, authority, is_resumable)?;
+                (session, None)
+            }
+        };
+        let connection = session.shared.attach();
+        let calls = session.shared.lock().core.allowed();
+        let ready = encode(&Ready {
+            session: hexadecimal(&session.number),
+            secret: session.secret.map(|secret| hexadecimal(&secret)),
+            received,
+            calls,
+        });
+        if let Err(error) = handshake.send(Kind::Ready, &ready).await {
+            let broken = Broken::Lost(error);
+            self.broke(session, connection, &broken);
+            return Err(over(broken));
+        }
+        Ok((session, connection))
+    }
+
+    /// What a client insists on.
+    fn check_wishes(&self, client: &ClientHello) -> Result<(), Close> {
+        let own = self.service.application();
+        if let Some(wanted) = &client.application
+            && wanted != own
+        {
+            return Err(Close::new(
+                CloseCode::Application,
+                format!("this is the server of `{own}`, and not of `{wanted}`"),
+            ));
+        }
+        if let Some(wanted) = &client.grammar
+            && !self.service.understands(wanted)
+        {
+            let own = self.service.grammar();
+            return Err(Close::new(
+                CloseCode::Grammar,
+                format!(
+                    "the grammar {wanted} is not served any more; the one in force is {own}: read it with `--grammar`"
+                ),
+            ));
+        }
+        if self.registry().is_draining {
+            return Err(Close::new(CloseCode::Drain, "the server ends"));
+        }
+        Ok(())
+    }
+
+    /// What is in flight at most: what both ends have room for.
+    fn limits_with(&self, client: &ClientHello) -> SessionLimits {
+        let own = &self.limits;
+        SessionLimits {
+            window_bytes: own.window_bytes.min(client.window_bytes),
+            call_window_bytes: own.call_window_bytes.min(client.call_window_bytes),
+            max_frame_bytes: own.max_frame_bytes.min(client.max_frame_bytes),
+            ..own.clone()
+        }
+    }
+
+    fn open(
+        &self,
+        limits: SessionLimits,
+        peer: Peer,
+        token: Option<String>,
+        authority: S::Authority,
+        is_resumable: bool,
+    ) -> Result<Arc<Session<S::Authority>>, Close> {
+        let mut number = [0; 16];
+        let mut secret = [0; 32];
+        let filled = random::fill(&mut number).and_then(|()| random::fill(&mut secret));
+        filled.map_err(|_| Close::protocol("the server has no randomness for a session"))?;
+        let session = Arc::new(Session {
+            number,
+            secret: is_resumable.then_some(secret),
+            peer,
+            token,
+            authority,
+            shared: Shared::new(ServerCore::new(&limits, is_resumable, Instant::now())),
+            limits,
+            running: Mutex::new(BTreeMap::new()),
+        });
+        let mut registry = self.registry();
+        registry.sessions.insert(number, Arc::downgrade(&session));
+        Ok(session)
+    }
+
+    /// The session that a client comes again with.
+    fn find(
+        &self,
+        resume: &Resume,
+        peer: Peer,
+        token: Option<&str>,
+    ) -> Result<Arc<Session<S::Authority>>, Close> {
+        let unknown = || Close::new(CloseCode::Resume, "there is no such session any more");
+        let mut registry = self.registry();
+        let session = registry
+            .sessions
+            .values()
+            .filter_map(Weak::upgrade)
+            .find(|session| hexadecimal(&session.number) == resume.session)
+            .ok_or_else(unknown)?;
+        let secret = session.secret.map(|secret| hexadecimal(&secret));
+        let is_it = secret.is_some_and(|secret| is_same(&secret, &resume.secret));
+        if !is_it || session.peer != peer || session.token.as_deref() != token {
+            return Err(unknown());
+        }
+        registry
+            .detached
+            .retain(|other| !Arc::ptr_eq(other, &session));
+        Ok(session)
+    }
+
+    /// What becomes of a session without its connection.
+    fn broke(
+        self: &Arc<Self>,
+        session: Arc<Session<S::Authority>>,
+        connection: u64,
+        broken: &Broken,
+    ) {
+        let goes_on = match broken {
+            Broken::TakenOver => return,
+            Broken::Lost(_) => true,
+            Broken::Closed(close) | Broken::Refused(close) => close.code().is_resumable(),
+        };
+        let mut registry = self.registry();
+        if !goes_on || session.secret.is_none() || registry.is_draining {
+            registry.sessions.remove(&session.number);
+            drop(registry);
+            session.abandon();
+            return;
+        }
+        registry.detached.push_back(Arc::clone(&session));
+        let oldest = (registry.detached.len() > self.limits.max_detached)
+            .then(|| registry.detached.pop_front())
+            .flatten();
+        if let Some(oldest) = &oldest {
+            registry.sessions.remove(&oldest.number);
+        }
+        drop(registry);
+        if let Some(oldest) = oldest {
+            oldest.abandon();
+        }
+        let sessions = Arc::downgrade(self);
+        let window = self.limits.resume_window;
+        tokio::spawn(async move {
+            tokio::time::sleep(window).await;
+            if let Some(sessions) = sessions.upgrade() {
+                sessions.forget(&session, connection);
+            }
+        });
+    }
+
+    /// Ends a session that nobody came again for.
+    fn forget(&self, session: &Arc<Session<S::Authority>>, connection: u64) {
+        let mut registry = self.registry();
+        let is_detached = registry
+            .detached
+            .iter()
+            .any(|other| Arc::ptr_eq(other, session));
+        if !is_detached || session.shared.lock().connection() != connection {
+            return;
+        }
+        registry
+            .detached
+            .retain(|other| !Arc::ptr_eq(other, session));
+        registry.sessions.remove(&session.number);
+        drop(registry);
+        session.abandon();
+    }
+
+    fn on_event(&self, session: &Arc<Session<S::Authority>>, event: Event) {
+        match event {
+            Event::Open { call, request } => self.start(session, call, &request),
+            Event::Cancel { call } => cancel(session, call),
+            Event::Reset { call } => {
+                if let Some(running) = session.running().remove(&call) {
+                    (running.cancel)();
+                    running.abort.abort();
+                }
+            }
+            Event::Close(_) => {}
+        }
+    }
+
+    fn start(&self, session: &Arc<Session<S::Authority>>, call: u32, request: &Bytes) {
+        let mut ender = Ender {
+            session: Arc::clone(session),
+            call,
+            ending: None,
+        };
+        let request = match decode::<Request>("the request", request) {
+            Ok(request) => request,
+            Err(close) => {
+                ender.ending = Some(failed("usage", 2, close.to_string()));
+                return;
+            }
+        };
+        let caller = Caller {
+            end: Arc::clone(session) as Arc<dyn CallEnd>,
+            call,
+        };
+        let Begun { ending, cancel } = self.service.call(&session.authority, request, caller);
+        // Held until the call is known, so that its end does not come before it is.
+        let mut running = session.running();
+        let task = tokio::spawn(async move {
+            ender.ending = Some(match Isolated(ending).await {
+                Ok(ending) => ending,
+                Err(message) => failed("failed", 1, message),
+            });
+            drop(ender);
+        });
+        running.insert(
+            call,
+            Running {
+                abort: task.abort_handle(),
+                cancel: cancel.into(),
+            },
+        );
+    }
+
+    /// Takes no new sessions and calls, and returns once those that are there have ended, or their time is up. Says how
+    /// many calls were cut off.
+    pub(crate) async fn drain(self: &Arc<Self>) -> usize {
+        let sessions = {
+            let mut registry = self.registry();
+            registry.is_draining = true;
+            registry
+                .sessions
+                .values()
+                .filter_map(Weak::upgrade)
+                .collect::<Vec<_>>()
+        };
+        for session in &sessions {
+            session.shared.with(ServerCore::drain);
+        }
+        let until = Instant::now() + self.limits.drain_timeout;
+        let is_over = |sessions: &[Arc<Session<S::Authority>>]| {
+            sessions.iter().all(|session| session.running().is_empty())
+                && self.connections.load(Ordering::Relaxed) == 0
+        };
+        while !is_over(&sessions) && Instant::now() < until {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+        let mut cut = 0;
+        for session in &sessions {
+            cut += session.running().len();
+            session.cancel_all();
+        }
+        if cut > 0 {
+            tokio::time::sleep(self.limits.cancel_grace).await;
+        }
+        for session in &sessions {
+            session.abandon();
+        }
+        cut
+    }
+}
+
+/// How often it is looked whether all calls have ended.
+const DRAIN_POLL: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// Asks a handler to stop, and drops it if it does not.
+fn cancel<A: Send + Sync + 'static>(session: &Arc<Session<A>>, call: u32) {
+    let Some((ask, abort)) = session
+        .running()
+        .get(&call)
+        .map(|running| (Arc::clone(&running.cancel), running.abort.clone()))
+    else {
+        return;
+    };
+    ask();
+    let grace = session.limits.cancel_grace;
+    tokio::spawn(async move {
+        tokio::time::sleep(grace).await;
+        abort.abort();
+    });
+}
+
+async fn goodbye<T: AsyncWrite + Unpin>(stream: &mut T, close: &Close) {
+    let time = std::time::Duration::from_secs(1);
+    // It is told if that works; the connection ends either way.
+    let _ = tokio::time::timeout(time, say_goodbye(stream, close)).await;
+}
+
+fn over(broken: Broken) -> SessionError {
+    match broken {
+        Broken::Lost(error) => SessionError::Io(error),
+        Broken::Closed(close) => SessionError::Closed(close),
+        Broken::Refused(close) => SessionError::Refused(close),
+        Broken::TakenOver => {
+            SessionError::Refused(Close::protocol("the session goes on elsewhere"))
+        }
+    }
+}
+
+fn failed(code: &str, exit_code: u8, message: String) -> Ending {
+    Ending {
+        failure: Some(RemoteFailure::new(code, exit_code, message)),
+        receipt: None,
+        dropped_logs: 0,
+    }
+}
+
+/// Tells the client how a call ended, however it did.
+struct Ender<A> {
+    session: Arc<Session<A>>,
+    call: u32,
+    ending: Option<Ending>,
+}
+
+impl<A> Drop for Ender<A> {
+    fn drop(&mut self) {
+        let ending = self.ending.take();
+        // A handler that is dropped before its end was told to stop.
+        let ending =
+            ending.unwrap_or_else(|| failed("cancelled", 130, "the call was cancelled".to_owned()));
+        self.session.running().remove(&self.call);
+        self.session
+            .shared
+            .with(|core| core.end(self.call, encode(&ending)));
+    }
+}
+
+/// A future whose panic is a message.
+struct Isolated<T>(Pin<Box<dyn Future<Output = T> + Send>>);
+
+impl<T> Future for Isolated<T> {
+    type Output = Result<T, String>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The future is not polled again after a panic.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx)));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(_) => Poll::Ready(Err("the handler panicked".to_owned())),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Compares without telling by its time how much is the same.
+fn is_same(a: &str, b: &str) -> bool {
+    let difference = a
+        .bytes()
+        .zip(b.bytes())
+        .fold(0, |sum, (a, b)| sum | (a ^ b));
+    a.len() == b.len() && difference == 0
+}
