@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::deciding::Deciding;
 use super::grammar::verb_grammar;
 use super::verb::Registration;
+use super::version::Version;
 use crate::attestation::revocation::Revocations;
 use crate::attestation::{Clock, SystemClock, TrustStore};
 use crate::audit::AuditLog;
@@ -45,6 +46,8 @@ pub struct App {
     pub(super) accepts_bearer: bool,
     pub(super) state: Option<PathBuf>,
     pub(super) deciding: Deciding,
+    /// What the program was built with, made when it is first asked for.
+    pub(super) compiled: OnceLock<Arc<Version>>,
 }
 
 /// Whether there is a list of what was taken back.
@@ -77,6 +80,7 @@ impl App {
             accepts_bearer: false,
             state: None,
             deciding: Deciding::new(),
+            compiled: OnceLock::new(),
         }
     }
 

@@ -8,10 +8,9 @@ use clap::ArgMatches;
 use super::context::{CallId, Sink};
 use super::denial::Record;
 use super::failure::{Failure, FailureCode};
-use super::grammar::verb_grammar;
 use super::output::Output;
 use super::transaction::TransactionId;
-use super::verb::Registration;
+use super::version::LiveVerb;
 use crate::attestation::{Clock, Evidence};
 use crate::audit::{
     AppendError, AuditEntry, AuditLog, Decision, Digest, Outcome, PartsDigest, Reason,
@@ -42,15 +41,15 @@ impl Recorder {
     pub(super) fn new(
         log: Arc<AuditLog>,
         clock: Arc<dyn Clock>,
-        entry: &Registration,
+        verb: &LiveVerb,
         call_id: CallId,
         transaction: Option<TransactionId>,
     ) -> Self {
-        let (verb, id) = (entry.spec.to_string(), call_id.to_bytes());
-        let mut recorded = AuditEntry::new(clock.now(), id, verb, Decision::Allowed);
+        let (name, id) = (verb.to_string(), call_id.to_bytes());
+        let mut recorded = AuditEntry::new(clock.now(), id, name, Decision::Allowed);
         recorded.transaction_id = transaction.map(TransactionId::to_bytes);
-        recorded.grammar = Some(verb_grammar(entry).digest());
-        recorded.budget = entry.spec.limits().copied();
+        recorded.grammar = Some(verb.digest());
+        recorded.budget = verb.spec().limits().copied();
         Self {
             log,
             clock,
@@ -286,6 +285,7 @@ mod tests {
             invoke: |_cx, _matches| Box::pin(async { Output::of("never") }),
         };
         let clock = Arc::new(crate::attestation::SystemClock);
+        let verb = LiveVerb::compiled(verb);
         let mut recorder = Recorder::new(log, clock, &verb, CallId([0; 16]), None);
         let heard = Mutex::new(Vec::new());
         let tell = |text: &str| heard.lock().unwrap().push(text.to_owned());

@@ -22,7 +22,7 @@ use super::log::audit_log;
 use super::output::Output;
 use super::pipeline::{Collector, Reply, Visit, call_id, explain};
 use super::transaction::TransactionId;
-use super::verb::Registration;
+use super::version::{LiveVerb, Version};
 
 /// Serves one command line and says how the process ends.
 async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -31,7 +31,8 @@ async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
     if let Err(faults) = app.check() {
         return early.failure(&faults.into());
     }
-    let matches = match parse(app, &arguments) {
+    let version = app.version_in_force();
+    let matches = match parse(app, &version, &arguments) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, &early),
     };
@@ -39,6 +40,7 @@ async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
     let display = Arc::new(Display::new(options.format));
     let reply = attend(
         app,
+        &version,
         matches,
         &options,
         Arc::clone(&display) as Arc<dyn Sink>,
@@ -75,14 +77,15 @@ impl App {
         let program = OsString::from(self.name);
         let arguments = std::iter::once(program).chain(arguments.into_iter().map(Into::into));
         let arguments: Vec<OsString> = arguments.collect();
-        let matches = match parse(self, &arguments) {
+        let version = self.version_in_force();
+        let matches = match parse(self, &version, &arguments) {
             Ok(matches) => matches,
             Err(error) => return Reply::refused(usage_failure(&error)),
         };
         let options = Options::from_matches(&matches);
         let collector = Arc::new(Collector::default());
         let sink = Arc::clone(&collector) as Arc<dyn Sink>;
-        let mut reply = attend(self, matches, &options, sink, false).await;
+        let mut reply = attend(self, &version, matches, &options, sink, false).await;
         reply.items = collector.take();
         reply
     }
@@ -102,19 +105,21 @@ impl App {
 /// Resolves the verb and serves it, or explains it.
 async fn attend(
     app: &App,
+    version: &Version,
     matches: ArgMatches,
     options: &Options,
     sink: Arc<dyn Sink>,
     is_process: bool,
 ) -> Reply {
     if options.grammar {
-        return Reply::without_call(Output::of(&app.grammar()));
+        return Reply::without_call(Output::of(&version.grammar()));
     }
-    let Some((entry, matches)) = resolve(app, matches) else {
-        return Reply::refused(Failure::new(FailureCode::Usage, "no such command"));
+    let (verb, matches) = match resolve(version, matches) {
+        Ok(resolved) => resolved,
+        Err(failure) => return Reply::refused(failure),
     };
     if options.dry_run {
-        return Reply::without_call(Output::of(&explain(entry, options.timeout)));
+        return Reply::without_call(Output::of(&explain(verb, options.timeout)));
     }
     let trust = match options.trust(app) {
         Ok(trust) => trust,
@@ -133,8 +138,8 @@ async fn attend(
             notice(options.format, text);
         }
     };
-    if let Some(advice) = entry.spec.deprecated {
-        tell(&format!("`{}` is deprecated: {advice}", entry.spec));
+    if let Some(advice) = &verb.grammar().deprecated {
+        tell(&format!("`{verb}` is deprecated: {advice}"));
     }
     // Without randomness for a number, it is refused as the call of number zero.
     let number = call_id();
@@ -142,11 +147,11 @@ async fn attend(
     let presented = Presented {
         token: options.token.as_deref(),
         trust: trust.as_deref(),
-        arguments: digest_of_arguments(&(entry.arguments)(), &matches),
+        arguments: digest_of_arguments(&verb.arguments(), &matches),
     };
-    let (evidence, token) = evidence(app, &entry.spec, &presented, &tell);
+    let (evidence, token) = evidence(app, verb.spec(), &presented, &tell);
     let recorder = log.map(|log| {
-        let mut recorder = Recorder::new(log, app.time(), entry, id, options.transaction);
+        let mut recorder = Recorder::new(log, app.time(), verb, id, options.transaction);
         recorder.presented(presented.arguments, token);
         recorder
     });
@@ -163,28 +168,34 @@ async fn attend(
         })
     });
     match prepared {
-        Ok(visit) => app.serve(entry, visit, recorder, &tell).await,
-        Err(unfit) => app.refuse(&entry.spec, id, recorder, unfit, &tell).await,
+        Ok(visit) => app.serve(verb, visit, recorder, &tell).await,
+        Err(unfit) => app.refuse(verb.spec(), id, recorder, unfit, &tell).await,
     }
 }
 
 /// Understands a command line. One that asks for the grammar needs no command.
-fn parse(app: &App, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+fn parse(app: &App, version: &Version, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let needs_command = !arguments.iter().any(|argument| argument == "--grammar");
-    command(app)
+    command(app, version)
         .subcommand_required(needs_command)
         .arg_required_else_help(needs_command)
         .try_get_matches_from(arguments)
 }
 
-fn resolve(app: &App, mut matches: ArgMatches) -> Option<(&Registration, ArgMatches)> {
-    let (noun, mut matches) = matches.remove_subcommand()?;
-    let (name, matches) = matches.remove_subcommand()?;
-    Some((app.resolve(&noun, &name)?, matches))
+fn resolve(version: &Version, mut matches: ArgMatches) -> Result<(&LiveVerb, ArgMatches), Failure> {
+    let named = matches.remove_subcommand();
+    let named = named.and_then(|(noun, mut matches)| Some((noun, matches.remove_subcommand()?)));
+    let Some((noun, (name, matches))) = named else {
+        return Err(Failure::usage("no command is named"));
+    };
+    match version.resolve(&noun, &name) {
+        Ok(verb) => Ok((verb, matches)),
+        Err(unresolved) => Err(unresolved.into_failure()),
+    }
 }
 
 /// The commands as clap knows them: nouns, under them verbs, and the options that every verb has.
-pub(super) fn command(app: &App) -> Command {
+pub(super) fn command(app: &App, version: &Version) -> Command {
     let mut root = Command::new(app.name)
         .after_help(ENVIRONMENT_HELP)
         .arg(
@@ -193,54 +204,15 @@ pub(super) fn command(app: &App) -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Print every command with its arguments and rules as JSON, and do nothing"),
         )
-        .args(global_options(app));
+        .args(global_options(app))
+        .subcommands(version.nouns());
     if let Some(about) = app.about {
         root = root.about(about);
     }
     if let Some(version) = app.version {
         root = root.version(version);
     }
-    let mut nouns: Vec<&'static str> = app.verbs.iter().map(|entry| entry.spec.noun).collect();
-    nouns.sort_unstable();
-    nouns.dedup();
-    for noun in nouns {
-        let verbs = app.verbs.iter().filter(|entry| entry.spec.noun == noun);
-        let names: Vec<&str> = verbs.clone().map(|entry| entry.spec.name).collect();
-        let about = format!("Commands: {}", names.join(", "));
-        root = root.subcommand(
-            Command::new(noun)
-                .about(about)
-                .subcommand_required(true)
-                .arg_required_else_help(true)
-                .subcommands(verbs.map(verb_command)),
-        );
-    }
     root
-}
-
-fn verb_command(entry: &Registration) -> Command {
-    let spec = entry.spec;
-    let about = match spec.deprecated {
-        Some(advice) => format!("{} (deprecated: {advice})", spec.about),
-        None => spec.about.to_owned(),
-    };
-    let mut command = Command::new(spec.name)
-        .about(about)
-        .visible_aliases(spec.aliases)
-        .args((entry.arguments)().into_iter().map(named_value));
-    if let Some(long) = spec.long_about {
-        command = command.long_about(long);
-    }
-    command
-}
-
-/// Shows an argument's value in capitals, unless it has a name of its own.
-fn named_value(argument: Arg) -> Arg {
-    if argument.get_value_names().is_some() || !argument.get_action().takes_values() {
-        return argument;
-    }
-    let name = argument.get_id().as_str().to_uppercase();
-    argument.value_name(name)
 }
 
 /// Keep the names in step with those that `#[arg(..)]` refuses.

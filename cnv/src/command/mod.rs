@@ -80,6 +80,7 @@ mod stopped;
 mod table;
 mod transaction;
 pub(crate) mod verb;
+mod version;
 
 pub use crate::grammar::Effect;
 pub use app::{App, Fault, Faults};
@@ -93,3 +94,4 @@ pub use spec::VerbSpec;
 pub use stopped::Stopped;
 pub use transaction::{TransactionId, TransactionIdError};
 pub use verb::{Invocation, Registration, Verb};
+pub use version::SwitchedOff;

@@ -11,13 +11,13 @@ use super::context::{Call, CallId, Cancellation, Context, Sink};
 use super::denial::{self, Denial, Record};
 use super::evidence::Unfit;
 use super::failure::{Failure, FailureCode};
-use super::grammar::verb_grammar;
 use super::output::Output;
 use super::receipt::{AttestedBy, Receipt};
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::transaction::TransactionId;
 use super::verb::Registration;
+use super::version::LiveVerb;
 use crate::attestation::Evidence;
 use crate::quota::{BudgetInfo, Limits, Resource, metered};
 
@@ -83,21 +83,15 @@ impl Sink for Collector {
 }
 
 impl App {
-    pub(super) fn resolve(&self, noun: &str, name: &str) -> Option<&Registration> {
-        self.verbs
-            .iter()
-            .find(|entry| (entry.spec.noun, entry.spec.name) == (noun, name))
-    }
-
     /// Carries one call through every stage after `resolve`.
     pub(super) async fn serve(
         &self,
-        entry: &Registration,
+        verb: &LiveVerb,
         mut visit: Visit,
         mut recorder: Option<Recorder>,
         tell: &Tell<'_>,
     ) -> Reply {
-        let spec = entry.spec;
+        let spec = *verb.spec();
         let (call_id, transaction_id) = (visit.call_id, visit.transaction);
         let evidence = visit.evidence.clone();
         if let Some(recorder) = &recorder {
@@ -121,7 +115,7 @@ impl App {
         let (result, usage) = metered(spec.name, limits, async {
             match refusal {
                 Some(failure) => Err(failure),
-                None => run(entry, visit).await,
+                None => run(verb.entry(), visit).await,
             }
         })
         .await;
@@ -251,11 +245,11 @@ pub(super) fn call_id() -> Result<CallId, Failure> {
 }
 
 /// What a call would need, for `--dry-run`.
-pub(super) fn explain(entry: &Registration, deadline: Option<std::time::Duration>) -> Explanation {
-    let spec = &entry.spec;
+pub(super) fn explain(verb: &LiveVerb, deadline: Option<std::time::Duration>) -> Explanation<'_> {
+    let spec = verb.spec();
     Explanation {
         verb: spec.to_string(),
-        about: spec.about,
+        about: &verb.grammar().about,
         effect: spec.effect.as_str(),
         attestation: spec.contract.map(|contract| contract.to_string()),
         budget: spec.limits.map(|limits| Budget {
@@ -267,14 +261,14 @@ pub(super) fn explain(entry: &Registration, deadline: Option<std::time::Duration
         }),
         deadline: deadline.map(|deadline| format!("{deadline:?}")),
         function: spec.function,
-        grammar: verb_grammar(entry).digest().to_string(),
+        grammar: verb.digest().to_string(),
     }
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct Explanation {
+pub(super) struct Explanation<'a> {
     verb: String,
-    about: &'static str,
+    about: &'a str,
     effect: &'static str,
     attestation: Option<String>,
     budget: Option<Budget>,
