@@ -46,6 +46,9 @@ pub struct App {
     pub(super) accepts_bearer: bool,
     pub(super) state: Option<PathBuf>,
     pub(super) deciding: Deciding,
+    /// What sessions are granted, where `serve` is a command.
+    #[cfg(feature = "session")]
+    pub(super) sessions: Option<crate::session::SessionLimits>,
     /// What the program was built with, made when it is first asked for.
     pub(super) compiled: OnceLock<Arc<Version>>,
 }
@@ -80,6 +83,8 @@ impl App {
             accepts_bearer: false,
             state: None,
             deciding: Deciding::new(),
+            #[cfg(feature = "session")]
+            sessions: None,
             compiled: OnceLock::new(),
         }
     }

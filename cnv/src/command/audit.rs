@@ -2,13 +2,15 @@
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as TaskContext, Poll};
 
 use clap::ArgMatches;
 
-use super::context::{CallId, Sink};
+use super::context::CallId;
 use super::denial::Record;
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
+use super::stream::{Note, Sink};
 use super::transaction::TransactionId;
 use super::version::LiveVerb;
 use crate::attestation::{Clock, Evidence};
@@ -194,12 +196,26 @@ struct Listener {
 }
 
 impl Sink for Listener {
-    fn item(&self, output: Output) -> Result<(), Failure> {
-        self.result
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put(output.as_json().as_bytes());
-        self.sink.item(output)
+    fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        let json = item.as_json().to_owned();
+        let polled = self.sink.poll_item(item, cx);
+        if polled.is_ready() {
+            let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+            result.put(json.as_bytes());
+        }
+        polled
+    }
+
+    fn poll_custom(
+        &self,
+        bytes: &mut Vec<u8>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        self.sink.poll_custom(bytes, cx)
+    }
+
+    fn note(&self, note: &Note<'_>) {
+        self.sink.note(note);
     }
 }
 

@@ -13,33 +13,44 @@ use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::app::App;
-use super::audit::{Recorder, digest_of_arguments};
-use super::context::{CallId, Cancellation, Sink};
+use super::context::Cancellation;
 use super::display::{Display, Format};
-use super::evidence::{ENVIRONMENT_HELP, Presented, TRUST, Unfit, evidence};
+use super::evidence::{ENVIRONMENT_HELP, Presented, TRUST, evidence};
 use super::failure::{Failure, FailureCode};
-use super::log::audit_log;
 use super::output::Output;
-use super::pipeline::{Collector, Reply, Visit, call_id, explain};
+use super::pipeline::{Collector, Reply, Way, explain};
+#[cfg(feature = "session")]
+use super::serve;
+use super::stream::Sink;
 use super::transaction::TransactionId;
 use super::version::{LiveVerb, Version};
+use crate::audit::Digest;
 
 /// Serves one command line and says how the process ends.
-async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+async fn run(app: App, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let early = Display::new(early_format(&arguments));
     if let Err(faults) = app.check() {
         return early.failure(&faults.into());
     }
     let version = app.version_in_force();
-    let matches = match parse(app, &version, &arguments) {
+    let matches = match parse(&app, &version, &arguments) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, &early),
     };
     let options = Options::from_matches(&matches);
-    let display = Arc::new(Display::new(options.format));
+    let display = Arc::new(Display::new(options.format).quiet(options.quiet));
+    #[cfg(feature = "session")]
+    if let Some((serve::SERVE, matches)) = matches.subcommand() {
+        let tell = |text: &str| {
+            if !options.quiet {
+                notice(options.format, text);
+            }
+        };
+        return serve::serve(app, matches, &display, tell).await;
+    }
     let reply = attend(
-        app,
+        &app,
         &version,
         matches,
         &options,
@@ -55,15 +66,26 @@ impl App {
     /// It is the whole of a `main` function.
     #[must_use]
     pub fn main(self) -> ExitCode {
-        match runtime() {
+        match self.runtime() {
             Ok(runtime) => runtime.block_on(self.run()),
             Err(error) => Display::new(Format::Table).failure(&error.into()),
         }
     }
 
+    /// One thread, as one command needs no more; a server has one for each processor.
+    fn runtime(&self) -> std::io::Result<tokio::runtime::Runtime> {
+        #[cfg(feature = "session")]
+        if self.sessions.is_some() && env::args_os().any(|argument| argument == serve::SERVE) {
+            return tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build();
+        }
+        runtime()
+    }
+
     /// Serves the process's command line, on the caller's tokio runtime.
     pub async fn run(self) -> ExitCode {
-        run(&self, env::args_os()).await
+        run(self, env::args_os()).await
     }
 
     /// Makes a call in this process, as the command line would, and keeps what it streams. The
@@ -129,48 +151,27 @@ async fn attend(
     if is_process {
         catch_signals(Arc::clone(&cancellation));
     }
-    let log = match audit_log(app).await {
-        Ok(log) => log,
-        Err(failure) => return Reply::refused(failure),
-    };
     let tell = |text: &str| {
         if is_process && !options.quiet {
             notice(options.format, text);
         }
     };
-    if let Some(advice) = &verb.grammar().deprecated {
-        tell(&format!("`{verb}` is deprecated: {advice}"));
-    }
-    // Without randomness for a number, it is refused as the call of number zero.
-    let number = call_id();
-    let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
-    let presented = Presented {
-        token: options.token.as_deref(),
-        trust: trust.as_deref(),
-        arguments: digest_of_arguments(&verb.arguments(), &matches),
+    let way = Way {
+        deadline: options.deadline(),
+        transaction: options.transaction,
+        cancellation,
+        sink,
+        show_progress: is_process && !options.quiet,
     };
-    let (evidence, token) = evidence(app, verb.spec(), &presented, &tell);
-    let recorder = log.map(|log| {
-        let mut recorder = Recorder::new(log, app.time(), verb, id, options.transaction);
-        recorder.presented(presented.arguments, token);
-        recorder
-    });
-    let prepared = evidence.and_then(|evidence| {
-        Ok(Visit {
-            matches,
-            evidence,
-            deadline: options.deadline().map_err(Unfit::Callers)?,
-            cancellation,
-            sink,
-            show_progress: is_process && !options.quiet,
-            call_id: number.map_err(Unfit::Callers)?,
-            transaction: options.transaction,
-        })
-    });
-    match prepared {
-        Ok(visit) => app.serve(verb, visit, recorder, &tell).await,
-        Err(unfit) => app.refuse(verb.spec(), id, recorder, unfit, &tell).await,
-    }
+    let evidence = |arguments: Digest| {
+        let presented = Presented {
+            token: options.token.as_deref(),
+            trust: trust.as_deref(),
+            arguments,
+        };
+        evidence(app, verb.spec(), &presented, &tell)
+    };
+    app.attend(verb, matches, way, evidence, &tell).await
 }
 
 /// Understands a command line. One that asks for the grammar needs no command.
@@ -206,6 +207,10 @@ pub(super) fn command(app: &App, version: &Version) -> Command {
         )
         .args(global_options(app))
         .subcommands(version.nouns());
+    #[cfg(feature = "session")]
+    if app.sessions.is_some() {
+        root = root.subcommand(serve::command());
+    }
     if let Some(about) = app.about {
         root = root.about(about);
     }
@@ -386,7 +391,7 @@ fn usage(error: &clap::Error, display: &Display) -> ExitCode {
     ExitCode::from(FailureCode::Usage.exit_code())
 }
 
-fn usage_failure(error: &clap::Error) -> Failure {
+pub(super) fn usage_failure(error: &clap::Error) -> Failure {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let first = text.split("\n\n").next().unwrap_or(text);

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::failure::Failure;
-use super::output::Output;
 use super::progress::Progress;
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
+use super::stream::Sink;
 use super::transaction::TransactionId;
 use crate::attestation::{CarriesEvidence, Evidence};
 
@@ -38,12 +36,6 @@ impl fmt::Debug for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CallId({self})")
     }
-}
-
-/// Where a call's output goes.
-pub(super) trait Sink: Send + Sync {
-    /// Takes one item of a stream, in order.
-    fn item(&self, output: Output) -> Result<(), Failure>;
 }
 
 /// Asks running calls to stop.
@@ -123,6 +115,10 @@ impl Context {
         Some(deadline.saturating_duration_since(Instant::now()))
     }
 
+    pub(super) fn shared(&self) -> Arc<Call> {
+        Arc::clone(&self.call)
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.call.deadline
     }
@@ -161,19 +157,11 @@ impl Context {
         self.checkpoint()
     }
 
-    /// The stream of the call's output.
-    #[must_use]
-    pub fn stdout(&self) -> Stdout {
-        Stdout {
-            call: Arc::clone(&self.call),
-        }
-    }
-
     /// Tells how far a long piece of work is, of `total` steps (bytes, files). On a terminal it is a
     /// bar on standard error; elsewhere nothing is drawn.
     #[must_use]
     pub fn progress(&self, total: u64) -> Progress {
-        Progress::new(total, self.call.show_progress)
+        Progress::new(total, self.call.show_progress, Arc::clone(&self.call.sink))
     }
 }
 
@@ -189,27 +177,5 @@ impl fmt::Debug for Context {
             .field("call_id", &self.call.id)
             .field("verb", &format_args!("{}", self.call.spec))
             .finish_non_exhaustive()
-    }
-}
-
-/// Streams output item by item, before the handler returns.
-pub struct Stdout {
-    call: Arc<Call>,
-}
-
-impl Stdout {
-    /// Sends one item: a row of a table, a line of JSON, a YAML document or a frame.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure`] where the item does not serialise, or where nobody reads any more.
-    pub async fn send<T: Serialize + ?Sized>(&self, item: &T) -> Result<(), Failure> {
-        self.call.sink.item(Output::of(item)?)
-    }
-}
-
-impl fmt::Debug for Stdout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stdout").finish_non_exhaustive()
     }
 }

@@ -4,16 +4,17 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context as TaskContext, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValue;
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::context::Sink;
 use super::failure::Failure;
 use super::output::{Node, Output};
-use super::pipeline::Reply;
+use super::pipeline::{Reply, no_custom_stream};
 use super::receipt::Receipt;
+use super::stream::{LogLevel, Note, Sink, level_name};
 use super::table;
 use crate::frame::{Frame, FramePayload, FrameWriter};
 
@@ -49,6 +50,7 @@ const STDOUT_STREAM: u8 = 1;
 #[derive(Debug)]
 pub(super) struct Display {
     format: Format,
+    is_quiet: bool,
     session: [u8; 16],
     /// Items and frames written so far.
     sequence: AtomicU64,
@@ -61,9 +63,16 @@ impl Display {
         let _ = getrandom::fill(&mut session);
         Self {
             format,
+            is_quiet: false,
             session,
             sequence: AtomicU64::new(0),
         }
+    }
+
+    /// The same for a caller who asked for no remarks.
+    pub(super) fn quiet(mut self, is_quiet: bool) -> Self {
+        self.is_quiet = is_quiet;
+        self
     }
 
     pub(super) fn format(&self) -> Format {
@@ -151,8 +160,8 @@ impl Display {
     }
 }
 
-impl Sink for Display {
-    fn item(&self, output: Output) -> Result<(), Failure> {
+impl Display {
+    fn item(&self, output: &Output) -> Result<(), Failure> {
         if self.format == Format::Frames {
             return self.frame(FramePayload::Data(output.as_json().into()));
         }
@@ -163,6 +172,39 @@ impl Sink for Display {
             Format::Json | Format::Frames => output.as_json().to_owned() + "\n",
         };
         write_stdout(text.as_bytes())
+    }
+}
+
+impl Sink for Display {
+    fn poll_item(&self, item: &mut Output, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(self.item(item))
+    }
+
+    fn poll_custom(&self, _: &mut Vec<u8>, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Err(no_custom_stream()))
+    }
+
+    fn note(&self, note: &Note<'_>) {
+        let least = if self.is_quiet {
+            LogLevel::Warn
+        } else {
+            LogLevel::Info
+        };
+        let (key, text) = match *note {
+            // The bar shows it.
+            Note::Progress { .. } => return,
+            Note::Log { level, .. } if level < least => return,
+            Note::Metric { .. } if self.format != Format::Json => return,
+            Note::Metric { .. } => ("metric", String::new()),
+            Note::Log { level, message } => ("log", format!("{}: {message}", level_name(level))),
+            Note::Remark(text) => ("remark", text.to_owned()),
+        };
+        let mut stderr = anstream::stderr().lock();
+        // There is nobody left to tell where standard error is gone.
+        let _ = match self.format {
+            Format::Json => writeln!(stderr, "{{\"{key}\":{}}}", note.json()),
+            _ => writeln!(stderr, "{text}"),
+        };
     }
 }
 

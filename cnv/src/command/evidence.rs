@@ -108,7 +108,7 @@ pub(super) fn evidence(
 }
 
 /// What lets nobody do anything.
-fn nothing(app: &App) -> Evidence {
+pub(super) fn nothing(app: &App) -> Evidence {
     Evidence::new(&Verifier::builder(TrustStore::new(), app.time()).build())
 }
 
@@ -130,12 +130,11 @@ fn decidable(
     let roots = match (&app.trust, presented.trust) {
         (Some(store), _) => Roots::Programs(store),
         (None, Some(path)) => Roots::Operators(path),
-        (None, None) if app.development && is_bare(app, presented) => {
+        (None, None) if app.development && presented.token.is_none() && is_bare(app) => {
             tell(
                 "nothing is set up, so an authority made for this process vouches for the call, as the program asks for with `App::development()`",
             );
-            let authority = development_authority(CapabilityContract::dangerous(), app.time());
-            return authority.map_err(|error| Unfit::Operators(error.into()));
+            return development(app);
         }
         (None, None) => return Err(Unfit::callers(NOBODY_IS_TRUSTED)),
     };
@@ -147,16 +146,31 @@ fn decidable(
     }
 }
 
-/// Whether nothing of a real set-up is there. Whoever is missing one part of it must not get everything.
-fn is_bare(app: &App, presented: &Presented<'_>) -> bool {
+/// An authority made for the process, which vouches for everything.
+pub(super) fn development(app: &App) -> Result<Evidence, Unfit> {
+    let authority = development_authority(CapabilityContract::dangerous(), app.time());
+    authority.map_err(|error| Unfit::Operators(error.into()))
+}
+
+/// The verifier, with the roots of the program or those that its environment names.
+#[cfg(feature = "session")]
+pub(super) fn verifier(app: &App) -> Result<Verifier, Unfit> {
+    match (&app.trust, env::var_os(TRUST)) {
+        (Some(store), _) => app.deciding.verifier(app, Roots::Programs(store)),
+        (None, Some(path)) => app.deciding.verifier(app, Roots::Operators(path.as_ref())),
+        (None, None) => Err(Unfit::callers(NOBODY_IS_TRUSTED)),
+    }
+}
+
+/// Whether nothing of a real set-up is there, besides what a call presents. Whoever is missing one part of it must not get
+/// everything.
+pub(super) fn is_bare(app: &App) -> bool {
     let is_named = |variable: &&str| env::var_os(variable).is_some();
     app.trust.is_none()
-        && presented.trust.is_none()
-        && presented.token.is_none()
         && app.audit.is_none()
         && app.state.is_none()
         && !matches!(app.revocation, RevocationPolicy::Live(_))
-        && ![KEY, REVOCATIONS, STATE, AUDIT, AUDIT_KEY]
+        && ![TRUST, KEY, REVOCATIONS, STATE, AUDIT, AUDIT_KEY]
             .iter()
             .any(is_named)
 }

@@ -75,8 +75,15 @@ mod output;
 mod pipeline;
 mod progress;
 mod receipt;
+#[cfg(feature = "session")]
+mod serve;
+#[cfg(feature = "session")]
+mod served;
+#[cfg(feature = "session")]
+mod session_server;
 pub(crate) mod spec;
 mod stopped;
+mod stream;
 mod table;
 mod transaction;
 pub(crate) mod verb;
@@ -84,14 +91,17 @@ mod version;
 
 pub use crate::grammar::Effect;
 pub use app::{App, Fault, Faults};
-pub use context::{CallId, Context, Stdout};
+pub use context::{CallId, Context};
 pub use failure::{Failure, FailureCode};
 pub use output::{Outcome, Output};
 pub use pipeline::Reply;
 pub use progress::Progress;
 pub use receipt::{AttestedBy, Receipt};
+#[cfg(feature = "session")]
+pub use session_server::{Drained, ServeError, SessionServer};
 pub use spec::VerbSpec;
 pub use stopped::Stopped;
+pub use stream::{LogLevel, Stdout};
 pub use transaction::{TransactionId, TransactionIdError};
 pub use verb::{Invocation, Registration, Verb};
 pub use version::SwitchedOff;

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::failure::Failure;
 
 /// A value in the form in which it travels: one line of JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
     json: String,
 }
@@ -33,6 +33,12 @@ impl Output {
     #[must_use]
     pub fn as_json(&self) -> &str {
         &self.json
+    }
+
+    /// The JSON itself.
+    #[cfg_attr(not(feature = "session"), allow(dead_code))]
+    pub(super) fn into_json(self) -> String {
+        self.json
     }
 
     /// The value as a tree that keeps the order of fields.

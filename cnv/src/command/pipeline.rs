@@ -1,24 +1,28 @@
 //! The one pipeline, whatever the door: resolve, authorise, admit, run, receipt.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
 use clap::ArgMatches;
 
 use super::app::App;
-use super::audit::{Recorder, Tell};
-use super::context::{Call, CallId, Cancellation, Context, Sink};
+use super::audit::{Recorder, Tell, digest_of_arguments};
+use super::context::{Call, CallId, Cancellation, Context};
 use super::denial::{self, Denial, Record};
 use super::evidence::Unfit;
 use super::failure::{Failure, FailureCode};
+use super::log::audit_log;
 use super::output::Output;
 use super::receipt::{AttestedBy, Receipt};
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
+use super::stream::{Note, Sink};
 use super::transaction::TransactionId;
 use super::verb::Registration;
 use super::version::LiveVerb;
 use crate::attestation::Evidence;
+use crate::audit::Digest;
 use crate::quota::{BudgetInfo, Limits, Resource, metered};
 
 /// How a call ended: its output or failure, and its receipt.
@@ -48,6 +52,15 @@ impl Reply {
     }
 }
 
+/// How a call comes, whatever the door.
+pub(super) struct Way {
+    pub(super) deadline: Result<Option<Instant>, Failure>,
+    pub(super) transaction: Option<TransactionId>,
+    pub(super) cancellation: Arc<Cancellation>,
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) show_progress: bool,
+}
+
 /// What a door brings to a call.
 pub(super) struct Visit {
     pub(super) matches: ArgMatches,
@@ -73,16 +86,70 @@ impl Collector {
 }
 
 impl Sink for Collector {
-    fn item(&self, output: Output) -> Result<(), Failure> {
-        self.items
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(output);
-        Ok(())
+    fn poll_item(&self, item: &mut Output, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        items.push(std::mem::take(item));
+        Poll::Ready(Ok(()))
     }
+
+    fn poll_custom(&self, _: &mut Vec<u8>, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Err(no_custom_stream()))
+    }
+
+    fn note(&self, _: &Note<'_>) {}
+}
+
+/// Why bytes have nowhere to go.
+pub(super) fn no_custom_stream() -> Failure {
+    Failure::failed("the caller has no stream for these bytes: only a session does")
 }
 
 impl App {
+    /// Decides by the door's evidence whether the call may run, carries it through the stages, and records it. The door
+    /// gives the evidence, and the digest of what was presented, for the arguments with this digest.
+    pub(super) async fn attend(
+        &self,
+        verb: &LiveVerb,
+        matches: ArgMatches,
+        way: Way,
+        evidence: impl FnOnce(Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
+        tell: &Tell<'_>,
+    ) -> Reply {
+        let log = match audit_log(self).await {
+            Ok(log) => log,
+            Err(failure) => return Reply::refused(failure),
+        };
+        if let Some(advice) = &verb.grammar().deprecated {
+            tell(&format!("`{verb}` is deprecated: {advice}"));
+        }
+        // Without randomness for a number, it is refused as the call of number zero.
+        let number = call_id();
+        let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
+        let arguments = digest_of_arguments(&verb.arguments(), &matches);
+        let (evidence, token) = evidence(arguments);
+        let recorder = log.map(|log| {
+            let mut recorder = Recorder::new(log, self.time(), verb, id, way.transaction);
+            recorder.presented(arguments, token);
+            recorder
+        });
+        let prepared = evidence.and_then(|evidence| {
+            Ok(Visit {
+                matches,
+                evidence,
+                deadline: way.deadline.map_err(Unfit::Callers)?,
+                cancellation: way.cancellation,
+                sink: way.sink,
+                show_progress: way.show_progress,
+                call_id: number.map_err(Unfit::Callers)?,
+                transaction: way.transaction,
+            })
+        });
+        match prepared {
+            Ok(visit) => self.serve(verb, visit, recorder, tell).await,
+            Err(unfit) => self.refuse(verb.spec(), id, recorder, unfit, tell).await,
+        }
+    }
+
     /// Carries one call through every stage after `resolve`.
     pub(super) async fn serve(
         &self,

@@ -74,7 +74,7 @@ pub(crate) trait Service: Send + Sync + 'static {
         &self,
         peer: Peer,
         presented: Option<Presented>,
-    ) -> Result<Self::Authority, Close>;
+    ) -> impl Future<Output = Result<Self::Authority, Close>> + Send;
 
     fn call(&self, authority: &Self::Authority, request: Request, caller: Caller) -> Begun;
 }
@@ -147,13 +147,25 @@ pub(crate) struct Caller {
 
 /// A session without the type of its authority.
 trait CallEnd: Send + Sync {
-    fn offer(&self, call: u32, channel: Channel, payload: Bytes, waker: Option<&Waker>) -> Offer;
+    fn offer(
+        &self,
+        call: u32,
+        channel: Channel,
+        item: &mut dyn FnMut() -> Bytes,
+        waker: Option<&Waker>,
+    ) -> Offer;
 }
 
 impl<A: Send + Sync> CallEnd for Session<A> {
-    fn offer(&self, call: u32, channel: Channel, payload: Bytes, waker: Option<&Waker>) -> Offer {
+    fn offer(
+        &self,
+        call: u32,
+        channel: Channel,
+        item: &mut dyn FnMut() -> Bytes,
+        waker: Option<&Waker>,
+    ) -> Offer {
         self.shared
-            .with(|core| core.offer(call, channel, payload, waker))
+            .with(|core| core.offer(call, channel, item, waker))
     }
 }
 
@@ -162,31 +174,25 @@ impl<A: Send + Sync> CallEnd for Session<A> {
 pub(crate) struct Gone;
 
 impl Caller {
-    /// Sends an item, and waits while there is no room for it.
-    pub(crate) async fn send(&self, channel: Channel, payload: Bytes) -> Result<(), Gone> {
-        let mut payload = Some(payload);
-        std::future::poll_fn(|cx| {
-            let Some(item) = payload.take() else {
-                return Poll::Ready(Ok(()));
-            };
-            match self.end.offer(self.call, channel, item, Some(cx.waker())) {
-                Offer::Taken => Poll::Ready(Ok(())),
-                Offer::Gone => Poll::Ready(Err(Gone)),
-                Offer::Full(item) => {
-                    payload = Some(item);
-                    Poll::Pending
-                }
-            }
-        })
-        .await
+    /// Sends an item, which is made once there is room for it.
+    pub(crate) fn poll_send(
+        &self,
+        channel: Channel,
+        item: &mut dyn FnMut() -> Bytes,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Gone>> {
+        match self.end.offer(self.call, channel, item, Some(cx.waker())) {
+            Offer::Taken => Poll::Ready(Ok(())),
+            Offer::Gone => Poll::Ready(Err(Gone)),
+            Offer::Full => Poll::Pending,
+        }
     }
 
     /// Sends an item if there is room for it now. `false` where there is none.
-    pub(crate) fn try_send(&self, channel: Channel, payload: Bytes) -> bool {
-        matches!(
-            self.end.offer(self.call, channel, payload, None),
-            Offer::Taken | Offer::Gone
-        )
+    pub(crate) fn try_send(&self, channel: Channel, item: Bytes) -> bool {
+        let mut item = Some(item);
+        let mut make = || item.take().unwrap_or_default();
+        self.end.offer(self.call, channel, &mut make, None) != Offer::Full
     }
 }
 
@@ -307,7 +313,7 @@ impl<S: Service> Sessions<S> {
             None
         };
         let token = presented.as_ref().map(|presented| presented.token.clone());
-        let authority = self.service.authenticate(peer, presented)?;
+        let authority = self.service.authenticate(peer, presented).await?;
         let is_resumable = is_resumable && client.is_resumable;
         let (session, received) = match client.resume.as_ref().filter(|_| is_resumable) {
             Some(resume) => {

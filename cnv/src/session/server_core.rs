@@ -35,7 +35,7 @@ pub(super) enum Event {
 pub(super) enum Offer {
     Taken,
     /// There is no room now. The waker that was given is woken once there is.
-    Full(Bytes),
+    Full,
     /// Nobody is interested any more.
     Gone,
 }
@@ -216,23 +216,29 @@ impl ServerCore {
         is_progress
     }
 
-    /// Takes an item for the client.
+    /// Takes an item for the client, which is made once there is room for it. Without a waker it has some more room, so
+    /// that what cannot wait has a place behind what does.
     pub(super) fn offer(
         &mut self,
         call: u32,
         channel: Channel,
-        payload: Bytes,
+        item: &mut dyn FnMut() -> Bytes,
         waker: Option<&Waker>,
     ) -> Offer {
         let Some(sending) = self.calls.get_mut(&call) else {
             return Offer::Gone;
         };
-        if sending.pending_bytes >= PENDING_BYTES {
+        let room = match waker {
+            Some(_) => PENDING_BYTES,
+            None => 2 * PENDING_BYTES,
+        };
+        if sending.pending_bytes >= room {
             if let Some(waker) = waker {
                 sending.room = Some(waker.clone());
             }
-            return Offer::Full(payload);
+            return Offer::Full;
         }
+        let payload = item();
         sending.pending_bytes += payload.len() + LINE_BYTES;
         self.push(call, Piece::Item { channel, payload });
         Offer::Taken

@@ -1,0 +1,309 @@
+//! The session door: an application's commands over the sessions of a server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::app::App;
+use super::context::Cancellation;
+use super::evidence::{Unfit, development, is_bare, nothing, verifier};
+use super::failure::{Failure, FailureCode};
+use super::output::Output;
+use super::pipeline::{Reply, Way};
+use super::spec::VerbSpec;
+use super::stopped::Stopped;
+use super::stream::{Note, Sink};
+use super::version::{LiveVerb, Version};
+use crate::attestation::{Evidence, Nonce};
+use crate::audit::{AuditEntry, Decision, Digest, Reason};
+use crate::capability::CapabilityContract;
+use crate::session::{
+    Begun, Caller, Channel, Close, CloseCode, Ending, Peer, Presented, RemoteFailure, Request,
+    Service,
+};
+
+/// What the audit log calls the beginning of a session.
+const SESSION_OPEN: &str = "session open";
+
+/// An application as sessions call it.
+pub(super) struct Served {
+    pub(super) app: Arc<App>,
+    /// Whom a session needs no attestation of.
+    pub(super) user: Option<u32>,
+}
+
+/// What a session presented.
+#[derive(Clone)]
+pub(super) enum Authority {
+    Nothing,
+    Development,
+    Presented { evidence: Evidence, token: Digest },
+}
+
+impl Service for Served {
+    type Authority = Authority;
+
+    fn application(&self) -> &str {
+        self.app.name
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.app.version
+    }
+
+    fn grammar(&self) -> String {
+        self.app.version_in_force().digest().to_string()
+    }
+
+    fn understands(&self, grammar: &str) -> bool {
+        self.grammar() == grammar
+    }
+
+    fn challenge(&self) -> Option<Nonce> {
+        verifier(&self.app).ok()?.challenge().ok()
+    }
+
+    async fn authenticate(
+        &self,
+        peer: Peer,
+        presented: Option<Presented>,
+    ) -> Result<Authority, Close> {
+        let Some(presented) = presented else {
+            return match peer {
+                Peer::Parent => Ok(self.without_token()),
+                Peer::User(user) if Some(user) == self.user => Ok(self.without_token()),
+                Peer::User(_) | Peer::Anyone => Err(Close::new(
+                    CloseCode::Attestation,
+                    "this server asks who is calling: present an attestation",
+                )),
+            };
+        };
+        let token = Digest::from_bytes(Sha256::digest(&presented.token).into());
+        let refused = match verifier(&self.app) {
+            Ok(verifier) => {
+                let evidence = Evidence::new(&verifier).with_token(presented.token);
+                let evidence = match presented.proof {
+                    Some(proof) => evidence.with_proof(proof, presented.request),
+                    None => evidence,
+                };
+                match evidence.authorise(&CapabilityContract::pure()) {
+                    Ok(_) => return Ok(Authority::Presented { evidence, token }),
+                    Err(denied) => Reason::from(&denied),
+                }
+            }
+            Err(unfit) => Reason::new(
+                FailureCode::Attestation.as_str(),
+                unfit.failure().to_string(),
+            ),
+        };
+        let told = if self.app.explains_denials {
+            format!("attestation refused: {}", refused.detail())
+        } else {
+            "attestation refused".to_owned()
+        };
+        self.record_denial(refused, token).await;
+        Err(Close::new(CloseCode::Attestation, told))
+    }
+
+    fn call(&self, authority: &Authority, request: Request, caller: Caller) -> Begun {
+        let cancellation = Arc::new(Cancellation::default());
+        let (app, authority) = (Arc::clone(&self.app), authority.clone());
+        let asked = Arc::clone(&cancellation);
+        let ending = async move {
+            let streams = Arc::new(Streams {
+                caller,
+                dropped: AtomicU64::new(0),
+            });
+            let sink = Arc::clone(&streams) as Arc<dyn Sink>;
+            let reply = attend(&app, &authority, request, asked, sink).await;
+            streams.end(reply).await
+        };
+        Begun {
+            ending: Box::pin(ending),
+            cancel: Box::new(move || cancellation.cancel()),
+        }
+    }
+}
+
+impl Served {
+    fn without_token(&self) -> Authority {
+        if self.app.development && is_bare(&self.app) {
+            Authority::Development
+        } else {
+            Authority::Nothing
+        }
+    }
+
+    /// Records that a session was not begun. It is not, whether that succeeds or not.
+    async fn record_denial(&self, reason: Reason, token: Digest) {
+        let Some(log) = self.app.audit.clone() else {
+            return;
+        };
+        let now = self.app.time().now();
+        let mut entry = AuditEntry::new(now, [0; 16], SESSION_OPEN, Decision::Denied(reason));
+        entry.token = Some(token);
+        let _ = tokio::task::spawn_blocking(move || log.record(&entry)).await;
+    }
+}
+
+/// Understands a request by the grammar in force, and carries it through the pipeline.
+async fn attend(
+    app: &App,
+    authority: &Authority,
+    request: Request,
+    cancellation: Arc<Cancellation>,
+    sink: Arc<dyn Sink>,
+) -> Reply {
+    let version = app.version_in_force();
+    if let [only] = &*request.arguments
+        && only == "--grammar"
+    {
+        return Reply::without_call(Output::of(&version.grammar()));
+    }
+    let (verb, matches) = match understand(&version, &request.arguments) {
+        Ok(understood) => understood,
+        Err(failure) => return Reply::refused(failure),
+    };
+    let transaction = request.transaction.map(|id| id.parse()).transpose();
+    let transaction = match transaction {
+        Ok(transaction) => transaction,
+        Err(error) => return Reply::refused(Failure::usage(format!("transaction: {error}"))),
+    };
+    let timeout = request.timeout_ms.map(Duration::from_millis);
+    let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));
+    let way = Way {
+        // A deadline beyond the end of the clock is none.
+        deadline: Ok(deadline.flatten()),
+        transaction,
+        cancellation,
+        sink: Arc::clone(&sink),
+        show_progress: false,
+    };
+    let tell = |text: &str| sink.note(&Note::Remark(text));
+    let evidence = |_| evidence(app, verb.spec(), authority);
+    app.attend(verb, matches, way, evidence, &tell).await
+}
+
+fn understand<'v>(
+    version: &'v Version,
+    arguments: &[String],
+) -> Result<(&'v LiveVerb, clap::ArgMatches), Failure> {
+    let [noun, name, rest @ ..] = arguments else {
+        return Err(Failure::usage("a call is a noun, a verb and arguments"));
+    };
+    let verb = match version.resolve(noun, name) {
+        Ok(verb) => verb,
+        Err(unresolved) => return Err(unresolved.into_failure()),
+    };
+    let words = std::iter::once(name).chain(rest);
+    let matches = verb.command().try_get_matches_from(words);
+    matches
+        .map(|matches| (verb, matches))
+        .map_err(|error| super::cli::usage_failure(&error))
+}
+
+/// What a call of the session is decided by, and the digest of its token. Lists and roots are those of now.
+fn evidence(
+    app: &App,
+    spec: &VerbSpec,
+    authority: &Authority,
+) -> (Result<Evidence, Unfit>, Option<Digest>) {
+    match authority {
+        Authority::Nothing => (Ok(nothing(app)), None),
+        Authority::Development if spec.contract().is_some() => (development(app), None),
+        Authority::Development => (Ok(nothing(app)), None),
+        Authority::Presented { evidence, token } => {
+            let fresh = if spec.contract().is_some() {
+                verifier(app).map(|_| ())
+            } else {
+                Ok(())
+            };
+            (fresh.map(|()| evidence.clone()), Some(*token))
+        }
+    }
+}
+
+/// The streams of a call in a session.
+struct Streams {
+    caller: Caller,
+    /// Notes that there was no room for.
+    dropped: AtomicU64,
+}
+
+impl Streams {
+    fn poll_send(
+        &self,
+        channel: Channel,
+        item: &mut dyn FnMut() -> Bytes,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        let sent = self.caller.poll_send(channel, item, cx);
+        // Whoever forgets a call has taken it back.
+        sent.map_err(|_| Stopped::Cancelled.into())
+    }
+
+    /// Sends the result, and says how the call ended.
+    async fn end(&self, reply: Reply) -> Ending {
+        let mut result = reply.result;
+        if let Ok(output) = &mut result {
+            let send = std::future::poll_fn(|cx| {
+                let mut json = || Bytes::from(std::mem::take(output).into_json());
+                self.poll_send(Channel::Result, &mut json, cx)
+            });
+            if let Err(failure) = send.await {
+                result = Err(failure);
+            }
+        }
+        let receipt = reply.receipt.and_then(|receipt| {
+            let json = serde_json::to_string(&receipt).ok()?;
+            RawValue::from_string(json).ok()
+        });
+        Ending {
+            failure: result.err().map(|failure| remote(&failure)),
+            receipt,
+            dropped_logs: self.dropped.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A failure as the client hears it.
+fn remote(failure: &Failure) -> RemoteFailure {
+    let code = failure.code();
+    let mut remote = RemoteFailure::new(code.as_str(), code.exit_code(), failure.to_string());
+    let retry_after = failure.retry_after().map(|after| after.as_millis());
+    remote.retry_after_ms = retry_after.and_then(|after| u64::try_from(after).ok());
+    remote
+}
+
+impl Sink for Streams {
+    fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        let mut json = || Bytes::from(std::mem::take(item).into_json());
+        self.poll_send(Channel::Stdout, &mut json, cx)
+    }
+
+    fn poll_custom(
+        &self,
+        bytes: &mut Vec<u8>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        let mut bytes = || Bytes::from(std::mem::take(bytes));
+        self.poll_send(Channel::Custom, &mut bytes, cx)
+    }
+
+    fn note(&self, note: &Note<'_>) {
+        let (channel, text) = match note {
+            Note::Remark(text) => (Channel::Stderr, (*text).to_owned()),
+            Note::Log { .. } => (Channel::Logs, note.json()),
+            Note::Metric { .. } => (Channel::Metrics, note.json()),
+            Note::Progress { .. } => (Channel::Control, note.json()),
+        };
+        if !self.caller.try_send(channel, Bytes::from(text)) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! A server of an application's commands: where it listens, and how it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+
+use super::app::{App, Faults};
+use super::served::Served;
+use crate::session::{Address, Peer, SessionLimits, Sessions, Stream};
+
+/// How long no connection is accepted after one could not be, such as for want of a file descriptor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves an application's commands over sessions.
+///
+/// Over a unix socket the user that runs the server needs no attestation to begin a session, and nobody else may; over TCP
+/// everybody has to attest. What a call asks for is decided at each call, as at every door. Sessions over TCP are neither
+/// encrypted nor protected from whoever is in between, so that an address which is not a loopback one is refused, unless
+/// [`plaintext`](Self::plaintext) says that something else protects it.
+///
+/// ```
+/// use cnv::prelude::*;
+/// use cnv::command::SessionServer;
+/// use cnv::session::{Client, ClientOptions};
+///
+/// /// Adds two numbers.
+/// #[verb(noun = "sum", effect = "pure")]
+/// fn add(left: i64, right: i64) -> Result<i64, Failure> {
+///     Ok(left.saturating_add(right))
+/// }
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = SessionServer::new(App::new("calc").verbs(verbs![add]))?;
+/// let (here, there) = tokio::io::duplex(1 << 16);
+/// let served = tokio::spawn(server.run_over(there));
+///
+/// let client = Client::over(here, ClientOptions::new()).await?;
+/// let reply = client.call(["sum", "add", "2", "3"]).await?.collect().await?;
+/// assert_eq!(reply.result.json::<i64>()?, 5);
+/// # drop(client);
+/// # served.await?;
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SessionServer {
+    app: Arc<App>,
+    limits: SessionLimits,
+    listeners: Vec<Listener>,
+    is_plaintext: bool,
+}
+
+#[derive(Debug)]
+enum Listener {
+    #[cfg(unix)]
+    Unix {
+        listener: UnixListener,
+        path: PathBuf,
+    },
+    Tcp(TcpListener),
+}
+
+/// Why a server does not begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The application has faults.
+    #[error(transparent)]
+    Faults(#[from] Faults),
+    /// Nothing can listen there.
+    #[error("cannot listen at {address}")]
+    Listen {
+        /// Where.
+        address: Address,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A server listens at this socket already.
+    #[error("a server listens at `{}` already", path.display())]
+    Taken {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// There is something else than a socket at this path.
+    #[error("`{}` is there already, and is no socket", path.display())]
+    NoSocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Others than this machine could read what is sent.
+    #[error(
+        "{address} can be reached from elsewhere, and sessions over TCP are not encrypted: put something that encrypts in front of a loopback address, or say that something does"
+    )]
+    Plaintext {
+        /// The address.
+        address: SocketAddr,
+    },
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Calls that were cut off, because they went on for too long after the server was asked to end.
+    pub cut_off: usize,
+}
+
+impl SessionServer {
+    /// A server of this application, which listens nowhere yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Faults`], which a unit test finds with [`App::check`].
+    pub fn new(app: App) -> Result<Self, ServeError> {
+        app.check()?;
+        let limits = app.sessions.clone().unwrap_or_default();
+        Ok(Self {
+            app: Arc::new(app),
+            limits,
+            listeners: Vec::new(),
+            is_plaintext: false,
+        })
+    }
+
+    /// What the server grants its clients. Default: those of [`App::sessions`].
+    #[must_use]
+    pub fn limits(mut self, limits: SessionLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Listens also at TCP addresses that other machines reach, because something between protects what is sent.
+    #[must_use]
+    pub fn plaintext(mut self) -> Self {
+        self.is_plaintext = true;
+        self
+    }
+
+    /// Listens here from now on. A unix socket is for its owner alone; one that a server left behind is replaced. Has to be
+    /// called on tokio.
+    ///
+    /// # Errors
+    ///
+    /// All of [`ServeError`] but its faults.
+    pub async fn listen(mut self, address: &Address) -> Result<Self, ServeError> {
+        let failed = |source| ServeError::Listen {
+            address: address.clone(),
+            source,
+        };
+        let listener = match address {
+            #[cfg(unix)]
+            Address::Unix(path) => {
+                make_way(path).await?;
+                let listener = UnixListener::bind(path).map_err(failed)?;
+                let for_owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+                std::fs::set_permissions(path, for_owner).map_err(failed)?;
+                let path = path.clone();
+                Listener::Unix { listener, path }
+            }
+            #[cfg(not(unix))]
+            Address::Unix(_) => return Err(failed(io::ErrorKind::Unsupported.into())),
+            Address::Tcp(address) => {
+                if !address.ip().is_loopback() && !self.is_plaintext {
+                    let address = *address;
+                    return Err(ServeError::Plaintext { address });
+                }
+                Listener::Tcp(TcpListener::bind(address).await.map_err(failed)?)
+            }
+        };
+        self.listeners.push(listener);
+        Ok(self)
+    }
+
+    /// Where the server listens; with the port that was chosen, where it was left to the operating system.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Address> {
+        let address = |listener: &Listener| match listener {
+            #[cfg(unix)]
+            Listener::Unix { path, .. } => Some(Address::Unix(path.clone())),
+            Listener::Tcp(listener) => listener.local_addr().ok().map(Address::Tcp),
+        };
+        self.listeners.iter().filter_map(address).collect()
+    }
+
+    /// Serves until `shutdown` completes. Then no new calls are taken, and those that are there have
+    /// [`SessionLimits::drain_timeout`] to end.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
+        let sessions = self.sessions();
+        let mut accepting = tokio::task::JoinSet::new();
+        for listener in self.listeners {
+            let sessions = Arc::clone(&sessions);
+            accepting.spawn(async move {
+                loop {
+                    match listener.accept().await {
+                        Ok((stream, peer)) => {
+                            let sessions = Arc::clone(&sessions);
+                            tokio::spawn(sessions.serve(stream, peer, true));
+                        }
+                        Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                    }
+                }
+            });
+        }
+        shutdown.await;
+        accepting.shutdown().await;
+        Drained {
+            cut_off: sessions.drain().await,
+        }
+    }
+
+    /// Serves one connection that is there already, such as the process's standard input and output, to its end. Whoever
+    /// made it needs no attestation to begin a session.
+    pub async fn run_over<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let sessions = self.sessions();
+        sessions.serve(stream, Peer::Parent, false).await;
+    }
+
+    /// As [`run_over`](Self::run_over), until `shutdown` completes and what goes on then has ended.
+    pub(super) async fn run_over_until<S>(
+        self,
+        stream: S,
+        shutdown: impl Future<Output = ()>,
+    ) -> Drained
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let sessions = self.sessions();
+        let mut served = tokio::spawn(Arc::clone(&sessions).serve(stream, Peer::Parent, false));
+        let mut shutdown = std::pin::pin!(shutdown);
+        let has_ended = std::future::poll_fn(|cx| {
+            if Pin::new(&mut served).poll(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            shutdown.as_mut().poll(cx).map(|()| false)
+        });
+        let cut_off = match has_ended.await {
+            true => 0,
+            false => sessions.drain().await,
+        };
+        Drained { cut_off }
+    }
+
+    fn sessions(&self) -> Arc<Sessions<Served>> {
+        let served = Served {
+            app: Arc::clone(&self.app),
+            user: own_user(),
+        };
+        Sessions::new(served, self.limits.clone())
+    }
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            #[cfg(unix)]
+            Self::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                let user = stream.peer_cred()?.uid();
+                Ok((Stream::Unix(stream), Peer::User(user)))
+            }
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok((Stream::Tcp(stream), Peer::Anyone))
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Self::Unix { path, .. } = self {
+            // Where it is gone already, there is nothing to take away.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Takes away a socket at which nobody listens any more.
+#[cfg(unix)]
+async fn make_way(path: &Path) -> Result<(), ServeError> {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let Ok(found) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    let path = path.to_owned();
+    if !found.file_type().is_socket() {
+        return Err(ServeError::NoSocket { path });
+    }
+    match tokio::net::UnixStream::connect(&path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(&path).map_err(|source| ServeError::Listen {
+                address: Address::Unix(path),
+                source,
+            })
+        }
+        _ => Err(ServeError::Taken { path }),
+    }
+}
+
+/// The user that this process acts as.
+fn own_user() -> Option<u32> {
+    #[cfg(unix)]
+    return Some(rustix::process::geteuid().as_raw());
+    #[cfg(not(unix))]
+    None
+}

@@ -1,0 +1,134 @@
+//! What a call sends before it returns: its output item by item, and beside it remarks, log records, measurements and bytes.
+//!
+//! A handler does not know who listens. On the command line it is the process's standard streams; in a session each of
+//! these is a stream of its own.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use serde::Serialize;
+
+use super::context::{Call, Context};
+use super::failure::Failure;
+use super::output::Output;
+pub use crate::frame::LogLevel;
+
+/// Where a call's streams go.
+pub(super) trait Sink: Send + Sync {
+    /// Takes one item of the output, in order, once there is room for it. What it was may be gone from `item` then.
+    fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>>;
+
+    /// Takes bytes that caller and handler have agreed on, once there is room for them.
+    fn poll_custom(
+        &self,
+        bytes: &mut Vec<u8>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>>;
+
+    /// Takes what is said beside the output. What there is no room for is counted, and the count is told at the end.
+    fn note(&self, note: &Note<'_>);
+}
+
+/// What is said beside the output.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Note<'a> {
+    Remark(&'a str),
+    Log { level: LogLevel, message: &'a str },
+    Metric { name: &'a str, value: f64 },
+    Progress { done: u64, total: u64 },
+}
+
+impl Note<'_> {
+    /// The note as JSON, where it is more than a text.
+    pub(super) fn json(&self) -> String {
+        match *self {
+            Self::Remark(text) => serde_json::json!(text),
+            Self::Log { level, message } => serde_json::json!({
+                "level": level_name(level), "message": message,
+            }),
+            Self::Metric { name, value } => serde_json::json!({ "name": name, "value": value }),
+            Self::Progress { done, total } => serde_json::json!({ "done": done, "total": total }),
+        }
+        .to_string()
+    }
+}
+
+/// The level's name in lower case.
+pub(super) const fn level_name(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Trace => "trace",
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    }
+}
+
+impl Context {
+    /// The stream of the call's output.
+    #[must_use]
+    pub fn stdout(&self) -> Stdout {
+        Stdout {
+            call: self.shared(),
+        }
+    }
+
+    /// Says something to the person at the other end: a line on standard error, without a line feed.
+    pub fn stderr(&self, remark: &str) {
+        self.shared().sink.note(&Note::Remark(remark));
+    }
+
+    /// Records what happens. On the command line it is a line on standard error, from [`LogLevel::Info`] on; with `--quiet`
+    /// from [`LogLevel::Warn`] on.
+    ///
+    /// It never waits: a record that a session has no room for is dropped, and the call's end says how many were.
+    pub fn log(&self, level: LogLevel, message: impl AsRef<str>) {
+        self.shared().sink.note(&Note::Log {
+            level,
+            message: message.as_ref(),
+        });
+    }
+
+    /// Reports a measurement. On the command line it is shown with `--json` only, as a line on standard error. Like
+    /// [`log`](Self::log) it never waits.
+    pub fn metric(&self, name: &str, value: f64) {
+        self.shared().sink.note(&Note::Metric { name, value });
+    }
+
+    /// Sends bytes that caller and handler have agreed on, and waits while there is no room for them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] where nobody reads any more, and on the command line, which has no stream for them.
+    pub async fn custom(&self, bytes: impl Into<Vec<u8>>) -> Result<(), Failure> {
+        let call = self.shared();
+        let mut bytes = bytes.into();
+        poll_fn(|cx| call.sink.poll_custom(&mut bytes, cx)).await
+    }
+}
+
+/// Streams output item by item, before the handler returns.
+pub struct Stdout {
+    call: Arc<Call>,
+}
+
+impl Stdout {
+    /// Sends one item: a row of a table, a line of JSON, a YAML document or a frame. Waits while the caller takes less than
+    /// is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] where the item does not serialise, or where nobody reads any more.
+    pub async fn send<T: Serialize + ?Sized>(&self, item: &T) -> Result<(), Failure> {
+        let mut item = Output::of(item)?;
+        poll_fn(|cx| self.call.sink.poll_item(&mut item, cx)).await
+    }
+}
+
+impl fmt::Debug for Stdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stdout").finish_non_exhaustive()
+    }
+}
