@@ -14,6 +14,7 @@ mod key;
 mod public_key;
 mod publish;
 mod revocation;
+mod session;
 mod stdin;
 
 use std::process::ExitCode;
@@ -53,7 +54,9 @@ fn app() -> App {
             grammar::show,
             grammar::diff,
             grammar::check,
+            session::call,
         ])
+        .shorthand("call", "session", "call")
 }
 
 fn main() -> ExitCode {

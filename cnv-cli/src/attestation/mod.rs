@@ -10,3 +10,5 @@ pub use grant::{delegate, issue};
 pub use inspection::inspect;
 pub use verification::verify;
 pub use withdrawal::revoke;
+
+pub(crate) use token::{VARIABLE as TOKEN_VARIABLE, read as read_token};

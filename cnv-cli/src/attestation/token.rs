@@ -18,10 +18,10 @@ use crate::stdin::Stdin;
 const MAX_INPUT_BYTES: u64 = 2 * CapabilityAttestation::MAX_TEXT_LEN as u64;
 
 /// Holds the token, or `@` and its file, where none is named.
-const VARIABLE: &str = "CNV_ATTESTATION";
+pub(crate) const VARIABLE: &str = "CNV_ATTESTATION";
 
 /// The token in the file after `@`, which nobody but its owner can change, or, for `-`, on standard input; where nothing is named, that of the environment.
-pub(super) fn read(cx: &Context, named: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn read(cx: &Context, named: Option<&str>) -> Result<String, Failure> {
     match named {
         Some(named) => read_named(cx, named),
         None => match env::var(VARIABLE) {

@@ -46,11 +46,20 @@ pub struct App {
     pub(super) accepts_bearer: bool,
     pub(super) state: Option<PathBuf>,
     pub(super) deciding: Deciding,
+    pub(super) shorthands: Vec<Shorthand>,
     /// What sessions are granted, where `serve` is a command.
     #[cfg(feature = "session")]
     pub(super) sessions: Option<crate::session::SessionLimits>,
     /// What the program was built with, made when it is first asked for.
     pub(super) compiled: OnceLock<Arc<Version>>,
+}
+
+/// A word that stands for noun and verb.
+#[derive(Debug)]
+pub(super) struct Shorthand {
+    pub(super) word: &'static str,
+    pub(super) noun: &'static str,
+    pub(super) verb: &'static str,
 }
 
 /// Whether there is a list of what was taken back.
@@ -83,6 +92,7 @@ impl App {
             accepts_bearer: false,
             state: None,
             deciding: Deciding::new(),
+            shorthands: Vec::new(),
             #[cfg(feature = "session")]
             sessions: None,
             compiled: OnceLock::new(),
@@ -107,6 +117,14 @@ impl App {
     #[must_use]
     pub fn verbs(mut self, verbs: impl IntoIterator<Item = Registration>) -> Self {
         self.verbs.extend(verbs);
+        self
+    }
+
+    /// Lets `word` stand for a noun and a verb on the command line, where one is typed most. The command keeps its name
+    /// everywhere else.
+    #[must_use]
+    pub fn shorthand(mut self, word: &'static str, noun: &'static str, verb: &'static str) -> Self {
+        self.shorthands.push(Shorthand { word, noun, verb });
         self
     }
 
@@ -271,10 +289,42 @@ impl App {
             }
             duplicate_options(entry, &mut faults);
         }
+        self.check_words(&mut faults);
         if faults.is_empty() {
             Ok(())
         } else {
             Err(Faults(faults))
+        }
+    }
+}
+
+impl App {
+    /// Every first word of the command line stands for one thing.
+    fn check_words(&self, faults: &mut Vec<Fault>) {
+        let mut words: Vec<&str> = self.verbs.iter().map(|entry| entry.spec.noun).collect();
+        let mut claim = |word: &'static str, faults: &mut Vec<Fault>| {
+            if words.contains(&word) {
+                faults.push(Fault::WordTaken {
+                    word: word.to_owned(),
+                });
+            }
+            words.push(word);
+        };
+        #[cfg(feature = "session")]
+        if self.sessions.is_some() {
+            claim(super::serve::SERVE, faults);
+        }
+        for short in &self.shorthands {
+            claim(short.word, faults);
+            let has_verb = |entry: &Registration| {
+                (entry.spec.noun, entry.spec.name) == (short.noun, short.verb)
+            };
+            if !self.verbs.iter().any(has_verb) {
+                faults.push(Fault::ShorthandOfNothing {
+                    word: short.word.to_owned(),
+                    verb: format!("{} {}", short.noun, short.verb),
+                });
+            }
         }
     }
 }
@@ -327,6 +377,22 @@ pub enum Fault {
         verb: String,
         /// The option with its dashes.
         option: String,
+    },
+    /// The first word of a command line stands for two things.
+    #[error(
+        "`{word}` stands for two things at the beginning of a command line: a noun, a shorthand or `serve`; rename one"
+    )]
+    WordTaken {
+        /// The word.
+        word: String,
+    },
+    /// A shorthand for a command that is not there.
+    #[error("`{word}` is a shorthand for `{verb}`, which is no command of the application")]
+    ShorthandOfNothing {
+        /// The shorthand.
+        word: String,
+        /// Noun and verb.
+        verb: String,
     },
     /// A budget larger than the application allows.
     #[error(

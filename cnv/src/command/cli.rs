@@ -27,8 +27,7 @@ use super::version::{LiveVerb, Version};
 use crate::audit::Digest;
 
 /// Serves one command line and says how the process ends.
-async fn run(app: App, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+async fn run(app: App, arguments: Vec<OsString>) -> ExitCode {
     let early = Display::new(early_format(&arguments));
     if let Err(faults) = app.check() {
         return early.failure(&faults.into());
@@ -66,16 +65,18 @@ impl App {
     /// It is the whole of a `main` function.
     #[must_use]
     pub fn main(self) -> ExitCode {
-        match self.runtime() {
-            Ok(runtime) => runtime.block_on(self.run()),
+        let arguments: Vec<OsString> = env::args_os().collect();
+        match self.runtime(&arguments) {
+            Ok(runtime) => runtime.block_on(run(self, arguments)),
             Err(error) => Display::new(Format::Table).failure(&error.into()),
         }
     }
 
     /// One thread, as one command needs no more; a server has one for each processor.
-    fn runtime(&self) -> std::io::Result<tokio::runtime::Runtime> {
+    #[cfg_attr(not(feature = "session"), expect(clippy::unused_self))]
+    fn runtime(&self, words: &[OsString]) -> std::io::Result<tokio::runtime::Runtime> {
         #[cfg(feature = "session")]
-        if self.sessions.is_some() && env::args_os().any(|argument| argument == serve::SERVE) {
+        if self.sessions.is_some() && words.iter().any(|argument| argument == serve::SERVE) {
             return tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build();
@@ -85,7 +86,7 @@ impl App {
 
     /// Serves the process's command line, on the caller's tokio runtime.
     pub async fn run(self) -> ExitCode {
-        run(self, env::args_os()).await
+        run(self, env::args_os().collect()).await
     }
 
     /// Makes a call in this process, as the command line would, and keeps what it streams. The
@@ -136,7 +137,7 @@ async fn attend(
     if options.grammar {
         return Reply::without_call(Output::of(&version.grammar()));
     }
-    let (verb, matches) = match resolve(version, matches) {
+    let (verb, matches) = match resolve(app, version, matches) {
         Ok(resolved) => resolved,
         Err(failure) => return Reply::refused(failure),
     };
@@ -183,9 +184,17 @@ fn parse(app: &App, version: &Version, arguments: &[OsString]) -> Result<ArgMatc
         .try_get_matches_from(arguments)
 }
 
-fn resolve(version: &Version, mut matches: ArgMatches) -> Result<(&LiveVerb, ArgMatches), Failure> {
-    let named = matches.remove_subcommand();
-    let named = named.and_then(|(noun, mut matches)| Some((noun, matches.remove_subcommand()?)));
+fn resolve<'v>(
+    app: &App,
+    version: &'v Version,
+    mut matches: ArgMatches,
+) -> Result<(&'v LiveVerb, ArgMatches), Failure> {
+    let named = matches.remove_subcommand().and_then(|(word, mut matches)| {
+        match app.shorthands.iter().find(|short| short.word == word) {
+            Some(short) => Some((short.noun.to_owned(), (short.verb.to_owned(), matches))),
+            None => Some((word, matches.remove_subcommand()?)),
+        }
+    });
     let Some((noun, (name, matches))) = named else {
         return Err(Failure::usage("no command is named"));
     };
@@ -207,6 +216,11 @@ pub(super) fn command(app: &App, version: &Version) -> Command {
         )
         .args(global_options(app))
         .subcommands(version.nouns());
+    for short in &app.shorthands {
+        if let Ok(verb) = version.resolve(short.noun, short.verb) {
+            root = root.subcommand(verb.command().name(short.word));
+        }
+    }
     #[cfg(feature = "session")]
     if app.sessions.is_some() {
         root = root.subcommand(serve::command());

@@ -195,6 +195,19 @@ fn classify(error: &(dyn Error + 'static)) -> FailureCode {
         if Denied::of(error).is_some() {
             return FailureCode::Attestation;
         }
+        #[cfg(feature = "session")]
+        if let Some(remote) = crate::session::RemoteFailure::of(error) {
+            let known = FailureCode::ALL
+                .iter()
+                .find(|code| code.as_str() == remote.code);
+            return known.copied().unwrap_or(FailureCode::Failed);
+        }
+        #[cfg(feature = "session")]
+        if let Some(crate::session::SessionError::Closed(close)) = error.downcast_ref()
+            && close.code() == crate::session::CloseCode::Attestation
+        {
+            return FailureCode::Attestation;
+        }
         if let Some(stopped) = error.downcast_ref::<Stopped>() {
             return match stopped {
                 Stopped::Deadline => FailureCode::Deadline,

@@ -266,7 +266,7 @@ impl Streams {
         Ending {
             failure: result.err().map(|failure| remote(&failure)),
             receipt,
-            dropped_logs: self.dropped.load(Ordering::Relaxed),
+            dropped_notes: self.dropped.load(Ordering::Relaxed),
         }
     }
 }

@@ -270,6 +270,8 @@ impl Client {
             call,
             _open: Arc::clone(&self._open),
             is_over: false,
+            receipt: None,
+            dropped_notes: 0,
         })
     }
 }
@@ -560,6 +562,8 @@ pub struct Call {
     call: u32,
     _open: Arc<Open>,
     is_over: bool,
+    receipt: Option<String>,
+    dropped_notes: u64,
 }
 
 /// One item of a call's streams.
@@ -620,6 +624,16 @@ pub enum CallError {
     Session(#[from] SessionError),
 }
 
+impl RemoteFailure {
+    /// The failure that this error is, also where a [`CallError`] stands for it.
+    pub(crate) fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        match error.downcast_ref::<CallError>() {
+            Some(CallError::Failed(failure)) => Some(failure),
+            _ => error.downcast_ref(),
+        }
+    }
+}
+
 impl Call {
     /// The next item; `None` once the call has succeeded and all of it was taken. The last one is the result, on
     /// [`Channel::Result`].
@@ -628,31 +642,33 @@ impl Call {
     ///
     /// [`CallError::Failed`] where the call did, and [`CallError::Session`] where the session ended before it.
     pub async fn next(&mut self) -> Result<Option<Item>, CallError> {
-        poll_fn(|cx| {
+        let next = poll_fn(|cx| {
             let mut state = self.inner.shared.lock();
             let next = state.core.next(self.call, cx.waker());
             drop(state);
             match next {
-                Next::Item(arrived) => {
-                    // Credit may be due.
-                    self.inner.shared.with(|_| ());
-                    Poll::Ready(Ok(Some(Item {
-                        channel: arrived.channel,
-                        payload: arrived.payload,
-                    })))
-                }
-                Next::End(ending) => {
-                    self.is_over = true;
-                    Poll::Ready(ended(&ending))
-                }
                 Next::Nothing => match self.inner.over() {
-                    Some(error) => Poll::Ready(Err(error.into())),
+                    Some(error) => Poll::Ready(Err(error)),
                     None => Poll::Pending,
                 },
-                Next::Gone => Poll::Ready(Ok(None)),
+                next => Poll::Ready(Ok(next)),
             }
-        })
-        .await
+        });
+        match next.await? {
+            Next::Item(arrived) => {
+                // Credit may be due.
+                self.inner.shared.wake();
+                Ok(Some(Item {
+                    channel: arrived.channel,
+                    payload: arrived.payload,
+                }))
+            }
+            Next::End(ending) => {
+                self.is_over = true;
+                self.ended(&ending)
+            }
+            Next::Nothing | Next::Gone => Ok(None),
+        }
     }
 
     /// Waits for the end, and keeps all that comes before it.
@@ -670,6 +686,28 @@ impl Call {
             _ => {
                 Err(SessionError::from(Close::protocol("a call succeeded without a result")).into())
             }
+        }
+    }
+
+    /// What the server allowed the call and what it used, as JSON, once it has ended and where it got to a handler.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&str> {
+        self.receipt.as_deref()
+    }
+
+    /// Records of its log, measurements and progress that there was no room for, once it has ended.
+    #[must_use]
+    pub const fn dropped_notes(&self) -> u64 {
+        self.dropped_notes
+    }
+
+    fn ended(&mut self, ending: &Bytes) -> Result<Option<Item>, CallError> {
+        let ending: Ending = decode("a call's end", ending).map_err(SessionError::from)?;
+        self.receipt = ending.receipt.map(|receipt| receipt.get().to_owned());
+        self.dropped_notes = ending.dropped_notes;
+        match ending.failure {
+            None => Ok(None),
+            Some(failure) => Err(failure.into()),
         }
     }
 
@@ -692,13 +730,5 @@ impl fmt::Debug for Call {
         f.debug_struct("Call")
             .field("call", &self.call)
             .finish_non_exhaustive()
-    }
-}
-
-fn ended(ending: &Bytes) -> Result<Option<Item>, CallError> {
-    let ending: Ending = decode("a call's end", ending).map_err(SessionError::from)?;
-    match ending.failure {
-        None => Ok(None),
-        Some(failure) => Err(failure.into()),
     }
 }

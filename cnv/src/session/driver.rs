@@ -156,6 +156,20 @@ impl<C: Core> Shared<C> {
         changed
     }
 
+    /// Has what the core has to say written, where it has anything.
+    #[inline]
+    pub(super) fn wake(&self) {
+        let mut state = self.lock();
+        if !state.core.link().has_frames() {
+            return;
+        }
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
     /// Ends the session once all is written.
     pub(super) fn close(&self, close: Close) {
         let mut state = self.lock();

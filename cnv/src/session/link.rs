@@ -114,10 +114,14 @@ impl Link {
         self.waiting_bytes + self.open.len() < WAITING_BYTES && self.kept_bytes < 2 * self.window
     }
 
+    /// Whether there is anything for the socket.
+    pub(super) fn has_frames(&self) -> bool {
+        !self.open.is_empty() || !self.waiting.is_empty()
+    }
+
     /// Hands all to the socket, and beside it an acknowledgement that is due.
     pub(super) fn flush(&mut self, into: &mut VecDeque<Bytes>) {
-        let has_frames = !self.open.is_empty() || !self.waiting.is_empty();
-        if has_frames && self.owes_acknowledgement() {
+        if self.has_frames() && self.owes_acknowledgement() {
             self.acknowledge();
         }
         self.seal();

@@ -107,7 +107,7 @@ pub(crate) struct Ending {
     pub(crate) receipt: Option<Box<RawValue>>,
     /// Records of the log that there was no room for.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub(crate) dropped_logs: u64,
+    pub(crate) dropped_notes: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]

@@ -625,7 +625,7 @@ fn failed(code: &str, exit_code: u8, message: String) -> Ending {
     Ending {
         failure: Some(RemoteFailure::new(code, exit_code, message)),
         receipt: None,
-        dropped_logs: 0,
+        dropped_notes: 0,
     }
 }
 

@@ -6,6 +6,7 @@ mod tree;
 use std::process::ExitCode;
 
 use cnv::prelude::*;
+use cnv::session::SessionLimits;
 
 /// Counts what every call allocates.
 #[global_allocator]
@@ -18,6 +19,7 @@ fn app() -> App {
         .verbs(verbs![log::scan, log::tail, tree::digest])
         // Roots are the operator's to name, in `CNV_TRUST`. On one machine, short-lived bearer tokens and no list are enough
         // to begin with; `CNV_REVOCATIONS` names a list.
+        .sessions(SessionLimits::default())
         .accept_bearer()
         .without_revocation()
 }

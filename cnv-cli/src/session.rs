@@ -1,0 +1,180 @@
+//! `cnv call`, in full `cnv session call`: calls a command of a server, with the key and the attestation of whoever calls.
+
+use std::env;
+use std::path::PathBuf;
+
+use cnv::attestation::{AttestationChain, key_file};
+use cnv::command::LogLevel;
+use cnv::prelude::*;
+use cnv::session::{
+    Address, Call, CallError, CallRequest, Channel, Client, ClientOptions, Item, SessionError,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::attestation::{TOKEN_VARIABLE, read_token};
+
+/// Names the file of the private key that holds the token.
+const KEY_VARIABLE: &str = "CNV_KEY";
+
+/// Calls a command of a server
+///
+/// The server is at `unix:PATH` or `tcp:IP:PORT`. What follows the address is what one would type after the program's
+/// name; `--grammar` alone shows the commands. What the command streams and returns goes to standard output, and the exit
+/// code is the one that it would have here. The options of this command come before the address.
+#[verb(noun = "session", effect = "network", public)]
+pub async fn call(
+    cx: Context,
+    /// The token to present: @ and a file with it, or - for standard input. Default: CNV_ATTESTATION
+    #[arg(long, value_name = "@FILE")]
+    present: Option<String>,
+    /// The file of the private key that holds the token. Default: CNV_KEY
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Whose server it has to be; a proof of possession is for this name. Default: the one that the token is for
+    #[arg(long, value_name = "NAME")]
+    application: Option<String>,
+    /// The digest of the grammar that the call was written for
+    #[arg(long, value_name = "DIGEST")]
+    expect: Option<String>,
+    /// Where the server is
+    address: Address,
+    /// Noun, verb and arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 1.., value_name = "WORD")]
+    words: Vec<String>,
+) -> Result<Box<RawValue>, Failure> {
+    let mut options = ClientOptions::new();
+    let token = match (&present, env::var_os(TOKEN_VARIABLE)) {
+        (None, None) => None,
+        _ => Some(read_token(&cx, present.as_deref())?),
+    };
+    let audience = token.as_deref().and_then(audience);
+    if let Some(application) = application.or(audience) {
+        options = options.application(application);
+    }
+    if let Some(digest) = expect {
+        options = options.grammar(digest);
+    }
+    if let Some(token) = token {
+        let key = key.or_else(|| env::var_os(KEY_VARIABLE).map(PathBuf::from));
+        options = options.attest(token, key.map(key_file::load).transpose()?);
+    }
+    let client = Client::connect(&address, options)
+        .await
+        .map_err(|error| unreachable(&address, error))?;
+    let mut request = CallRequest::new(words)?;
+    if let Some(remaining) = cx.remaining() {
+        request = request.timeout(remaining);
+    }
+    if let Some(transaction) = cx.transaction_id() {
+        request = request.transaction(transaction);
+    }
+    let mut call = client.start_call(request).await?;
+    follow(&cx, &mut call).await
+}
+
+/// The name that the token is for.
+fn audience(token: &str) -> Option<String> {
+    let chain: AttestationChain = token.parse().ok()?;
+    chain.leaf().audience().map(str::to_owned)
+}
+
+fn unreachable(address: &Address, error: SessionError) -> Failure {
+    match error {
+        SessionError::Io(error) => {
+            Failure::failed(format!("no server answers at {address}: {error}"))
+        }
+        error => error.into(),
+    }
+}
+
+/// Passes on what comes, and what the caller does.
+async fn follow(cx: &Context, call: &mut Call) -> Result<Box<RawValue>, Failure> {
+    let mut is_cancelled = false;
+    loop {
+        let next = if is_cancelled {
+            call.next().await
+        } else {
+            match until_cancelled(cx, call).await {
+                Some(next) => next,
+                None => {
+                    is_cancelled = true;
+                    call.cancel();
+                    continue;
+                }
+            }
+        };
+        let Some(item) = next? else {
+            return Err(Failure::failed("the call succeeded, and had no result"));
+        };
+        match item.channel() {
+            Channel::Result => {
+                let result = item.json()?;
+                // Its end, and with it whether it is one.
+                while call.next().await?.is_some() {}
+                let dropped = call.dropped_notes();
+                if dropped > 0 {
+                    cx.stderr(&format!("{dropped} log records had no room on the way"));
+                }
+                return Ok(result);
+            }
+            Channel::Stdout => cx.stdout().send(&item.json::<Box<RawValue>>()?).await?,
+            Channel::Custom => cx.custom(item.bytes().to_vec()).await?,
+            _ => note(cx, &item),
+        }
+    }
+}
+
+/// The next item; `None` once whoever waits for it interrupts.
+async fn until_cancelled(cx: &Context, call: &mut Call) -> Option<Result<Option<Item>, CallError>> {
+    let mut cancelled = std::pin::pin!(cx.cancelled());
+    let mut next = std::pin::pin!(call.next());
+    std::future::poll_fn(|context| {
+        if let std::task::Poll::Ready(next) = next.as_mut().poll(context) {
+            return std::task::Poll::Ready(Some(next));
+        }
+        cancelled.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
+/// A record of the other end's log.
+#[derive(Deserialize)]
+struct Record {
+    level: String,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Metric {
+    name: String,
+    value: f64,
+}
+
+/// Passes on what is said beside the output. What is not understood is of a later release, and no reason to fail.
+fn note(cx: &Context, item: &Item) {
+    match item.channel() {
+        Channel::Stderr => cx.stderr(&item.text()),
+        Channel::Logs => {
+            if let Ok(record) = item.json::<Record>() {
+                cx.log(level(&record.level), record.message);
+            }
+        }
+        Channel::Metrics => {
+            if let Ok(metric) = item.json::<Metric>() {
+                cx.metric(&metric.name, metric.value);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn level(name: &str) -> LogLevel {
+    match name {
+        "trace" => LogLevel::Trace,
+        "debug" => LogLevel::Debug,
+        "warn" => LogLevel::Warn,
+        "error" => LogLevel::Error,
+        _ => LogLevel::Info,
+    }
+}
