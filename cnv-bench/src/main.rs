@@ -8,6 +8,7 @@ mod plot;
 mod quota;
 mod report;
 mod rounds;
+mod session;
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -88,12 +89,29 @@ fn command() -> Command {
         ))
         .arg(count("rounds", "101", "Rounds of every group"))
         .arg(count("launches", "1", "Processes whose medians are judged"));
+    let session = Command::new("session")
+        .about("Streams and calls over sessions, beside the bare socket, yamux and HTTP/2")
+        .arg(flag("check", "Fail if a goal is not met"))
+        .arg(flag("figures", "Print the time of every contender, too"))
+        .arg(file(
+            "json",
+            "Write every figure and where it was measured; - is standard output",
+        ))
+        .arg(count("rounds", "31", "Rounds of every group"))
+        .arg(count("launches", "1", "Processes whose medians are judged"));
+    let server = Command::new(session::SERVER).hide(true).arg(
+        Arg::new("folder")
+            .required(true)
+            .value_parser(value_parser!(PathBuf)),
+    );
     Command::new("cnv-bench")
         .about("What cnv costs beside what else there is")
         .subcommand_required(true)
         .subcommand(frames)
         .subcommand(attestation)
         .subcommand(quota)
+        .subcommand(session)
+        .subcommand(server)
 }
 
 fn main() -> ExitCode {
@@ -102,6 +120,14 @@ fn main() -> ExitCode {
         Some(("frames", arguments)) => run_frames(arguments),
         Some(("attestation", arguments)) => run_attestation(arguments),
         Some(("quota", arguments)) => run_quota(arguments),
+        Some(("session", arguments)) => {
+            launches(arguments, "session", &[], session::run).and_then(|run| judge(arguments, &run))
+        }
+        Some((session::SERVER, arguments)) => {
+            let folder = arguments.get_one::<PathBuf>("folder");
+            let served = session::serve(folder.expect("it is required"));
+            served.map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
         _ => unreachable!("clap requires a subcommand that it knows"),
     };
     result.unwrap_or_else(|error| {
