@@ -643,10 +643,9 @@ impl Call {
     /// [`CallError::Failed`] where the call did, and [`CallError::Session`] where the session ended before it.
     pub async fn next(&mut self) -> Result<Option<Item>, CallError> {
         let next = poll_fn(|cx| {
-            let mut state = self.inner.shared.lock();
-            let next = state.core.next(self.call, cx.waker());
-            drop(state);
-            match next {
+            let shared = &self.inner.shared;
+            // Credit may be due.
+            match shared.take(|core| core.next(self.call, cx.waker())) {
                 Next::Nothing => match self.inner.over() {
                     Some(error) => Poll::Ready(Err(error)),
                     None => Poll::Pending,
@@ -655,14 +654,10 @@ impl Call {
             }
         });
         match next.await? {
-            Next::Item(arrived) => {
-                // Credit may be due.
-                self.inner.shared.wake();
-                Ok(Some(Item {
-                    channel: arrived.channel,
-                    payload: arrived.payload,
-                }))
-            }
+            Next::Item(arrived) => Ok(Some(Item {
+                channel: arrived.channel,
+                payload: arrived.payload,
+            })),
             Next::End(ending) => {
                 self.is_over = true;
                 self.ended(&ending)

@@ -25,7 +25,7 @@ use super::wire::{self, Frame, Head, Kind};
 const SCRATCH_BYTES: usize = 4096;
 
 /// Room for what follows them.
-const READ_BYTES: usize = 64 << 10;
+const READ_BYTES: usize = 256 << 10;
 
 /// Chunks that one write hands over.
 const SLICES: usize = 32;
@@ -118,23 +118,43 @@ pub(super) struct State<C> {
     connection: u64,
     /// Why the session is to end, once all is written.
     closing: Option<Close>,
+    /// Whether the driver is to be woken, for how many bytes, and when it was.
+    is_unsettled: bool,
+    unsettled_bytes: usize,
+    settled: Instant,
 }
+
+/// The driver is woken for so many bytes, or so long after it was.
+const SETTLED_BYTES: usize = 16 << 10;
+const SETTLED_AFTER: Duration = Duration::from_micros(100);
 
 impl<C> State<C> {
     /// The number of the newest connection.
     pub(super) const fn connection(&self) -> u64 {
         self.connection
     }
+
+    fn settle(&mut self, now: Instant) {
+        self.is_unsettled = false;
+        self.unsettled_bytes = 0;
+        self.settled = now;
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
 }
 
 impl<C: Core> Shared<C> {
-    pub(super) const fn new(core: C) -> Self {
+    pub(super) fn new(core: C) -> Self {
         Self {
             state: Mutex::new(State {
                 core,
                 driver: None,
                 connection: 0,
                 closing: None,
+                is_unsettled: false,
+                unsettled_bytes: 0,
+                settled: Instant::now(),
             }),
         }
     }
@@ -156,17 +176,47 @@ impl<C: Core> Shared<C> {
         changed
     }
 
-    /// Has what the core has to say written, where it has anything.
+    /// Changes the core, and has what follows from it written where that is anything.
     #[inline]
-    pub(super) fn wake(&self) {
+    pub(super) fn take<T>(&self, change: impl FnOnce(&mut C) -> T) -> T {
         let mut state = self.lock();
-        if !state.core.link().has_frames() {
-            return;
-        }
-        let driver = state.driver.take();
+        let changed = change(&mut state.core);
+        let driver = match state.core.link().has_frames() {
+            true => state.driver.take(),
+            false => None,
+        };
         drop(state);
         if let Some(driver) = driver {
             driver.wake();
+        }
+        changed
+    }
+
+    /// Changes the core, and has what follows from it written soon: at the latest with [`settle`](Self::settle). To wake
+    /// the driver takes as long as to queue twenty items, so that a handler which sends many at once would spend its time
+    /// with that.
+    #[inline]
+    pub(super) fn with_later(&self, change: impl FnOnce(&mut C) -> usize) {
+        let mut state = self.lock();
+        state.unsettled_bytes += change(&mut state.core);
+        if state.driver.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        let is_due = state.unsettled_bytes >= SETTLED_BYTES
+            || now.saturating_duration_since(state.settled) >= SETTLED_AFTER;
+        if is_due {
+            state.settle(now);
+        } else {
+            state.is_unsettled = true;
+        }
+    }
+
+    /// Has written what [`with_later`](Self::with_later) left to be.
+    pub(super) fn settle(&self) {
+        let mut state = self.lock();
+        if state.is_unsettled {
+            state.settle(Instant::now());
         }
     }
 

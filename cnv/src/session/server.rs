@@ -164,8 +164,18 @@ impl<A: Send + Sync> CallEnd for Session<A> {
         item: &mut dyn FnMut() -> Bytes,
         waker: Option<&Waker>,
     ) -> Offer {
-        self.shared
-            .with(|core| core.offer(call, channel, item, waker))
+        let mut offer = Offer::Gone;
+        self.shared.with_later(|core| {
+            let mut bytes = 0;
+            let mut counted = || {
+                let item = item();
+                bytes = item.len();
+                item
+            };
+            offer = core.offer(call, channel, &mut counted, waker);
+            bytes
+        });
+        offer
     }
 }
 
@@ -531,7 +541,11 @@ impl<S: Service> Sessions<S> {
         // Held until the call is known, so that its end does not come before it is.
         let mut running = session.running();
         let task = tokio::spawn(async move {
-            ender.ending = Some(match Isolated(ending).await {
+            let isolated = Isolated {
+                future: ending,
+                session: Arc::clone(&ender.session),
+            };
+            ender.ending = Some(match isolated.await {
                 Ok(ending) => ending,
                 Err(message) => failed("failed", 1, message),
             });
@@ -649,15 +663,19 @@ impl<A> Drop for Ender<A> {
     }
 }
 
-/// A future whose panic is a message.
-struct Isolated<T>(Pin<Box<dyn Future<Output = T> + Send>>);
+/// A handler whose panic is a message. What it has sent is on its way whenever it waits.
+struct Isolated<A, T> {
+    future: Pin<Box<dyn Future<Output = T> + Send>>,
+    session: Arc<Session<A>>,
+}
 
-impl<T> Future for Isolated<T> {
+impl<A, T> Future for Isolated<A, T> {
     type Output = Result<T, String>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // The future is not polled again after a panic.
-        let polled = catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx)));
+        self.session.shared.settle();
         match polled {
             Ok(polled) => polled.map(Ok),
             Err(_) => Poll::Ready(Err("the handler panicked".to_owned())),

@@ -15,7 +15,7 @@ use super::wire::{Channel, Frame, Head, Kind, LINE_BYTES};
 const SHORTEST_PART_BYTES: u64 = 1024;
 
 /// Bytes that wait for credit, of one call, before its handler has to wait.
-const PENDING_BYTES: usize = 64 << 10;
+const PENDING_BYTES: usize = 128 << 10;
 
 /// What a client does.
 #[derive(Debug, PartialEq, Eq)]
