@@ -43,7 +43,13 @@
 //! | budget | | any | |
 //! | result, error | says more | | another shape |
 //!
-//! Schemas are compared keyword by keyword. What is not understood there and differs counts as breaking.
+//! Schemas are compared keyword by keyword. What is not understood there and differs counts as breaking, and so does what
+//! differs in a schema that refers to parts of itself. Titles, descriptions, defaults and examples in it change nothing.
+//!
+//! # The digest
+//!
+//! [`Grammar::digest`] is the same on every build and machine, in whichever order the verbs are registered and whatever the
+//! help says. Of one application, two grammars have the same digest where a [`Delta`] finds no change, and only there.
 //!
 //! # Sources
 //! JSON Schema, draft 2020-12, of which a grammar uses `type`, `enum`, `minimum`, `maximum`, `items`, `properties`, `required`
