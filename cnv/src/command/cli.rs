@@ -16,6 +16,7 @@ use super::app::App;
 use super::audit::{Recorder, digest_of_arguments};
 use super::context::{CallId, Cancellation, Sink};
 use super::display::{Display, Format};
+use super::documents;
 use super::evidence::{ENVIRONMENT_HELP, Presented, TRUST, Unfit, evidence};
 use super::failure::{Failure, FailureCode};
 use super::log::audit_log;
@@ -37,6 +38,9 @@ async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
     };
     let options = Options::from_matches(&matches);
     let display = Arc::new(Display::new(options.format));
+    if let Some(script) = documents::completions(app, &matches) {
+        return display.script(&script);
+    }
     let reply = attend(
         app,
         matches,
@@ -110,6 +114,12 @@ async fn attend(
     if options.grammar {
         return Reply::without_call(Output::of(&app.grammar()));
     }
+    if let Some(script) = documents::completions(app, &matches) {
+        return Reply::without_call(Output::of(&script));
+    }
+    if let Some(reply) = documents::manual(app, &matches) {
+        return reply;
+    }
     let Some((entry, matches)) = resolve(app, matches) else {
         return Reply::refused(Failure::new(FailureCode::Usage, "no such command"));
     };
@@ -168,9 +178,9 @@ async fn attend(
     }
 }
 
-/// Understands a command line. One that asks for the grammar needs no command.
+/// Understands a command line. One that asks what commands there are needs none.
 fn parse(app: &App, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    let needs_command = !arguments.iter().any(|argument| argument == "--grammar");
+    let needs_command = !documents::needs_no_command(arguments);
     command(app)
         .subcommand_required(needs_command)
         .arg_required_else_help(needs_command)
@@ -193,6 +203,7 @@ pub(super) fn command(app: &App) -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Print every command with its arguments and rules as JSON, and do nothing"),
         )
+        .args(documents::options())
         .args(global_options(app));
     if let Some(about) = app.about {
         root = root.about(about);
