@@ -232,11 +232,21 @@ fn spoken(schema: &Value) -> String {
         _ => return "anything".to_owned(),
     };
     match name {
-        "integer" | "number" => match (schema.get("minimum"), schema.get("maximum")) {
-            (Some(least), Some(most)) => format!("{name} from {least} to {most}"),
-            (Some(least), None) => format!("{name} from {least}"),
-            _ => name.to_owned(),
-        },
+        "integer" | "number" => {
+            // What 64 bits hold anyway is no bound that anybody chose.
+            let is_chosen = |bound: &&Value| {
+                let is_last = bound.as_u64() == Some(u64::MAX) || bound.as_i64() == Some(i64::MAX);
+                !is_last && bound.as_i64() != Some(i64::MIN)
+            };
+            let least = schema.get("minimum").filter(is_chosen);
+            let most = schema.get("maximum").filter(is_chosen);
+            match (least, most) {
+                (Some(least), Some(most)) => format!("{name} from {least} to {most}"),
+                (Some(least), None) => format!("{name} from {least}"),
+                (None, Some(most)) => format!("{name} to {most}"),
+                (None, None) => name.to_owned(),
+            }
+        }
         "string" => {
             let format = schema.get("format").and_then(Value::as_str);
             format.unwrap_or("text").to_owned()
