@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::effect::Effect;
-use super::schema::without_notes;
+use super::schema::{sorted, without_notes};
 use crate::audit::Digest;
 use crate::capability::CapabilityContract;
 use crate::quota::{BudgetInfo, Limits, UNLIMITED};
@@ -69,14 +69,14 @@ pub struct VerbGrammar {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub renamed: BTreeMap<String, String>,
     /// The JSON Schema of all arguments together, as an object.
-    #[serde(serialize_with = "sorted")]
+    #[serde(serialize_with = "in_order")]
     pub input: Value,
     /// The JSON Schema of what a call returns; `true` where its type says nothing of it. What it streams before is not
     /// described.
-    #[serde(serialize_with = "sorted")]
+    #[serde(serialize_with = "in_order")]
     pub output: Value,
     /// The JSON Schema of a failure.
-    #[serde(serialize_with = "sorted")]
+    #[serde(serialize_with = "in_order")]
     pub error: Value,
 }
 
@@ -104,7 +104,7 @@ pub struct Argument {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
     /// The JSON Schema of one value.
-    #[serde(serialize_with = "sorted")]
+    #[serde(serialize_with = "in_order")]
     pub value: Value,
 }
 
@@ -203,11 +203,8 @@ impl Argument {
     }
 }
 
-/// JSON whose objects are sorted, also where another crate made `serde_json` keep them in the order of insertion.
-fn sorted<S: Serializer>(json: &Value, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut json = json.clone();
-    json.sort_all_objects();
-    json.serialize(serializer)
+fn in_order<S: Serializer>(json: &Value, serializer: S) -> Result<S::Ok, S::Error> {
+    sorted(json).serialize(serializer)
 }
 
 /// Why a text is no grammar.

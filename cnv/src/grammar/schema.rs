@@ -83,6 +83,13 @@ const ASSERTIONS: &[&str] = &[
     "maxProperties",
 ];
 
+/// JSON whose objects are sorted, also where another crate made `serde_json` keep them in the order of insertion.
+pub(super) fn sorted(json: &Value) -> Value {
+    let mut json = json.clone();
+    json.sort_all_objects();
+    json
+}
+
 /// The schema without what only people read. A property may have the name of a keyword, and stays.
 pub(super) fn without_notes(schema: &Value) -> Value {
     let Value::Object(keywords) = schema else {
@@ -233,7 +240,7 @@ fn types(old: &Value, new: &Value) -> Relation {
 /// The members of a list as JSON, in which a text is no number.
 fn members(list: &Value) -> Option<BTreeSet<String>> {
     let items = list.as_array()?.iter();
-    Some(items.map(Value::to_string).collect())
+    Some(items.map(|item| sorted(item).to_string()).collect())
 }
 
 fn numbers(old: &Value, new: &Value) -> Relation {

@@ -2,7 +2,7 @@
 
 use super::{Class, Delta};
 use crate::grammar::model::{Argument, VerbGrammar};
-use crate::grammar::schema::{Relation, relation};
+use crate::grammar::schema::{Relation, relation, sorted};
 
 fn find<'a>(verb: &'a VerbGrammar, name: &str) -> Option<&'a Argument> {
     verb.arguments.iter().find(|argument| argument.name == name)
@@ -159,7 +159,10 @@ impl Delta {
             let (before, after) = (shown(&old.defaults), shown(&new.defaults));
             push(Class::Caution, "has another default", before, after);
         }
-        let (before, after) = (Some(old.value.to_string()), Some(new.value.to_string()));
+        let (before, after) = (
+            Some(sorted(&old.value).to_string()),
+            Some(sorted(&new.value).to_string()),
+        );
         match relation(&old.value, &new.value) {
             None => {}
             Some(Relation::Equal) => {
