@@ -39,7 +39,7 @@ fn show_lists_verbs_and_shows_one() {
     let mut json = grammar();
     json["verbs"][0]["aliases"] = json!(["s"]);
     json["verbs"][0]["deprecated"] = json!("use `log count`");
-    let file = folder.file("ops.json", &json.to_string());
+    let file = folder.file("ops.json", json.to_string());
     let all = expect(0, &mut cnv(line!["grammar", "show", &file]));
     let contract = "read_only/unlimited/stable/harmless";
     assert_eq!(
@@ -93,7 +93,7 @@ fn show_lists_verbs_and_shows_one() {
 #[test]
 fn what_is_not_there_or_is_no_grammar_is_said() {
     let folder = Folder::new();
-    let file = folder.file("ops.json", &grammar().to_string());
+    let file = folder.file("ops.json", grammar().to_string());
     let error = |code, arguments: &[&str]| {
         let mut command = cnv(line!["grammar"]);
         command.args(arguments).arg("--json");
@@ -129,9 +129,9 @@ fn what_is_not_there_or_is_no_grammar_is_said() {
 #[test]
 fn check_fails_where_a_breaking_change_was_not_declared() {
     let folder = Folder::new();
-    let old = folder.file("old.json", &grammar().to_string());
+    let old = folder.file("old.json", grammar().to_string());
     let check = |code, json: &Value| {
-        let new = folder.file("new.json", &json.to_string());
+        let new = folder.file("new.json", json.to_string());
         expect(
             code,
             &mut cnv(line!["grammar", "check", &old, &new, "--json"]),
