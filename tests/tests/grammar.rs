@@ -415,8 +415,8 @@ fn a_verb_answers_to_its_aliases_and_says_that_it_is_deprecated() {
 /// A result that says what it is.
 #[derive(serde::Serialize, schemars::JsonSchema)]
 struct Report {
-    /// How many there are.
-    #[serde(rename = "lines")]
+    /// How many there are. What could be left out on the way in is always there on the way out.
+    #[serde(rename = "lines", default)]
     count: u8,
     zeta: Vec<Row>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -484,7 +484,8 @@ fn a_result_whose_type_has_a_schema_has_it_in_the_grammar() {
             "properties": {
                 "lines": {
                     "type": "integer", "format": "uint8", "minimum": 0, "maximum": 255,
-                    "description": "How many there are.",
+                    "default": 0,
+                    "description": "How many there are. What could be left out on the way in is always there on the way out.",
                 },
                 "zeta": {
                     "type": "array",
