@@ -339,6 +339,9 @@ pub use cnv_macros::requires_attestation;
 /// | `noun = "file"` | what the command is about; required |
 /// | `effect = ".."` | what a call may do: `"pure"`, `"read"`, `"write"`, `"network"` or `"dangerous"`; required |
 /// | `name = ".."` | the verb, where it is not the function's name with `-` for `_` |
+/// | `alias = ".."` or `["..", ".."]` | other names of the verb under its noun |
+/// | `deprecated = ".."` | what to use in its place, where it should not be used any more |
+/// | `idempotent` | a call may be made again after one whose end is not known; what is `pure` or `read` always may |
 /// | `public` | anyone may call, though the effect is `write`, `network` or `dangerous` |
 /// | `crate = "path"` | where cnv is; `::cnv` if unnamed |
 ///
@@ -361,7 +364,8 @@ pub use cnv_macros::requires_attestation;
 /// `T` is any type with [`FromStr`](std::str::FromStr), or a clap `ValueEnum` with `#[arg(value_enum)]`.
 /// `#[arg(long, short, default_value_t = .., value_name = "..", ..)]` has the names of clap's `Arg`.
 /// Documentation on a parameter is its help. The function returns `Result<T, E>` where `T` serialises and
-/// `E` is an error, or [`command::Failure`] itself.
+/// `E` is an error, or [`command::Failure`] itself. With the feature `schema`, where `T` implements
+/// `schemars::JsonSchema`, the [`grammar`] has its schema.
 #[cfg(feature = "command")]
 pub use cnv_macros::verb;
 

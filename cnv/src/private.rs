@@ -42,6 +42,7 @@ pub mod command {
     pub use crate::command::argument::{
         ArgumentValue, default_value, enum_parser, flag, many, one, optional, parser,
     };
+    pub use crate::command::returned::{Described, OutputSchema, Returned, Undescribed};
     pub use crate::command::spec::{faulty_spec, verb_spec};
     pub use crate::command::verb::{
         Arguments, Invocation, Verb, arguments, assert_distinct, invocation, outcome, registration,

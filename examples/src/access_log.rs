@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::top::TopCounter;
@@ -191,7 +192,7 @@ impl Scan {
 }
 
 /// What `log scan` says of a log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Report {
     /// Lines that are requests.
     pub requests: u64,
@@ -210,7 +211,7 @@ pub struct Report {
 }
 
 /// Requests with a status of one class.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct StatusRow {
     /// `2xx` and so on.
     pub status: &'static str,
@@ -219,7 +220,7 @@ pub struct StatusRow {
 }
 
 /// Requests for one path.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct PathRow {
     /// The path without its query.
     pub path: String,
@@ -228,7 +229,7 @@ pub struct PathRow {
 }
 
 /// Requests of one client.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct ClientRow {
     /// Address or name.
     pub client: String,

@@ -149,6 +149,12 @@ fn what_is_no_grammar_is_refused() {
     let mut twice = json.clone();
     twice["verbs"][1] = twice["verbs"][0].clone();
     assert!(matches!(read(&twice), Err(GrammarError::Duplicate { verb }) if verb == "log scan"));
+    let mut argument = json.clone();
+    argument["verbs"][1]["arguments"][1]["name"] = json!("left");
+    assert_eq!(
+        read(&argument).unwrap_err().to_string(),
+        "`sum add` has two arguments called `left`"
+    );
     let mut alias = json.clone();
     alias["verbs"][1]["noun"] = json!("log");
     alias["verbs"][1]["aliases"] = json!(["scan"]);
@@ -306,7 +312,7 @@ fn each_change_has_its_class() {
             },
         ),
         ("safe: `sum add`: the result says more", |json| {
-            json["verbs"][1]["output"] = json!({"type": "integer"});
+            json["verbs"][1]["output"]["maximum"] = json!(254);
         }),
         ("breaking: `sum add`: the error has another shape", |json| {
             json["verbs"][1]["error"] = json!(true);
@@ -404,4 +410,297 @@ fn a_verb_answers_to_its_aliases_and_says_that_it_is_deprecated() {
     assert!(double.idempotent);
     // What changes nothing may be repeated without saying so.
     assert!(grammar.verb("sum", "add").unwrap().idempotent);
+}
+
+/// A result that says what it is.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Report {
+    /// How many there are. What could be left out on the way in is always there on the way out.
+    #[serde(rename = "lines", default)]
+    count: u8,
+    zeta: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alpha: Option<String>,
+}
+
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Row {
+    name: &'static str,
+}
+
+/// A result that contains itself.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Tree {
+    children: Vec<Tree>,
+}
+
+/// A result that says nothing of itself.
+#[derive(serde::Serialize)]
+struct Plain;
+
+type Reported<T> = Result<T, std::num::ParseIntError>;
+
+#[verb(noun = "out", effect = "pure")]
+fn report() -> Reported<Report> {
+    let (count, zeta, alpha) = ("1".parse()?, vec![Row { name: "a" }], None);
+    Ok(Report { count, zeta, alpha })
+}
+
+#[verb(noun = "out", effect = "pure")]
+async fn tree() -> Result<Option<Tree>, Failure> {
+    Ok(Some(Tree {
+        children: Vec::new(),
+    }))
+}
+
+#[verb(noun = "out", effect = "pure")]
+fn plain() -> Result<Plain, Failure> {
+    Ok(Plain)
+}
+
+#[verb(noun = "out", effect = "pure")]
+fn opaque() -> Result<impl serde::Serialize + use<>, Failure> {
+    Ok(1)
+}
+
+#[verb(noun = "out", effect = "pure")]
+#[budget(memory = "1MB", cpu = "1s")]
+fn borrowed<'a>(cx: &'a Context) -> Result<Vec<&'a str>, Failure> {
+    let _ = cx;
+    Ok(vec!["a"])
+}
+
+#[test]
+fn a_result_whose_type_has_a_schema_has_it_in_the_grammar() {
+    let app = App::new("trial").verbs(verbs![report, tree, plain, opaque, borrowed]);
+    app.check().unwrap();
+    let grammar = app.grammar();
+    let output = |name: &str| grammar.verb("out", name).unwrap().output.clone();
+    assert_eq!(
+        output("report"),
+        json!({
+            "type": "object",
+            "description": "A result that says what it is.",
+            "properties": {
+                "lines": {
+                    "type": "integer", "format": "uint8", "minimum": 0, "maximum": 255,
+                    "default": 0,
+                    "description": "How many there are. What could be left out on the way in is always there on the way out.",
+                },
+                "zeta": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": { "name": { "type": "string" } },
+                        "required": ["name"],
+                    },
+                },
+                "alpha": { "type": ["string", "null"] },
+            },
+            "required": ["lines", "zeta"],
+        })
+    );
+    assert!(
+        output("tree")
+            .to_string()
+            .contains("\"$ref\":\"#/$defs/Tree\""),
+        "{}",
+        output("tree")
+    );
+    assert_eq!(output("plain"), json!(true));
+    assert_eq!(output("opaque"), json!(true));
+    assert_eq!(
+        output("borrowed"),
+        json!({ "type": "array", "items": { "type": "string" } })
+    );
+    for name in ["report", "tree", "plain", "opaque", "borrowed"] {
+        assert!(app.call_blocking(["out", name]).result.is_ok(), "{name}");
+    }
+}
+
+/// What a new release of a program may do to the type of a result.
+#[test]
+fn a_result_may_say_more_and_not_less() {
+    let app = App::new("trial").verbs(verbs![report, tree, plain]);
+    let old: Value = serde_json::from_str(&app.grammar().to_json()).unwrap();
+    let place = |name: &str| {
+        old["verbs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .position(|verb| verb["name"] == name)
+            .unwrap()
+    };
+    type Edit = fn(&mut Value);
+    let table: &[(&str, &str, Option<Class>, Edit)] = &[
+        ("report", "another comment", None, |output| {
+            output["properties"]["lines"]["description"] = json!("Lines");
+        }),
+        ("report", "a new field", Some(Class::Safe), |output| {
+            output["properties"]["beta"] = json!({ "type": "integer" });
+            output["required"] = json!(["beta", "lines", "zeta"]);
+        }),
+        (
+            "report",
+            "a field that may be missing",
+            Some(Class::Breaking),
+            |output| {
+                output["required"] = json!(["lines"]);
+            },
+        ),
+        (
+            "report",
+            "a field that is gone",
+            Some(Class::Breaking),
+            |output| {
+                output["properties"].as_object_mut().unwrap().remove("zeta");
+            },
+        ),
+        (
+            "report",
+            "a wider number",
+            Some(Class::Breaking),
+            |output| {
+                output["properties"]["lines"]["maximum"] = json!(65_535);
+            },
+        ),
+        (
+            "report",
+            "a wider number in a row",
+            Some(Class::Breaking),
+            |output| {
+                output["properties"]["zeta"]["items"]["properties"]["name"] =
+                    json!({ "type": ["string", "null"] });
+            },
+        ),
+        (
+            "tree",
+            "what a reference means",
+            Some(Class::Breaking),
+            |output| {
+                output["$defs"]["Tree"]["required"] = json!([]);
+            },
+        ),
+        (
+            "plain",
+            "a schema where there was none",
+            Some(Class::Safe),
+            |output| {
+                *output = json!({ "type": "object", "properties": { "a": { "$ref": "#" } } });
+            },
+        ),
+    ];
+    for (name, what, class, edit) in table {
+        let mut new = old.clone();
+        edit(&mut new["verbs"][place(name)]["output"]);
+        let new = Grammar::from_json(&new.to_string()).unwrap();
+        let delta = Delta::between(&app.grammar(), &new);
+        assert_eq!(
+            delta.changes().len(),
+            usize::from(class.is_some()),
+            "{what}"
+        );
+        assert_eq!(delta.class(), class.unwrap_or(Class::Safe), "{what}");
+        assert_eq!(
+            new.digest() == app.grammar().digest(),
+            class.is_none(),
+            "{what}"
+        );
+    }
+}
+
+/// The same verbs under other words.
+mod reworded {
+    use super::*;
+
+    /// Has other help.
+    ///
+    /// Much of it.
+    #[verb(noun = "log", effect = "read")]
+    #[requires_attestation(read_only)]
+    #[budget(memory = "1MB", cpu = "1s", io = 10)]
+    pub fn scan(
+        cx: Context,
+        /// The path
+        path: std::path::PathBuf,
+        /// How many
+        #[arg(long, short = 't', default_value_t = 10)]
+        top: u8,
+        deep: bool,
+        #[arg(long)] skip: Vec<i64>,
+        #[arg(long)] client: Option<String>,
+    ) -> Result<usize, Failure> {
+        let _ = (cx, path, top, deep, skip, client);
+        Ok(1)
+    }
+}
+
+/// Callers and audit logs compare digests across builds, so a change here needs another `SCHEMA`, unless it is `schemars` that
+/// describes a type otherwise.
+#[test]
+fn digests_are_the_same_on_every_build() {
+    let pinned = "f38b1c1a6ab136dd7a6c092743b2bdf5e0e1d3f0372400f6edeca6143b866b57";
+    for verbs in [
+        verbs![add, scan, double, report],
+        verbs![report, double, scan, add],
+        verbs![double, reworded::scan, report, add],
+    ] {
+        let app = App::new("trial").version("1.2.3").verbs(verbs);
+        app.check().unwrap();
+        assert_eq!(app.grammar().digest().to_string(), pinned);
+    }
+    let app = App::new("trial").verbs(verbs![scan]);
+    let verb = app.grammar().verbs[0].digest().to_string();
+    assert_eq!(
+        verb,
+        "e37d7b5c783ddaa13fecf2ec5b5dc011bb77ae4c117c5babae78a45f40f6cec2"
+    );
+    let explained = app
+        .call_blocking(["log", "scan", "x", "--dry-run"])
+        .result
+        .unwrap();
+    assert!(explained.as_json().contains(&verb));
+}
+
+/// Whatever keeps the order of JSON objects elsewhere in a build.
+#[test]
+fn schemas_are_sorted_where_they_are_written() {
+    let app = App::new("trial").verbs(verbs![report]);
+    let json = app.grammar().to_json();
+    let order = |names: [&str; 3]| names.map(|name| json.find(&format!("\"{name}\":{{")).unwrap());
+    let places = order(["alpha", "lines", "zeta"]);
+    assert!(places.is_sorted(), "{json}");
+}
+
+#[test]
+fn a_budget_has_its_amounts_and_its_tier() {
+    #[verb(noun = "sum", effect = "network", public)]
+    #[budget(memory = "10KB", cpu = "10us", io = 10, network = "1KB")]
+    fn small() -> Result<(), Failure> {
+        Ok(())
+    }
+    let app = App::new("trial").verbs(verbs![small, scan]);
+    let grammar = app.grammar();
+    let json: Value = serde_json::from_str(&grammar.to_json()).unwrap();
+    let budget = |verb: usize| json["verbs"][verb]["budget"].clone();
+    assert_eq!(
+        budget(0),
+        json!({ "memory_bytes": 1_000_000, "cpu_ns": 1_000_000_000, "io_ops": 10, "network_bytes": 0 })
+    );
+    assert_eq!(
+        budget(1),
+        json!({
+            "tier": "SmallBudget",
+            "memory_bytes": 10_000, "cpu_ns": 10_000, "io_ops": 10, "network_bytes": 1_000,
+        })
+    );
+    assert_eq!(
+        json["verbs"][0]["attestation"],
+        "read_only/unlimited/stable/harmless"
+    );
+    assert_eq!(json["verbs"][1]["attestation"], Value::Null);
+    // The amounts decide, and not what they are called.
+    let mut other = json.clone();
+    other["verbs"][1]["budget"]["tier"] = json!("TinyBudget");
+    assert_eq!(Grammar::from_json(&other.to_string()).unwrap(), grammar);
 }

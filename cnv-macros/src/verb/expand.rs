@@ -3,7 +3,8 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Ident, Path, ReturnType, Signature};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Generics, Ident, Lifetime, Path, ReturnType, Signature, Type};
 
 use super::VerbModel;
 use super::parameters::{Argument, Parameter, Shape, build};
@@ -32,6 +33,7 @@ pub(crate) fn expand(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
         });
     let spec = spec(model, facts);
     let invoke = invoke(model, facts);
+    let output = output(facts);
     quote! {
         impl #krate::__private::command::Verb for #companion {
             const SPEC: #krate::command::VerbSpec = #spec;
@@ -41,6 +43,8 @@ pub(crate) fn expand(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
                 use #krate::__private::command as __cnv_command;
                 #krate::__private::command::arguments([#(#arguments),*])
             }
+
+            #output
 
             #invoke
         }
@@ -82,6 +86,55 @@ fn option(value: Option<TokenStream>) -> TokenStream {
     match value {
         Some(value) => quote!(::core::option::Option::Some(#value)),
         None => quote!(::core::option::Option::None),
+    }
+}
+
+/// Asks the type that is returned for its schema. Which types have one is known after expansion, so both answers are in
+/// scope, and the compiler takes the first that there is. A type that cannot be named has none.
+fn output(facts: &Facts<'_>) -> Option<TokenStream> {
+    let Facts {
+        signature, krate, ..
+    } = facts;
+    let ReturnType::Type(_, returned) = &signature.output else {
+        return None;
+    };
+    let mut nameable = Nameable {
+        generics: &signature.generics,
+        is_nameable: true,
+    };
+    let mut returned = returned.clone();
+    nameable.visit_type_mut(&mut returned);
+    nameable.is_nameable.then(|| {
+        quote! {
+            #[allow(deprecated)]
+            fn output() -> #krate::__private::command::OutputSchema {
+                #[allow(unused_imports)]
+                use #krate::__private::command::{Described as _, Undescribed as _};
+                #krate::__private::command::Returned::<#returned>::NEW.schema()
+            }
+        }
+    })
+}
+
+/// Makes a type one that can be written inside another function.
+struct Nameable<'a> {
+    generics: &'a Generics,
+    is_nameable: bool,
+}
+
+impl VisitMut for Nameable<'_> {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        if matches!(ty, Type::ImplTrait(_) | Type::Never(_)) {
+            self.is_nameable = false;
+        }
+        visit_mut::visit_type_mut(self, ty);
+    }
+
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        let mut declared = self.generics.lifetimes();
+        if declared.any(|declared| declared.lifetime == *lifetime) {
+            lifetime.ident = Ident::new("_", lifetime.ident.span());
+        }
     }
 }
 

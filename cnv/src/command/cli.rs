@@ -15,6 +15,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use super::app::App;
 use super::context::Cancellation;
 use super::display::{Display, Format};
+use super::documents;
 use super::evidence::{ENVIRONMENT_HELP, Presented, TRUST, evidence};
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
@@ -47,6 +48,9 @@ async fn run(app: App, arguments: Vec<OsString>) -> ExitCode {
             }
         };
         return serve::serve(app, matches, &display, tell).await;
+    }
+    if let Some(script) = documents::completions(&app, &version, &matches) {
+        return display.script(&script);
     }
     let reply = attend(
         &app,
@@ -137,6 +141,12 @@ async fn attend(
     if options.grammar {
         return Reply::without_call(Output::of(&version.grammar()));
     }
+    if let Some(script) = documents::completions(app, version, &matches) {
+        return Reply::without_call(Output::of(&script));
+    }
+    if let Some(reply) = documents::manual(app, version, &matches) {
+        return reply;
+    }
     let (verb, matches) = match resolve(app, version, matches) {
         Ok(resolved) => resolved,
         Err(failure) => return Reply::refused(failure),
@@ -175,9 +185,9 @@ async fn attend(
     app.attend(verb, matches, way, evidence, &tell).await
 }
 
-/// Understands a command line. One that asks for the grammar needs no command.
+/// Understands a command line. One that asks what commands there are needs none.
 fn parse(app: &App, version: &Version, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    let needs_command = !arguments.iter().any(|argument| argument == "--grammar");
+    let needs_command = !documents::needs_no_command(arguments);
     command(app, version)
         .subcommand_required(needs_command)
         .arg_required_else_help(needs_command)
@@ -214,6 +224,7 @@ pub(super) fn command(app: &App, version: &Version) -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Print every command with its arguments and rules as JSON, and do nothing"),
         )
+        .args(documents::options())
         .args(global_options(app))
         .subcommands(version.nouns());
     for short in &app.shorthands {

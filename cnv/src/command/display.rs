@@ -106,6 +106,14 @@ impl Display {
         code
     }
 
+    /// Writes a text for another program as it is, in every format.
+    pub(super) fn script(&self, text: &str) -> ExitCode {
+        match write_stdout(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => self.failure(&failure),
+        }
+    }
+
     /// Shows a failure on standard error.
     pub(super) fn failure(&self, failure: &Failure) -> ExitCode {
         let mut stderr = anstream::stderr().lock();

@@ -33,7 +33,7 @@ pub(super) fn verb_grammar(entry: &Registration) -> VerbGrammar {
         idempotent: spec.is_idempotent(),
         renamed: BTreeMap::new(),
         input: input(&arguments),
-        output: Value::Bool(true),
+        output: (entry.output)().unwrap_or(Value::Bool(true)),
         error: error(),
         arguments,
     }

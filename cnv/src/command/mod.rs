@@ -38,6 +38,12 @@
 //! roots' revocation lists, separated as in `PATH`, `CNV_STATE` a folder that keeps time and lists from going back between runs, `CNV_AUDIT` and `CNV_AUDIT_KEY` a folder for audit logs and the key's file that signs them. Secrets are never
 //! read from the command line, apart from a bearer token that somebody writes there in place of `@FILE`.
 //!
+//! # What is made from the commands
+//!
+//! Before any command: `--grammar` prints all of them as JSON (see [`grammar`](crate::grammar)). With the feature
+//! `completions`, `--completions SHELL` prints a script for bash, elvish, fish, PowerShell or zsh; with `man`, `--man FOLDER`
+//! writes manual pages, one for the application and one for each verb. All are the same on every build.
+//!
 //! # Who is told what
 //!
 //! The caller of a denied command hears that it was denied, for which command and capability, and the number of the call.
@@ -67,14 +73,18 @@ mod context;
 mod deciding;
 mod denial;
 mod display;
+mod documents;
 mod evidence;
 mod failure;
 mod grammar;
 mod log;
+#[cfg(feature = "man")]
+mod man;
 mod output;
 mod pipeline;
 mod progress;
 mod receipt;
+pub(crate) mod returned;
 #[cfg(feature = "session")]
 mod serve;
 #[cfg(feature = "session")]

@@ -28,6 +28,12 @@ pub trait Verb {
     /// The typed arguments, in the order of the parameters.
     fn arguments() -> Vec<clap::Arg>;
 
+    /// The JSON Schema of what a call returns, where its type has one.
+    #[must_use]
+    fn output() -> Option<serde_json::Value> {
+        None
+    }
+
     /// Starts a call with arguments that have been parsed.
     fn invoke(cx: Context, matches: ArgMatches) -> Invocation;
 }
@@ -37,6 +43,7 @@ pub trait Verb {
 pub struct Registration {
     pub(super) spec: VerbSpec,
     pub(super) arguments: fn() -> Vec<clap::Arg>,
+    pub(super) output: fn() -> Option<serde_json::Value>,
     pub(super) invoke: fn(Context, ArgMatches) -> Invocation,
 }
 
@@ -47,6 +54,7 @@ impl Registration {
         Self {
             spec: V::SPEC,
             arguments: V::arguments,
+            output: V::output,
             invoke: V::invoke,
         }
     }

@@ -1,10 +1,12 @@
 //! What changed between two grammars, and for whom that matters.
 
+mod arguments;
+
 use std::fmt;
 
 use serde::Serialize;
 
-use super::model::{Amounts, Argument, Grammar, VerbGrammar};
+use super::model::{Amounts, Grammar, VerbGrammar};
 use super::schema::{Relation, relation};
 use crate::capability::CapabilityContract;
 
@@ -187,19 +189,19 @@ impl Delta {
         self.attestation(old, new);
         self.budget(old, new);
         self.names(old, new);
-        self.arguments(old, new);
+        self.input(old, new);
         for (part, old_schema, new_schema) in [
             ("the result", &old.output, &new.output),
             ("the error", &old.error, &new.error),
         ] {
             // Who reads it is ready for what the old schema lets through.
-            match relation(old_schema, new_schema) {
-                Relation::Equal => {}
-                Relation::Narrower => self.push(old, Class::Safe, part, "says more", None, None),
-                Relation::Wider | Relation::Other => {
-                    self.push(old, Class::Breaking, part, "has another shape", None, None);
-                }
-            }
+            let (class, what) = match relation(old_schema, new_schema) {
+                None => continue,
+                Some(Relation::Equal) => (Class::Safe, "says the same in other words"),
+                Some(Relation::Narrower) => (Class::Safe, "says more"),
+                Some(Relation::Wider | Relation::Other) => (Class::Breaking, "has another shape"),
+            };
+            self.push(old, class, part, what, None, None);
         }
     }
 
@@ -302,6 +304,11 @@ impl Delta {
                 let what = "is not deprecated any more";
                 self.push(old, Class::Safe, "the verb", what, None, None);
             }
+            (Some(was), Some(is)) if was != is => {
+                let (before, after) = (Some(was.clone()), Some(is.clone()));
+                let what = "is deprecated with other advice";
+                self.push(old, Class::Safe, "the verb", what, before, after);
+            }
             _ => {}
         }
         match (old.idempotent, new.idempotent) {
@@ -311,118 +318,6 @@ impl Delta {
             }
             (false, true) => self.push(old, Class::Safe, "a call", "may be repeated", None, None),
             _ => {}
-        }
-    }
-
-    fn arguments(&mut self, old: &VerbGrammar, new: &VerbGrammar) {
-        let find = |verb: &VerbGrammar, name: &str| {
-            let mut arguments = verb.arguments.iter();
-            arguments.find(|argument| argument.name == name).cloned()
-        };
-        for argument in &old.arguments {
-            let part = format!("argument `{}`", argument.name);
-            let now = new.renamed.get(&argument.name).unwrap_or(&argument.name);
-            match find(new, now) {
-                Some(now) if now.name != argument.name => {
-                    let (before, after) = (Some(argument.name.clone()), Some(now.name.clone()));
-                    let what = "is renamed, and understood";
-                    self.push(old, Class::Safe, part.as_str(), what, before, after);
-                    // Its old option is understood, too.
-                    let now = Argument {
-                        long: argument.long.clone(),
-                        ..now
-                    };
-                    self.argument(old, &part, argument, &now);
-                }
-                Some(now) => self.argument(old, &part, argument, &now),
-                None => self.push(old, Class::Breaking, part, "is gone", None, None),
-            }
-        }
-        for argument in &new.arguments {
-            let is_renamed = new.renamed.values().any(|name| *name == argument.name);
-            if is_renamed || find(old, &argument.name).is_some() {
-                continue;
-            }
-            let part = format!("argument `{}`", argument.name);
-            let (class, what) = match argument.required {
-                true => (Class::Breaking, "is new and required"),
-                false => (Class::Safe, "is new"),
-            };
-            self.push(old, class, part, what, None, None);
-        }
-        let places = |verb: &VerbGrammar, other: &VerbGrammar| -> Vec<String> {
-            let placed = verb
-                .arguments
-                .iter()
-                .filter(|a| a.long.is_none() && a.short.is_none());
-            let kept = placed.filter(|a| find(other, &a.name).is_some());
-            kept.map(|argument| argument.name.clone()).collect()
-        };
-        let (was, is) = (places(old, new), places(new, old));
-        if was != is {
-            let (before, after) = (Some(was.join(" ")), Some(is.join(" ")));
-            let what = "have another order";
-            self.push(old, Class::Breaking, "the places", what, before, after);
-        }
-    }
-
-    fn argument(&mut self, verb: &VerbGrammar, part: &str, old: &Argument, new: &Argument) {
-        let mut push = |class, what, before: Option<String>, after: Option<String>| {
-            self.push(verb, class, part, what, before, after);
-        };
-        let option = |long: &Option<String>| long.as_ref().map(|long| format!("--{long}"));
-        if old.long != new.long {
-            push(
-                Class::Breaking,
-                "has another name",
-                option(&old.long),
-                option(&new.long),
-            );
-        }
-        if old.short != new.short {
-            let letter = |short: Option<char>| short.map(|letter| format!("-{letter}"));
-            let class = match old.short {
-                Some(_) => Class::Breaking,
-                None => Class::Safe,
-            };
-            push(
-                class,
-                "has another letter",
-                letter(old.short),
-                letter(new.short),
-            );
-        }
-        match (old.required, new.required) {
-            (false, true) => push(Class::Breaking, "is required", None, None),
-            (true, false) => push(Class::Safe, "may be left out", None, None),
-            _ => {}
-        }
-        if old.takes_values != new.takes_values {
-            let what = match new.takes_values {
-                true => "takes a value",
-                false => "takes no value",
-            };
-            push(Class::Breaking, what, None, None);
-        }
-        match (old.repeats, new.repeats) {
-            (true, false) => push(Class::Breaking, "may be given only once", None, None),
-            (false, true) => push(Class::Safe, "may be given several times", None, None),
-            _ => {}
-        }
-        if old.defaults != new.defaults && (new.required || !old.required) {
-            let shown = |defaults: &[String]| {
-                let is_some = !defaults.is_empty();
-                is_some.then(|| defaults.join(" "))
-            };
-            let (before, after) = (shown(&old.defaults), shown(&new.defaults));
-            push(Class::Caution, "has another default", before, after);
-        }
-        let (before, after) = (Some(old.value.to_string()), Some(new.value.to_string()));
-        match relation(&old.value, &new.value) {
-            Relation::Equal => {}
-            Relation::Wider => push(Class::Safe, "takes more values", before, after),
-            Relation::Narrower => push(Class::Breaking, "takes fewer values", before, after),
-            Relation::Other => push(Class::Breaking, "takes other values", before, after),
         }
     }
 }

@@ -32,24 +32,58 @@
 //! );
 //! ```
 //!
+//! # Schemas
+//!
+//! An argument's schema follows from its type, as clap reads it. All failures have the same one, whatever the error type of
+//! a verb: what a caller gets is the code, the message and when to try again. The schema of a result is `true`, that is
+//! anything, unless the feature `schema` is on and the returned type implements `schemars::JsonSchema`, of the version 1 of
+//! that crate; it is the schema of what is written, in one piece but for types that contain themselves. What a verb
+//! [streams](crate::command::Context::stdout) before it returns has no declared type and is left out.
+//!
+//! ```
+//! use cnv::prelude::*;
+//!
+//! /// How much there is.
+//! #[derive(serde::Serialize, schemars::JsonSchema)]
+//! struct Size {
+//!     bytes: u32,
+//! }
+//!
+//! #[verb(noun = "disk", effect = "read")]
+//! fn usage() -> Result<Size, Failure> {
+//!     Ok(Size { bytes: 3 })
+//! }
+//!
+//! let grammar = App::new("disks").verbs(verbs![usage]).grammar();
+//! # #[cfg(feature = "schema")]
+//! assert_eq!(grammar.verbs[0].output["properties"]["bytes"]["type"], "integer");
+//! ```
+//!
 //! # What a class means
 //!
 //! | change | safe | caution | breaking |
 //! |---|---|---|---|
 //! | verb, alias | new; renamed, with the old name as an alias | deprecated | gone |
-//! | argument | new and optional; takes more; may be left out | another default | gone; new and required; takes less; another name or place |
+//! | argument | new and optional; takes more; may be left out; renamed, with the old name understood | another default | gone; new and required; takes less; another name or place |
 //! | effect | smaller | | larger |
+//! | repetition | may be repeated | | may not any more |
 //! | attestation | | | any |
 //! | budget | | any | |
 //! | result, error | says more | | another shape |
 //!
-//! Schemas are compared keyword by keyword. What is not understood there and differs counts as breaking.
+//! Schemas are compared keyword by keyword. What is not understood there and differs counts as breaking, and so does what
+//! differs in a schema that refers to parts of itself. Titles, descriptions, defaults and examples in it change nothing.
+//!
+//! # The digest
+//!
+//! [`Grammar::digest`] is the same on every build and machine, in whichever order the verbs are registered and whatever the
+//! help says. Of one application, two grammars have the same digest where a [`Delta`] finds no change, and only there.
 //!
 //! # Sources
 //! JSON Schema, draft 2020-12, of which a grammar uses `type`, `enum`, `minimum`, `maximum`, `items`, `properties`, `required`
 //! and `additionalProperties`; a result's schema may have more.
 //!
-//! Needs the feature `command`, which is on by default.
+//! Needs the feature `command`, which is on by default, and for the schemas of results `schema`.
 
 mod delta;
 mod effect;

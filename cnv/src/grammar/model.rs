@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::effect::Effect;
+use super::schema::{sorted, without_notes};
 use crate::audit::Digest;
 use crate::capability::CapabilityContract;
-use crate::quota::{Limits, UNLIMITED};
+use crate::quota::{BudgetInfo, Limits, UNLIMITED};
 
 /// The version of the form in which a grammar is written down.
 pub const SCHEMA: u32 = 1;
@@ -68,10 +69,14 @@ pub struct VerbGrammar {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub renamed: BTreeMap<String, String>,
     /// The JSON Schema of all arguments together, as an object.
+    #[serde(serialize_with = "in_order")]
     pub input: Value,
-    /// The JSON Schema of what a call returns; `true` where its type says nothing of it.
+    /// The JSON Schema of what a call returns; `true` where its type says nothing of it. What it streams before is not
+    /// described.
+    #[serde(serialize_with = "in_order")]
     pub output: Value,
     /// The JSON Schema of a failure.
+    #[serde(serialize_with = "in_order")]
     pub error: Value,
 }
 
@@ -99,12 +104,14 @@ pub struct Argument {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
     /// The JSON Schema of one value.
+    #[serde(serialize_with = "in_order")]
     pub value: Value,
 }
 
-/// Limits as numbers: bytes, nanoseconds, operations, bytes; `None` is unlimited.
+/// Limits as numbers: bytes, nanoseconds, operations, bytes; `None` is unlimited. As JSON it has the name of the
+/// [tier](Amounts::tier) as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "WrittenAmounts", into = "WrittenAmounts")]
 #[non_exhaustive]
 pub struct Amounts {
     /// Heap memory at its peak.
@@ -115,6 +122,50 @@ pub struct Amounts {
     pub io_ops: Option<u64>,
     /// Bytes over the network.
     pub network_bytes: Option<u64>,
+}
+
+impl Amounts {
+    /// The budget type that comes with cnv and has these limits, such as `SmallBudget`.
+    #[must_use]
+    pub fn tier(&self) -> Option<&'static str> {
+        BudgetInfo::from(Limits::from(*self)).tier()
+    }
+}
+
+/// Amounts as JSON has them.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAmounts {
+    /// Follows from the rest, and is not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tier: Option<String>,
+    memory_bytes: Option<u64>,
+    cpu_ns: Option<u64>,
+    io_ops: Option<u64>,
+    network_bytes: Option<u64>,
+}
+
+impl From<Amounts> for WrittenAmounts {
+    fn from(amounts: Amounts) -> Self {
+        Self {
+            tier: amounts.tier().map(str::to_owned),
+            memory_bytes: amounts.memory_bytes,
+            cpu_ns: amounts.cpu_ns,
+            io_ops: amounts.io_ops,
+            network_bytes: amounts.network_bytes,
+        }
+    }
+}
+
+impl From<WrittenAmounts> for Amounts {
+    fn from(written: WrittenAmounts) -> Self {
+        Self {
+            memory_bytes: written.memory_bytes,
+            cpu_ns: written.cpu_ns,
+            io_ops: written.io_ops,
+            network_bytes: written.network_bytes,
+        }
+    }
 }
 
 impl From<&Limits> for Amounts {
@@ -145,6 +196,17 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+impl Argument {
+    /// Whether it is told by its place, and by no name.
+    pub(super) const fn is_placed(&self) -> bool {
+        self.long.is_none() && self.short.is_none()
+    }
+}
+
+fn in_order<S: Serializer>(json: &Value, serializer: S) -> Result<S::Ok, S::Error> {
+    sorted(json).serialize(serializer)
+}
+
 /// Why a text is no grammar.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -163,6 +225,14 @@ pub enum GrammarError {
     Duplicate {
         /// Noun and verb, or noun and alias.
         verb: String,
+    },
+    /// Two arguments of a verb have the same name.
+    #[error("`{verb}` has two arguments called `{argument}`")]
+    DuplicateArgument {
+        /// Noun and verb.
+        verb: String,
+        /// The name.
+        argument: String,
     },
 }
 
@@ -206,13 +276,21 @@ impl Grammar {
             names.push(verb.key());
             names.extend(verb.aliases.iter().map(|alias| (&*verb.noun, &**alias)));
         }
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(GrammarError::Duplicate {
-                verb: format!("{} {}", pair[0].0, pair[0].1),
-            }),
-            None => Ok(()),
+        if let Some((noun, name)) = twice(names) {
+            return Err(GrammarError::Duplicate {
+                verb: format!("{noun} {name}"),
+            });
         }
+        for verb in &self.verbs {
+            let names = verb.arguments.iter().map(|argument| &*argument.name);
+            if let Some(argument) = twice(names.collect()) {
+                return Err(GrammarError::DuplicateArgument {
+                    verb: verb.to_string(),
+                    argument: argument.to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The grammar as JSON on one line.
@@ -251,17 +329,27 @@ impl VerbGrammar {
         Digest::of(VERB_TAG, [self.covered().as_bytes()])
     }
 
-    /// The verb as JSON, without what only people read.
+    /// The verb as JSON, without what only people read, and sorted where the order says nothing.
     fn covered(&self) -> String {
         let mut verb = self.clone();
         verb.about = String::new();
+        verb.aliases.sort_unstable();
         for argument in &mut verb.arguments {
             argument.about = String::new();
+            argument.value = without_notes(&argument.value);
         }
-        without_descriptions(&mut verb.input);
-        without_descriptions(&mut verb.output);
-        without_descriptions(&mut verb.error);
-        serde_json::to_string(&verb).unwrap_or_default()
+        verb.arguments
+            .sort_by(|a, b| match (a.is_placed(), b.is_placed()) {
+                (false, false) => a.name.cmp(&b.name),
+                (a, b) => b.cmp(&a),
+            });
+        for schema in [&mut verb.input, &mut verb.output, &mut verb.error] {
+            *schema = without_notes(schema);
+        }
+        // A tier is only a name for amounts.
+        let budget = verb.budget.take();
+        let amounts = budget.map(|b| [b.memory_bytes, b.cpu_ns, b.io_ops, b.network_bytes]);
+        serde_json::to_string(&(verb, amounts)).unwrap_or_default()
     }
 }
 
@@ -271,23 +359,11 @@ impl fmt::Display for VerbGrammar {
     }
 }
 
-/// Takes what only people read out of a JSON Schema. A property may have the name of a keyword, and stays.
-fn without_descriptions(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            if members.get("description").is_some_and(Value::is_string) {
-                members.remove("description");
-            }
-            if members.get("title").is_some_and(Value::is_string) {
-                members.remove("title");
-            }
-            for member in members.values_mut() {
-                without_descriptions(member);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_descriptions),
-        _ => {}
-    }
+/// A name that is there twice.
+fn twice<T: Ord + Copy>(mut names: Vec<T>) -> Option<T> {
+    names.sort_unstable();
+    let pair = names.windows(2).find(|pair| pair[0] == pair[1])?;
+    Some(pair[0])
 }
 
 /// A contract as it is written in tokens and commands.

@@ -8,6 +8,7 @@ use cnv::command::Stopped;
 use cnv::prelude::*;
 use cnv::quota::File;
 use cnv_examples::access_log::{LineSplitter, MAX_LINE_BYTES, Report, Request, Scan};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 const BLOCK_BYTES: usize = 256 << 10;
@@ -111,7 +112,7 @@ struct Row {
 }
 
 /// What `tail` saw.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Followed {
     requests: u64,
     unparsable_lines: u64,

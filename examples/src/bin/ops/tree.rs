@@ -7,6 +7,7 @@ use cnv::command::Stopped;
 use cnv::prelude::*;
 use cnv::quota::{File, charge_io};
 use cnv_examples::tree::{Entry, EntryKind, TreeDigest, TreeError, entries, hex};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -24,7 +25,7 @@ pub enum DigestError {
 }
 
 /// What `tree digest` says of a tree.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct TreeReport {
     root: String,
     files: u64,
@@ -35,7 +36,7 @@ pub struct TreeReport {
 }
 
 /// One file.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct FileRow {
     path: String,
     bytes: u64,
