@@ -69,8 +69,8 @@
 //! # Features
 //! Budgets, their check by the compiler and [`BudgetPool`] need none, and no standard library. `metering`,
 //! which is on by default, counts and holds; without it a function with a budget has the instructions of a plain
-//! one (the future of an `async` one stays within another), the wrappers only forward, and [`measure`] says that it
-//! [knows nothing](Usage::is_metered). `tokio` puts the wrappers under tokio's traits, and `tokio-net` adds its
+//! one, also where it is `async` (but a plain call of an `open` one is a future around its future), the wrappers only
+//! forward, and [`measure`] says that it [knows nothing](Usage::is_metered). `tokio` puts the wrappers under tokio's traits, and `tokio-net` adds its
 //! connections.
 //!
 //! # Units
