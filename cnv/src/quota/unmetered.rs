@@ -67,7 +67,7 @@ mod tests {
         let _outer = enter("outer", none);
         let _inner = enter_cooperative("inner", none);
         let future = metered("future", none, core::future::ready(1));
-        let _: core::future::Ready<i32> = future;
+        drop::<core::future::Ready<i32>>(future);
     }
 
     /// Where nothing is counted, nothing is refused, and nothing is said to have been counted.

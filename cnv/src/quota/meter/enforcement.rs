@@ -69,7 +69,7 @@ impl Enforcement {
 ///
 /// # Costs
 /// A nanosecond outside cooperative work; in it, a look at the wall clock where processor time has a
-/// limit (30 ns), and at the thread's clock about once per limit.
+/// limit (10 to 30 ns), and at the thread's clock about once per limit.
 ///
 /// ```
 /// use std::hint::black_box;

@@ -4,6 +4,7 @@ mod allocator;
 #[cfg(feature = "metering")]
 pub(crate) mod body;
 mod clock;
+mod cycles;
 mod enforcement;
 mod future;
 mod io;
@@ -16,6 +17,7 @@ mod poll;
 #[cfg(feature = "tokio-net")]
 pub mod tokio_net;
 mod usage;
+mod wall;
 
 pub use allocator::{MeteredAllocator, is_memory_metered};
 pub use clock::CpuClock;
