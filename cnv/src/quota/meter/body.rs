@@ -54,9 +54,9 @@ impl<F: Future> Future for MeteredBody<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let stretch = CountedStretch::resume(this.operation, this.limits, *this.spent);
+        let stretch = CountedStretch::resume(this.operation, this.limits, this.spent);
         let poll = this.future.poll(context);
-        *this.spent = stretch.spent();
+        stretch.add_to(this.spent);
         poll
     }
 }

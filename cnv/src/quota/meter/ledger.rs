@@ -55,7 +55,12 @@ struct Held {
     used: Cell<u64>,
     /// How often it was refused.
     refusals: Cell<u64>,
-    ceiling: Cell<Ceiling>,
+    /// The value of the counter at which it stops: that of [`UNLIMITED`] where nothing stops it.
+    at: Cell<u64>,
+    /// The limit that put the ceiling there.
+    limit: Cell<u64>,
+    /// The operation whose limit that is.
+    operation: Cell<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -138,36 +143,70 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes `amount` where that much is left and no checkpoint has anything to look at. Small enough to stand in place of
+    /// a call, which one that returns the error is not.
+    #[inline]
+    fn take_unarmed(&self, resource: HeldResource, amount: u64) -> bool {
+        let held = self.held(resource);
+        match held.used.get().checked_add(amount) {
+            Some(used) if used <= held.at.get() && !self.is_armed.get() => {
+                held.used.set(used);
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn look_for_overdraft(&self) -> Result<(), BudgetExceeded> {
         let ceilings = self.ceilings.borrow();
         if let Some(overdraft) = ceilings.overdraft(self.peak_bytes.get()) {
             return Err(overdraft);
         }
-        let Some(now) = ceilings.alarm() else {
+        let Some(now_ns) = ceilings.alarm() else {
             return Ok(());
         };
         drop(ceilings);
-        self.ceilings.borrow_mut().ask_the_clocks(now)
+        self.ceilings.borrow_mut().ask_the_clocks(now_ns)
+    }
+
+    /// Begins a stretch. Returns how many there are around it, and the largest memory of the one that it is in.
+    #[inline]
+    fn begin(&self) -> (u64, u64) {
+        let depth = self.depth.get();
+        self.depth.set(depth + 1);
+        if self.is_armed.get() {
+            self.keep_overdraft();
+        }
+        (depth, self.peak_bytes.replace(self.live_bytes.get()))
+    }
+
+    /// Lets counters begin anew that are half way to their end, where there is no stretch that compares with what they were.
+    #[inline]
+    fn rewind(&self) {
+        if self.depth.get() == 0 {
+            self.io.rewind();
+            self.network.rewind();
+        }
     }
 
     #[inline]
-    fn put_back(&self, before: &Before) {
+    fn put_back(&self, before: Before) {
         let peak_bytes = self.peak_bytes.get().max(before.peak_bytes);
         self.peak_bytes.set(peak_bytes);
-        self.io.ceiling.set(before.io_ceiling);
-        self.network.ceiling.set(before.network_ceiling);
+        self.io.put_back(before.io);
+        self.network.put_back(before.network);
     }
 
     /// Ends a stretch that is not the innermost. The last of them all found no ceilings: to say so, rather than to trust
     /// what it saved, keeps the thread from being held for ever.
     #[cold]
-    fn leave_out_of_order(&self, before: &Before) {
+    fn leave_out_of_order(&self, before: Before) {
         let depth = self.depth.get().saturating_sub(1);
         self.depth.set(depth);
         self.put_back(before);
         if depth == 0 {
-            self.io.ceiling.set(Ceiling::NONE);
-            self.network.ceiling.set(Ceiling::NONE);
+            self.io.at.set(UNLIMITED);
+            self.network.at.set(UNLIMITED);
             self.is_armed.set(false);
         }
     }
@@ -186,26 +225,60 @@ impl Held {
         Self {
             used: Cell::new(0),
             refusals: Cell::new(0),
-            ceiling: Cell::new(Ceiling::NONE),
+            at: Cell::new(UNLIMITED),
+            limit: Cell::new(0),
+            operation: Cell::new(""),
         }
     }
 
     #[inline]
     fn left(&self) -> u64 {
-        match self.ceiling.get() {
-            Ceiling {
-                limit: UNLIMITED, ..
-            } => UNLIMITED,
-            Ceiling { at, .. } => at.saturating_sub(self.used.get()),
+        match self.at.get() {
+            UNLIMITED => UNLIMITED,
+            at => at.saturating_sub(self.used.get()),
         }
     }
 
-    /// Puts the ceiling `limit - spent` above the counter, where it is not as near already.
+    /// Puts the ceiling `limit - spent` above the counter, where it is not as near already. Says what it found.
     #[inline]
-    fn lower_ceiling(&self, operation: &'static str, limit: u64, spent: u64) {
-        let ceiling = self.ceiling.get();
-        if let Some(nearer) = ceiling.lowered(operation, limit, spent, self.used.get()) {
-            self.ceiling.set(nearer);
+    fn lower_ceiling(&self, operation: &'static str, limit: u64, spent: u64, depth: u64) -> Found {
+        if limit == UNLIMITED {
+            return Found::AsNear;
+        }
+        let left = limit.saturating_sub(spent);
+        let at = match self.used.get().checked_add(left) {
+            None | Some(UNLIMITED) => self.end(left, depth),
+            Some(at) => at,
+        };
+        let found = match self.at.get() {
+            UNLIMITED => Found::None,
+            nearer if nearer <= at => return Found::AsNear,
+            farther => Found::Ceiling {
+                at: farther,
+                limit: self.limit.get(),
+                operation: self.operation.get(),
+            },
+        };
+        self.at.set(at);
+        self.limit.set(limit);
+        self.operation.set(operation);
+        found
+    }
+
+    #[inline]
+    fn put_back(&self, found: Found) {
+        match found {
+            Found::AsNear => {}
+            Found::None => self.at.set(UNLIMITED),
+            Found::Ceiling {
+                at,
+                limit,
+                operation,
+            } => {
+                self.at.set(at);
+                self.limit.set(limit);
+                self.operation.set(operation);
+            }
         }
     }
 
@@ -223,7 +296,7 @@ impl Held {
         self.used.set(self.used.get().saturating_add(amount));
     }
 
-    /// Lets the counter begin anew, where it is half way to its end and nobody compares with what it was.
+    /// Lets the counter begin anew, where it is half way to its end. For when nobody compares with what it was.
     #[inline]
     fn rewind(&self) {
         if self.used.get() > u64::MAX / 2 {
@@ -231,13 +304,24 @@ impl Held {
         }
     }
 
+    /// Where the counter stops that has `left` to go, and no room for that, in the stretch number `depth`.
+    #[cold]
+    fn end(&self, left: u64, depth: u64) -> u64 {
+        if depth == 0 {
+            self.used.set(0);
+            return left;
+        }
+        // Nothing is left where it has run to its end.
+        UNLIMITED - 1
+    }
+
     #[cold]
     fn refusal(&self, resource: HeldResource, requested: u64) -> BudgetExceeded {
         self.refusals.set(self.refusals.get().wrapping_add(1));
-        let Ceiling {
-            limit, operation, ..
-        } = self.ceiling.get();
+        // Without a ceiling nothing is refused.
+        let limit = self.limit.get();
         let used = limit.saturating_sub(self.left());
+        let operation = Some(self.operation.get());
         BudgetExceeded::refused(resource.resource(), limit, used, requested, operation)
     }
 }
@@ -308,6 +392,14 @@ pub(super) fn take(resource: HeldResource, amount: u64) -> Result<(), BudgetExce
     if !IS_METERED {
         return Ok(());
     }
+    if LEDGER.with(|ledger| ledger.take_unarmed(resource, amount)) {
+        return Ok(());
+    }
+    take_with_care(resource, amount)
+}
+
+#[inline(never)]
+fn take_with_care(resource: HeldResource, amount: u64) -> Result<(), BudgetExceeded> {
     LEDGER.with(|ledger| {
         ledger.checkpoint()?;
         let held = ledger.held(resource);
@@ -395,8 +487,22 @@ pub struct Stretch {
 struct Before {
     depth: u64,
     peak_bytes: u64,
-    io_ceiling: Ceiling,
-    network_ceiling: Ceiling,
+    io: Found,
+    network: Found,
+}
+
+/// The ceiling that a stretch found. To save and put back one that the stretch did not change would take as long as all
+/// else that it does.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    /// One that is as near as the stretch's own, or the stretch has none.
+    AsNear,
+    None,
+    Ceiling {
+        at: u64,
+        limit: u64,
+        operation: &'static str,
+    },
 }
 
 impl Stretch {
@@ -409,43 +515,35 @@ impl Stretch {
     /// Goes on with work that has used `spent` of its `limits` already.
     #[inline]
     fn resume(operation: &'static str, limits: &Limits, spent: &Spent) -> Self {
-        LEDGER.with(|ledger| {
-            let before = Before {
-                depth: ledger.depth.get(),
-                peak_bytes: ledger.peak_bytes.get(),
-                io_ceiling: ledger.io.ceiling.get(),
-                network_ceiling: ledger.network.ceiling.get(),
-            };
-            ledger.depth.set(before.depth + 1);
-            if before.depth == 0 {
-                ledger.io.rewind();
-                ledger.network.rewind();
-            }
-            if ledger.is_armed.get() {
-                ledger.keep_overdraft();
-            }
-            ledger.peak_bytes.set(ledger.live_bytes.get());
-            let Limits {
-                io_ops,
-                network_bytes,
-                ..
-            } = *limits;
-            ledger.io.lower_ceiling(operation, io_ops, spent.io_ops);
+        // One by one: together they are more than the compiler would put in place of a call, and a `Stretch` that a call
+        // returns takes five times as long.
+        let (depth, peak_bytes) = LEDGER.with(Ledger::begin);
+        let io = LEDGER.with(|ledger| {
             ledger
-                .network
-                .lower_ceiling(operation, network_bytes, spent.network_bytes);
-            Self {
-                before,
-                not_send: PhantomData,
-            }
-        })
+                .io
+                .lower_ceiling(operation, limits.io_ops, spent.io_ops, depth)
+        });
+        let network = LEDGER.with(|ledger| {
+            let (limit, spent) = (limits.network_bytes, spent.network_bytes);
+            ledger.network.lower_ceiling(operation, limit, spent, depth)
+        });
+        let before = Before {
+            depth,
+            peak_bytes,
+            io,
+            network,
+        };
+        Self {
+            before,
+            not_send: PhantomData,
+        }
     }
 }
 
 impl Drop for Stretch {
     #[inline]
     fn drop(&mut self) {
-        let before = &self.before;
+        let before = self.before;
         // A native ledger has no destructor, so it outlives every stretch of its thread.
         let _ = LEDGER.try_with(|ledger| {
             if ledger.depth.get() != before.depth + 1 {
@@ -460,14 +558,13 @@ impl Drop for Stretch {
 /// A stretch whose use is counted.
 #[derive(Debug)]
 pub(super) struct CountedStretch {
-    start: Start,
-    spent: Spent,
+    start: Counters,
     _stretch: Stretch,
 }
 
-/// The counters when a stretch began.
+/// The counters at one moment.
 #[derive(Clone, Copy, Debug)]
-struct Start {
+struct Counters {
     live_bytes: u64,
     gross_bytes: u64,
     io_ops: u64,
@@ -476,55 +573,58 @@ struct Start {
     network_refusals: u64,
 }
 
-impl CountedStretch {
-    /// Goes on with work that has used `spent` of its `limits` already.
+impl Counters {
     #[inline]
-    pub(super) fn resume(operation: &'static str, limits: &Limits, spent: Spent) -> Self {
-        // Before the counters are read, because it may let them begin anew.
-        let stretch = Stretch::resume(operation, limits, &spent);
-        let start = LEDGER.with(|ledger| Start {
+    fn now() -> Self {
+        LEDGER.with(|ledger| Self {
             live_bytes: ledger.live_bytes.get(),
             gross_bytes: ledger.gross_bytes.get(),
             io_ops: ledger.io.used.get(),
             network_bytes: ledger.network.used.get(),
             io_refusals: ledger.io.refusals.get(),
             network_refusals: ledger.network.refusals.get(),
-        });
+        })
+    }
+}
+
+impl CountedStretch {
+    /// Goes on with work that has used `spent` of its `limits` already.
+    #[inline]
+    pub(super) fn resume(operation: &'static str, limits: &Limits, spent: &Spent) -> Self {
+        LEDGER.with(Ledger::rewind);
+        let stretch = Stretch::resume(operation, limits, spent);
         Self {
-            start,
-            spent,
+            // Afterwards, because both before may let counters begin anew.
+            start: Counters::now(),
             _stretch: stretch,
         }
     }
 
-    /// What the work used up to now, earlier stretches included.
+    /// Adds what the work used up to now to what it had `spent` before.
     #[inline]
-    pub(super) fn spent(&self) -> Spent {
-        let Self { start, spent, .. } = self;
-        LEDGER.with(|ledger| {
-            let peak_bytes = ledger.peak_bytes.get().saturating_sub(start.live_bytes);
-            let live_bytes =
-                (spent.live_bytes + ledger.live_bytes.get()).saturating_sub(start.live_bytes);
-            // No counter begins anew while a stretch is there.
-            let since = |spent: u64, counter: &Cell<u64>, start: u64| {
-                spent.saturating_add(counter.get().wrapping_sub(start))
-            };
-            let Ledger { io, network, .. } = ledger;
-            Spent {
-                live_bytes,
-                peak_bytes: spent.peak_bytes.max(spent.live_bytes + peak_bytes),
-                gross_bytes: since(spent.gross_bytes, &ledger.gross_bytes, start.gross_bytes),
-                cpu_ns: spent.cpu_ns,
-                io_ops: since(spent.io_ops, &io.used, start.io_ops),
-                network_bytes: since(spent.network_bytes, &network.used, start.network_bytes),
-                io_refusals: since(spent.io_refusals, &io.refusals, start.io_refusals),
-                network_refusals: since(
-                    spent.network_refusals,
-                    &network.refusals,
-                    start.network_refusals,
-                ),
-            }
-        })
+    pub(super) fn add_to(&self, spent: &mut Spent) {
+        let (start, now) = (&self.start, Counters::now());
+        let peak_bytes = LEDGER.with(|ledger| ledger.peak_bytes.get());
+        let peak_bytes = peak_bytes.saturating_sub(start.live_bytes);
+        spent.peak_bytes = spent.peak_bytes.max(spent.live_bytes + peak_bytes);
+        spent.live_bytes = (spent.live_bytes + now.live_bytes).saturating_sub(start.live_bytes);
+        // No counter begins anew while a stretch is there.
+        let add = |spent: &mut u64, start: u64, now: u64| {
+            *spent = spent.saturating_add(now.wrapping_sub(start));
+        };
+        add(&mut spent.gross_bytes, start.gross_bytes, now.gross_bytes);
+        add(&mut spent.io_ops, start.io_ops, now.io_ops);
+        add(
+            &mut spent.network_bytes,
+            start.network_bytes,
+            now.network_bytes,
+        );
+        add(&mut spent.io_refusals, start.io_refusals, now.io_refusals);
+        add(
+            &mut spent.network_refusals,
+            start.network_refusals,
+            now.network_refusals,
+        );
     }
 }
 
