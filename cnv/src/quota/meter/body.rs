@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::enforcement::{Enforcement, checkpoint};
-use super::ledger::{Armed, CountedStretch, Spent, Stretch};
 use super::measure::Progress;
+use super::stretch::{Armed, CountedStretch, Spent, Stretch};
 use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
 

@@ -1,7 +1,8 @@
 //! How far work is held to its limits.
 
 use super::clock::Stopwatch;
-use super::ledger::{self, Armed, Spent};
+use super::ledger;
+use super::stretch::{Armed, Spent};
 use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
 use crate::quota::resource::UNLIMITED;

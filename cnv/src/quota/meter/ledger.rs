@@ -1,60 +1,51 @@
 //! The thread's ledger: what this thread has used, and how far it may go.
 //!
-//! Counters only ever run on; a [`Stretch`] reads them when it enters and when it asks, so that what
+//! Counters only ever run on; a [`Stretch`](super::Stretch) reads them when it enters and when it asks, so that what
 //! an inner stretch uses counts in the outer one without any copying. What is held (I/O operations and
 //! network bytes) has a ceiling beside its counter: the nearest of all the stretches' limits. Memory and
 //! processor time cannot be refused; what a cooperative stretch does about them is in
 //! [`overdraft`](super::overdraft).
-//!
-//! Stretches end in the reverse order of their beginning. A stretch remembers what it found and puts
-//! that back, which is right for the innermost one only. Nobody who begins one can do otherwise:
-//! [`measure`](super::measure) and [`Operation`](crate::quota::Operation) hold theirs for the time of a
-//! closure, a future for the time of a poll, and `#[budget]` in a local of the function that the body
-//! cannot name; unwinding drops in the same order.
 //!
 //! `Cell`s without a destructor, initialised in const evaluation: where the target has native
 //! thread-locals, the allocator may touch them at any time in a thread's life, also in its teardown.
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
-use std::marker::PhantomData;
 
 use super::IS_METERED;
-use super::clock::Stopwatch;
 use super::overdraft::Ceilings;
 use crate::quota::exceeded::BudgetExceeded;
-use crate::quota::limits::Limits;
 use crate::quota::resource::{Resource, UNLIMITED};
 
 thread_local! {
-    static LEDGER: Ledger = const { Ledger::new() };
+    pub(super) static LEDGER: Ledger = const { Ledger::new() };
 }
 
-struct Ledger {
+pub(super) struct Ledger {
     /// Bytes allocated and not freed by this thread. A free of another thread's memory takes at
     /// most what is there.
-    live_bytes: Cell<u64>,
+    pub(super) live_bytes: Cell<u64>,
     /// The largest `live_bytes` since the innermost stretch began.
-    peak_bytes: Cell<u64>,
+    pub(super) peak_bytes: Cell<u64>,
     /// All bytes allocated by this thread.
-    gross_bytes: Cell<u64>,
+    pub(super) gross_bytes: Cell<u64>,
     /// Whether allocations arrive here at all; `None` until asked.
     is_memory_metered: Cell<Option<bool>>,
-    io: Held,
-    network: Held,
+    pub(super) io: Held,
+    pub(super) network: Held,
     /// How many stretches there are, each inside the one before.
-    depth: Cell<u64>,
+    pub(super) depth: Cell<u64>,
     /// Whether a cooperative stretch is among them.
-    is_armed: Cell<bool>,
+    pub(super) is_armed: Cell<bool>,
     /// The ceilings of the cooperative ones.
-    ceilings: RefCell<Ceilings>,
+    pub(super) ceilings: RefCell<Ceilings>,
 }
 
 /// A counter that stops at a ceiling.
-struct Held {
-    used: Cell<u64>,
+pub(super) struct Held {
+    pub(super) used: Cell<u64>,
     /// How often it was refused.
-    refusals: Cell<u64>,
+    pub(super) refusals: Cell<u64>,
     /// The value of the counter at which it stops: that of [`UNLIMITED`] where nothing stops it.
     at: Cell<u64>,
     /// The limit that put the ceiling there.
@@ -171,7 +162,7 @@ impl Ledger {
 
     /// Begins a stretch. Returns how many there are around it, and the largest memory of the one that it is in.
     #[inline]
-    fn begin(&self) -> (u64, u64) {
+    pub(super) fn begin(&self) -> (u64, u64) {
         let depth = self.depth.get();
         self.depth.set(depth + 1);
         if self.is_armed.get() {
@@ -182,7 +173,7 @@ impl Ledger {
 
     /// Lets counters begin anew that are half way to their end, where there is no stretch that compares with what they were.
     #[inline]
-    fn rewind(&self) {
+    pub(super) fn rewind(&self) {
         if self.depth.get() == 0 {
             self.io.rewind();
             self.network.rewind();
@@ -190,7 +181,7 @@ impl Ledger {
     }
 
     #[inline]
-    fn put_back(&self, before: Before) {
+    pub(super) fn put_back(&self, before: Before) {
         let peak_bytes = self.peak_bytes.get().max(before.peak_bytes);
         self.peak_bytes.set(peak_bytes);
         self.io.put_back(before.io);
@@ -200,7 +191,7 @@ impl Ledger {
     /// Ends a stretch that is not the innermost. The last of them all found no ceilings: to say so, rather than to trust
     /// what it saved, keeps the thread from being held for ever.
     #[cold]
-    fn leave_out_of_order(&self, before: Before) {
+    pub(super) fn leave_out_of_order(&self, before: Before) {
         let depth = self.depth.get().saturating_sub(1);
         self.depth.set(depth);
         self.put_back(before);
@@ -241,7 +232,13 @@ impl Held {
 
     /// Puts the ceiling `limit - spent` above the counter, where it is not as near already. Says what it found.
     #[inline]
-    fn lower_ceiling(&self, operation: &'static str, limit: u64, spent: u64, depth: u64) -> Found {
+    pub(super) fn lower_ceiling(
+        &self,
+        operation: &'static str,
+        limit: u64,
+        spent: u64,
+        depth: u64,
+    ) -> Found {
         if limit == UNLIMITED {
             return Found::AsNear;
         }
@@ -324,6 +321,29 @@ impl Held {
         let operation = Some(self.operation.get());
         BudgetExceeded::refused(resource.resource(), limit, used, requested, operation)
     }
+}
+
+/// What of the ledger is put back when a stretch ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    pub(super) depth: u64,
+    pub(super) peak_bytes: u64,
+    pub(super) io: Found,
+    pub(super) network: Found,
+}
+
+/// The ceiling that a stretch found. To save and put back one that the stretch did not change would take as long as all
+/// else that it does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found {
+    /// One that is as near as the stretch's own, or the stretch has none.
+    AsNear,
+    None,
+    Ceiling {
+        at: u64,
+        limit: u64,
+        operation: &'static str,
+    },
 }
 
 /// A resource that the ledger holds, rather than only observes.
@@ -443,236 +463,5 @@ pub(super) fn allowance(resource: HeldResource, wanted: u64) -> Result<u64, Budg
 pub(super) fn count(resource: HeldResource, amount: u64) {
     if IS_METERED {
         LEDGER.with(|ledger| ledger.held(resource).count(amount));
-    }
-}
-
-/// What a piece of work used, over all the turns it had on any thread.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Spent {
-    /// Memory allocated and not freed, as far as this work did both.
-    pub(super) live_bytes: u64,
-    pub(super) peak_bytes: u64,
-    pub(super) gross_bytes: u64,
-    /// Processor time as far as whoever ran the work measured it; the ledger does not.
-    pub(super) cpu_ns: u64,
-    pub(super) io_ops: u64,
-    pub(super) network_bytes: u64,
-    io_refusals: u64,
-    network_refusals: u64,
-}
-
-impl Spent {
-    /// What of the held was refused.
-    pub(super) fn refused(&self) -> Option<Resource> {
-        match (self.io_refusals, self.network_refusals) {
-            (0, 0) => None,
-            (0, _) => Some(Resource::Network),
-            _ => Some(Resource::Io),
-        }
-    }
-}
-
-/// A stretch of work on this thread, held to its limits; dropping it ends it.
-///
-/// The innermost stretch has to be dropped first, as the module says. Not `Send`, because the ledger is
-/// the thread's.
-#[derive(Debug)]
-pub struct Stretch {
-    before: Before,
-    not_send: PhantomData<*const ()>,
-}
-
-/// What of the ledger is put back when a stretch ends.
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    depth: u64,
-    peak_bytes: u64,
-    io: Found,
-    network: Found,
-}
-
-/// The ceiling that a stretch found. To save and put back one that the stretch did not change would take as long as all
-/// else that it does.
-#[derive(Clone, Copy, Debug)]
-enum Found {
-    /// One that is as near as the stretch's own, or the stretch has none.
-    AsNear,
-    None,
-    Ceiling {
-        at: u64,
-        limit: u64,
-        operation: &'static str,
-    },
-}
-
-impl Stretch {
-    /// Begins work that may use `limits`.
-    #[inline]
-    pub(in crate::quota) fn enter(operation: &'static str, limits: &Limits) -> Self {
-        Self::resume(operation, limits, &Spent::default())
-    }
-
-    /// Goes on with work that has used `spent` of its `limits` already.
-    #[inline]
-    fn resume(operation: &'static str, limits: &Limits, spent: &Spent) -> Self {
-        // One by one: together they are more than the compiler would put in place of a call, and a `Stretch` that a call
-        // returns takes five times as long.
-        let (depth, peak_bytes) = LEDGER.with(Ledger::begin);
-        let io = LEDGER.with(|ledger| {
-            ledger
-                .io
-                .lower_ceiling(operation, limits.io_ops, spent.io_ops, depth)
-        });
-        let network = LEDGER.with(|ledger| {
-            let (limit, spent) = (limits.network_bytes, spent.network_bytes);
-            ledger.network.lower_ceiling(operation, limit, spent, depth)
-        });
-        let before = Before {
-            depth,
-            peak_bytes,
-            io,
-            network,
-        };
-        Self {
-            before,
-            not_send: PhantomData,
-        }
-    }
-}
-
-impl Drop for Stretch {
-    #[inline]
-    fn drop(&mut self) {
-        let before = self.before;
-        // A native ledger has no destructor, so it outlives every stretch of its thread.
-        let _ = LEDGER.try_with(|ledger| {
-            if ledger.depth.get() != before.depth + 1 {
-                return ledger.leave_out_of_order(before);
-            }
-            ledger.depth.set(before.depth);
-            ledger.put_back(before);
-        });
-    }
-}
-
-/// A stretch whose use is counted.
-#[derive(Debug)]
-pub(super) struct CountedStretch {
-    start: Counters,
-    _stretch: Stretch,
-}
-
-/// The counters at one moment.
-#[derive(Clone, Copy, Debug)]
-struct Counters {
-    live_bytes: u64,
-    gross_bytes: u64,
-    io_ops: u64,
-    network_bytes: u64,
-    io_refusals: u64,
-    network_refusals: u64,
-}
-
-impl Counters {
-    #[inline]
-    fn now() -> Self {
-        LEDGER.with(|ledger| Self {
-            live_bytes: ledger.live_bytes.get(),
-            gross_bytes: ledger.gross_bytes.get(),
-            io_ops: ledger.io.used.get(),
-            network_bytes: ledger.network.used.get(),
-            io_refusals: ledger.io.refusals.get(),
-            network_refusals: ledger.network.refusals.get(),
-        })
-    }
-}
-
-impl CountedStretch {
-    /// Goes on with work that has used `spent` of its `limits` already.
-    #[inline]
-    pub(super) fn resume(operation: &'static str, limits: &Limits, spent: &Spent) -> Self {
-        LEDGER.with(Ledger::rewind);
-        let stretch = Stretch::resume(operation, limits, spent);
-        Self {
-            // Afterwards, because both before may let counters begin anew.
-            start: Counters::now(),
-            _stretch: stretch,
-        }
-    }
-
-    /// Adds what the work used up to now to what it had `spent` before.
-    #[inline]
-    pub(super) fn add_to(&self, spent: &mut Spent) {
-        let (start, now) = (&self.start, Counters::now());
-        let peak_bytes = LEDGER.with(|ledger| ledger.peak_bytes.get());
-        let peak_bytes = peak_bytes.saturating_sub(start.live_bytes);
-        spent.peak_bytes = spent.peak_bytes.max(spent.live_bytes + peak_bytes);
-        spent.live_bytes = (spent.live_bytes + now.live_bytes).saturating_sub(start.live_bytes);
-        // No counter begins anew while a stretch is there.
-        let add = |spent: &mut u64, start: u64, now: u64| {
-            *spent = spent.saturating_add(now.wrapping_sub(start));
-        };
-        add(&mut spent.gross_bytes, start.gross_bytes, now.gross_bytes);
-        add(&mut spent.io_ops, start.io_ops, now.io_ops);
-        add(
-            &mut spent.network_bytes,
-            start.network_bytes,
-            now.network_bytes,
-        );
-        add(&mut spent.io_refusals, start.io_refusals, now.io_refusals);
-        add(
-            &mut spent.network_refusals,
-            start.network_refusals,
-            now.network_refusals,
-        );
-    }
-}
-
-/// The ceilings that a stretch puts over its memory and processor time; dropping it takes them away.
-///
-/// It begins after its stretch and ends before it.
-#[derive(Debug)]
-pub(in crate::quota) struct Armed {
-    before: Option<Ceilings>,
-    not_send: PhantomData<*const ()>,
-}
-
-impl Armed {
-    /// For the innermost stretch, that of `operation`, which used `spent` before it and is timed by
-    /// `stopwatch`, where its processor time has a limit.
-    pub(super) fn new(
-        operation: &'static str,
-        limits: &Limits,
-        spent: &Spent,
-        stopwatch: Option<&Stopwatch>,
-    ) -> Self {
-        LEDGER.with(|ledger| {
-            let mut ceilings = ledger.ceilings.borrow_mut();
-            let before = ledger.is_armed.get().then_some(*ceilings);
-            if before.is_none() {
-                *ceilings = Ceilings::NONE;
-            }
-            let live_bytes = ledger.live_bytes.get();
-            ceilings.lower_memory(operation, limits, spent, live_bytes);
-            if let Some(stopwatch) = stopwatch {
-                ceilings.lower_cpu(operation, limits, spent, stopwatch);
-            }
-            ledger.is_armed.set(true);
-            Self {
-                before,
-                not_send: PhantomData,
-            }
-        })
-    }
-}
-
-impl Drop for Armed {
-    fn drop(&mut self) {
-        let _ = LEDGER.try_with(|ledger| {
-            ledger.is_armed.set(self.before.is_some());
-            if let Some(before) = self.before {
-                *ledger.ceilings.borrow_mut() = before;
-            }
-        });
     }
 }

@@ -3,7 +3,8 @@
 use super::IS_METERED;
 use super::clock::{CpuClock, Stopwatch};
 use super::enforcement::Enforcement;
-use super::ledger::{CountedStretch, Spent, is_memory_metered};
+use super::ledger::is_memory_metered;
+use super::stretch::{CountedStretch, Spent};
 use super::usage::Usage;
 use crate::quota::limits::Limits;
 

@@ -14,6 +14,7 @@ mod net;
 mod overdraft;
 #[cfg(feature = "tokio")]
 mod poll;
+mod stretch;
 #[cfg(feature = "tokio-net")]
 pub mod tokio_net;
 mod usage;
@@ -24,9 +25,9 @@ pub use clock::CpuClock;
 pub use enforcement::{Enforcement, checkpoint};
 pub use future::{MeteredFuture, metered};
 pub use io::{File, Metered, charge_io, charge_network};
-pub(super) use ledger::Stretch;
 pub use measure::{measure, measure_with};
 pub use net::{TcpListener, TcpStream};
+pub(super) use stretch::Stretch;
 pub use usage::Usage;
 
 /// Whether anything is counted. Without the feature, what is here runs what it is given, and its wrappers

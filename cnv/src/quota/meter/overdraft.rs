@@ -13,7 +13,8 @@
 //! The two clocks do not run alike, to less than a thousandth: that late an overdraft may be found.
 
 use super::clock::{Stopwatch, thread_cpu_ns};
-use super::ledger::{Ceiling, Spent};
+use super::ledger::Ceiling;
+use super::stretch::Spent;
 use super::wall;
 use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;

@@ -184,8 +184,14 @@ mod tests {
     #[test]
     fn it_runs_as_instant_does() {
         now_ns();
-        sleep(2 * Duration::from_nanos(SETTLED_NS));
-        now_ns();
+        // Once is enough, unless others have their turns just then.
+        for _ in 0..100 {
+            sleep(2 * Duration::from_nanos(SETTLED_NS));
+            now_ns();
+            if is_by_cycles() == cycles::is_steady() {
+                break;
+            }
+        }
         let outer = Instant::now();
         let start = now_ns();
         let inner = Instant::now();
