@@ -16,22 +16,32 @@ mod verbs;
 use item::function::Kind;
 use proc_macro::TokenStream;
 
+/// Whether cnv meters, or one of several in a build: cargo compiles the macros once, for programs and for build scripts. A
+/// cnv that does not meter has functions in the meter's place that do nothing.
+const IS_METERED: bool = cfg!(feature = "metering");
+
 #[proc_macro_attribute]
 #[allow(missing_docs, reason = "documented on the re-export")]
 pub fn verb(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    item::expand(Kind::Verb, arguments.into(), item.into()).into()
+    item::expand(Kind::Verb, arguments.into(), item.into(), IS_METERED).into()
 }
 
 #[proc_macro_attribute]
 #[allow(missing_docs, reason = "documented on the re-export")]
 pub fn budget(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    item::expand(Kind::Budget, arguments.into(), item.into()).into()
+    item::expand(Kind::Budget, arguments.into(), item.into(), IS_METERED).into()
 }
 
 #[proc_macro_attribute]
 #[allow(missing_docs, reason = "documented on the re-export")]
 pub fn requires_attestation(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    item::expand(Kind::RequiresAttestation, arguments.into(), item.into()).into()
+    item::expand(
+        Kind::RequiresAttestation,
+        arguments.into(),
+        item.into(),
+        IS_METERED,
+    )
+    .into()
 }
 
 #[proc_macro]

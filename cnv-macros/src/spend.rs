@@ -1,6 +1,6 @@
 //! `spend!` where no `#[budget]` reads it, and `run!`, which calls a budgeted function from the top.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser};
 use syn::{Path, Token};
@@ -36,8 +36,13 @@ pub(crate) fn run(input: TokenStream) -> TokenStream {
         let spent = parse_spent_call(input.parse()?, "run")?;
         let call = spent.free_of_charge(&krate);
         Ok(match spent.spend.callee {
-            // Not the call alone: of a closure around that, clippy says that the function could stand in its place.
-            Callee::Companion { .. } => quote!(#krate::__private::quota::top(#call)),
+            // Not the call alone: of a closure around that, clippy says that the function could stand in its place. And not
+            // as an argument: there the future of an `async` function would be moved once more.
+            Callee::Companion { .. } => {
+                let mut block = Group::new(Delimiter::Brace, call);
+                block.set_span(Span::mixed_site());
+                block.into_token_stream()
+            }
             Callee::Site { .. } => call,
         })
     };

@@ -14,8 +14,8 @@ pub mod quota {
         step,
     };
     pub use crate::quota::charge::{
-        Budgeted, Charge, Charged, Method, MustBePaid, NeedsABudget, Paid, PaidFor, Payable, Site,
-        Sites, concurrent, cost, deeper, paid, pending, top,
+        Budgeted, Charge, Charged, Method, MustBePaid, NeedsABudget, Paid, PaidFor, PaidFuture,
+        Payable, Site, Sites, concurrent, cost, deeper, paid, pending,
     };
     pub use crate::quota::fit::{assert_fits, assert_fits_trait};
     #[cfg(feature = "metering")]

@@ -448,7 +448,7 @@ mod cpu {
             };
             measure("test", limits, || ()).1.cpu_clock
         };
-        assert_eq!(clock(99_999), CpuClock::Wall);
+        assert!(clock(99_999).is_upper_bound());
         if cfg!(target_os = "linux") {
             assert_eq!(clock(100_000), CpuClock::Thread);
             assert_eq!(clock(UNLIMITED), CpuClock::Thread);

@@ -12,12 +12,13 @@ use crate::rounds::Ratio;
 const LEVELS: [&str; 4] = ["1", "2", "3", "s"];
 
 /// Functions that both sides export, behind the name of the side.
-const FUNCTIONS: [(&str, &str); 5] = [
+const FUNCTIONS: [(&str, &str); 6] = [
     ("leaf", "a function that spends nothing"),
     ("spends", "3 spends of functions"),
     ("methods", "3 spends of methods"),
     ("future", "an async function that never waits"),
     ("waits", "an async function that waits"),
+    ("method_waits", "an async method that waits"),
 ];
 
 /// One side. The other is the same without budgets.
@@ -81,6 +82,23 @@ pub mod SIDE {
         a.wrapping_mul(x) ^ spend!(wait(flag)).await
     }
 
+    pub struct Gate { flag: AtomicU64 }
+
+    impl Gate {
+        #[budget(memory = "1KB", cpu = "1us", io = 1)]
+        async fn wait(&self) -> u64 {
+            poll_fn(|_| match self.flag.load(Ordering::Relaxed) {
+                0 => Poll::Pending,
+                value => Poll::Ready(value),
+            }).await
+        }
+        #[budget(memory = "10KB", cpu = "10us", io = 10)]
+        async fn twice(&self, x: u64) -> u64 {
+            let a = spend!(self.wait()).await;
+            a.wrapping_mul(x) ^ spend!(self.wait()).await
+        }
+    }
+
     #[unsafe(export_name = "SIDE_leaf")]
     pub fn exported_leaf(x: u64, values: &[u64]) -> u64 { run!(third(x, values)) }
     #[unsafe(export_name = "SIDE_spends")]
@@ -94,6 +112,13 @@ pub mod SIDE {
     #[unsafe(export_name = "SIDE_waits")]
     pub fn exported_waits(flag: &AtomicU64, x: u64, context: &mut Context<'_>) -> u64 {
         let mut future = pin!(run!(waits(flag, x)));
+        loop {
+            if let Poll::Ready(value) = future.as_mut().poll(context) { return value; }
+        }
+    }
+    #[unsafe(export_name = "SIDE_method_waits")]
+    pub fn exported_method_waits(gate: &Gate, x: u64, context: &mut Context<'_>) -> u64 {
+        let mut future = pin!(run!(gate.twice(x)));
         loop {
             if let Poll::Ready(value) = future.as_mut().poll(context) { return value; }
         }
@@ -161,7 +186,7 @@ mod tests {
         let source = source();
         let (plain, budgeted) = source.split_once("pub mod budgeted").expect("two sides");
         assert!(!plain.contains("#[budget") && !plain.contains("spend!("));
-        assert_eq!(budgeted.matches("spend!(").count(), 10);
+        assert_eq!(budgeted.matches("spend!(").count(), 12);
         for (name, _) in FUNCTIONS {
             assert!(plain.contains(&format!("\"plain_{name}\"")));
             assert!(budgeted.contains(&format!("\"budgeted_{name}\"")));

@@ -22,19 +22,21 @@ struct Methods<'a> {
     span: Span,
     /// Whether it says nothing to anybody.
     is_idle: bool,
+    is_metered: bool,
     errors: &'a mut ErrorSink,
 }
 
 fn implementation(
     mut block: ItemImpl,
     arguments: Arguments,
+    is_metered: bool,
     errors: &mut ErrorSink,
 ) -> TokenStream {
     let place = match &block.trait_ {
         Some((path, _)) => Place::Implementation(path.clone()),
         None => Place::Inherent,
     };
-    let mut methods = Methods::new(place, arguments, errors);
+    let mut methods = Methods::new(place, arguments, is_metered, errors);
     for item in &mut block.items {
         match item {
             ImplItem::Fn(_) => {
@@ -50,8 +52,13 @@ fn implementation(
     block.into_token_stream()
 }
 
-fn declaration(mut block: ItemTrait, arguments: Arguments, errors: &mut ErrorSink) -> TokenStream {
-    let mut methods = Methods::new(Place::Trait, arguments, errors);
+fn declaration(
+    mut block: ItemTrait,
+    arguments: Arguments,
+    is_metered: bool,
+    errors: &mut ErrorSink,
+) -> TokenStream {
+    let mut methods = Methods::new(Place::Trait, arguments, is_metered, errors);
     for item in &mut block.items {
         match item {
             TraitItem::Fn(_) => {
@@ -68,7 +75,12 @@ fn declaration(mut block: ItemTrait, arguments: Arguments, errors: &mut ErrorSin
 }
 
 impl<'a> Methods<'a> {
-    fn new(place: Place, arguments: Arguments, errors: &'a mut ErrorSink) -> Self {
+    fn new(
+        place: Place,
+        arguments: Arguments,
+        is_metered: bool,
+        errors: &'a mut ErrorSink,
+    ) -> Self {
         let is_crate = |argument: &Argument| argument.key == "crate";
         let krate = arguments.list.iter().find(|a| is_crate(a)).cloned();
         let says_something = !arguments.list.iter().all(is_crate) || !arguments.readable;
@@ -76,6 +88,7 @@ impl<'a> Methods<'a> {
             place,
             span: arguments.span,
             is_idle: true,
+            is_metered,
             default: says_something.then_some(arguments),
             krate,
             errors,
@@ -120,7 +133,7 @@ impl<'a> Methods<'a> {
         self.is_idle = false;
         let place = self.place.clone();
         let model = ItemModel::new(attributes, function, has_body, place, self.errors);
-        Some(item::expand(&model))
+        Some(item::expand(&model, self.is_metered))
     }
 }
 
@@ -143,11 +156,14 @@ fn inherit(attribute: &mut Attribute, krate: &Argument) {
 pub(crate) fn expand(
     arguments: &Arguments,
     item: &TokenStream,
+    is_metered: bool,
     errors: &mut ErrorSink,
 ) -> Option<TokenStream> {
     match syn::parse2::<syn::Item>(item.clone()).ok()? {
-        syn::Item::Impl(block) => Some(implementation(block, arguments.clone(), errors)),
-        syn::Item::Trait(block) => Some(declaration(block, arguments.clone(), errors)),
+        syn::Item::Impl(block) => {
+            Some(implementation(block, arguments.clone(), is_metered, errors))
+        }
+        syn::Item::Trait(block) => Some(declaration(block, arguments.clone(), is_metered, errors)),
         _ => None,
     }
 }

@@ -13,10 +13,12 @@ use crate::budget::{BudgetModel, check};
 use crate::verb;
 use crate::verb::parameters::name_or;
 
-pub(crate) fn expand(model: &ItemModel) -> TokenStream {
+pub(crate) fn expand(model: &ItemModel, is_metered: bool) -> TokenStream {
     let function = match &model.budget {
-        Some(budget) if !matches!(model.place, Place::Free) => method::expand(model, budget),
-        Some(budget) => budgeted(model, budget),
+        Some(budget) if !matches!(model.place, Place::Free) => {
+            method::expand(model, budget, is_metered)
+        }
+        Some(budget) => budgeted(model, budget, is_metered),
         None if !model.has_body => method::as_written(model),
         None => plain(model),
     };
@@ -162,7 +164,7 @@ fn verb_impl(model: &ItemModel) -> TokenStream {
 
 /// The body moves into `companion::call`, which is what `spend!` calls; the value function forwards
 /// to it, and unless the budget is `open` a plain call of it does not compile.
-fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+fn budgeted(model: &ItemModel, budget: &BudgetModel, is_metered: bool) -> TokenStream {
     let ItemModel {
         companion,
         function,
@@ -182,7 +184,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 
     let mut call = function.signature.clone();
     call.ident = Ident::new("call", call.ident.span());
-    let body = metered_body(model, budget);
+    let body = metered_body(model, budget, is_metered);
 
     let (value, forwarded) = value_signature(model, budget);
     let generics = forwarded_generics(&function.signature);
@@ -208,7 +210,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 }
 
 /// The check of what the body spends, the guard, the meter, the body.
-fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+fn metered_body(model: &ItemModel, budget: &BudgetModel, is_metered: bool) -> TokenStream {
     let limits = limits(model);
     let imports = check::imports(&model.spends);
     let implementation = (!model.spends.all.is_empty()).then(|| budgeted_impl(model, budget));
@@ -219,14 +221,16 @@ fn metered_body(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         krate: &model.krate,
     };
     let sum = check::check_item(&model.spends, &payer);
-    metered(model, &limits, &quote!(#imports #implementation #sum), None)
+    let checks = quote!(#imports #implementation #sum);
+    let limits = is_metered.then_some(&limits);
+    guarded(model, limits, &checks, None)
 }
 
-/// The body behind its guard and in its meter. `checks` stand inside its block, where the names that they
-/// use are known; `before` stands before everything.
-pub(super) fn metered(
+/// The body behind its guard, and in its meter where it has `limits` to be held to. `checks` stand inside its block,
+/// where the names that they use are known; `before` stands before everything.
+pub(super) fn guarded(
     model: &ItemModel,
-    limits: &TokenStream,
+    limits: Option<&TokenStream>,
     checks: &TokenStream,
     before: Option<TokenStream>,
 ) -> TokenStream {
@@ -252,25 +256,25 @@ pub(super) fn metered(
     let hint = is_async.then(|| return_hint(&signature.output, krate));
     let scope = Ident::new("_scope", Span::mixed_site());
     let quota = quote!(#krate::__private::quota);
-    let inner = match (is_async, cooperative.map(Cooperative::stop)) {
-        (true, None) => {
+    let inner = match (limits, is_async, cooperative.map(Cooperative::stop)) {
+        // No future around the one of the function: its states would be there, though it did nothing.
+        (None, ..) => body,
+        (Some(limits), true, None) => {
             quote!(#quota::metered(#name, #limits, async move { #hint #body }).await)
         }
-        (true, Some(stop)) => quote! {
-            #entry
-            #quota::metered_cooperative(#name, #limits, #stop, async move { #hint #body }).await
-        },
-        (false, None) => quote! {
+        (Some(limits), true, Some(stop)) => {
+            quote!(#quota::metered_cooperative(#name, #limits, #stop, async move { #hint #body }).await)
+        }
+        (Some(limits), false, None) => quote! {
             let #scope = #quota::enter(#name, #limits);
             #body
         },
-        (false, Some(_)) => quote! {
-            #entry
+        (Some(limits), false, Some(_)) => quote! {
             let #scope = #quota::enter_cooperative(#name, #limits);
             #body
         },
     };
-    braced(quote!(#before #guard #inner), Span::call_site())
+    braced(quote!(#before #guard #entry #inner), Span::call_site())
 }
 
 /// What the companion declares.

@@ -10,7 +10,7 @@ use syn::{
     parse_quote,
 };
 
-use super::expand::{braced, forwarded_generics, makes_a_future, metered, named_parameters};
+use super::expand::{braced, forwarded_generics, guarded, makes_a_future, named_parameters};
 use super::model::{ItemModel, Place};
 use crate::budget::BudgetModel;
 use crate::budget::call::spend_name;
@@ -36,13 +36,13 @@ fn declared_name(name: &Ident) -> Ident {
     format_ident!("__budget_of_{}", name)
 }
 
-pub(crate) fn expand(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+pub(crate) fn expand(model: &ItemModel, budget: &BudgetModel, is_metered: bool) -> TokenStream {
     match &model.place {
-        Place::Implementation(of_trait) => body(model, budget, Some(of_trait)),
+        Place::Implementation(of_trait) => body(model, budget, is_metered, Some(of_trait)),
         Place::Trait => {
             let callable = callable(model, budget);
             let body = if model.has_body {
-                body(model, budget, None)
+                body(model, budget, is_metered, None)
             } else {
                 declaration(model)
             };
@@ -51,7 +51,7 @@ pub(crate) fn expand(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         }
         Place::Free | Place::Inherent => {
             let callable = callable(model, budget);
-            let body = body(model, budget, None);
+            let body = body(model, budget, is_metered, None);
             quote!(#callable #body)
         }
     }
@@ -97,8 +97,20 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
     let charge = budget.charge_type(makes_a_future(&value), krate);
-    spent.output = parse_quote!(-> #krate::__private::quota::Paid<#output, #charge>);
-    let mut forwarded = quote!(Self::#spend #generics (#(#arguments),*) #awaiting .value());
+    let quota = quote!(#krate::__private::quota);
+    let paid = match spent.asyncness.take() {
+        // What an `async fn` would return, but for one more future around that of the body.
+        Some(_) => {
+            let future = quote!(impl ::core::future::Future<Output = #output>);
+            spent.output = parse_quote!(-> #quota::PaidFuture<#future, #charge>);
+            quote!(#quota::PaidFuture)
+        }
+        None => {
+            spent.output = parse_quote!(-> #quota::Paid<#output, #charge>);
+            quote!(#quota::Paid)
+        }
+    };
+    let mut forwarded = quote!(Self::#spend #generics (#(#arguments),*).value() #awaiting);
     if in_trait {
         // No implementation can have a method like it: nobody would be charged for that one.
         value.output = parse_quote!(-> #krate::__private::quota::NeedsABudget<#output>);
@@ -131,7 +143,7 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
         #(#about)*
         #forwarding
         #own_visibility #spent {
-            #krate::__private::quota::Paid::new(Self::#body #generics (#(#arguments),*) #awaiting)
+            #paid::new(Self::#body #generics (#(#arguments),*))
         }
     }
 }
@@ -211,7 +223,12 @@ fn declared(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 }
 
 /// The method that has the body: guarded, metered, and what it spends checked.
-fn body(model: &ItemModel, budget: &BudgetModel, of_trait: Option<&Path>) -> TokenStream {
+fn body(
+    model: &ItemModel,
+    budget: &BudgetModel,
+    is_metered: bool,
+    of_trait: Option<&Path>,
+) -> TokenStream {
     let ItemModel {
         krate, function, ..
     } = model;
@@ -248,7 +265,8 @@ fn body(model: &ItemModel, budget: &BudgetModel, of_trait: Option<&Path>) -> Tok
         let used = used(&function.taken);
         quote!(#imports #used #sum)
     };
-    let body = metered(model, &limits, &checks, fits);
+    let limits = is_metered.then_some(&limits);
+    let body = guarded(model, limits, &checks, fits);
     let attributes = function
         .attributes
         .iter()

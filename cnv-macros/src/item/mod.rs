@@ -16,8 +16,13 @@ use crate::errors::ErrorSink;
 use function::{Function, Kind};
 use model::{ItemModel, Place};
 
-/// Expands `kind` and its siblings on `item`.
-pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
+/// Expands `kind` and its siblings on `item`, with a meter around its body where budgets are metered.
+pub(crate) fn expand(
+    kind: Kind,
+    arguments: TokenStream,
+    item: TokenStream,
+    is_metered: bool,
+) -> TokenStream {
     let mut errors = ErrorSink::new();
     let list = errors.take(syn::parse2::<Arguments>(arguments));
     let list = list.map(|arguments| arguments.list);
@@ -26,11 +31,11 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
         Ok(function) => {
             let attributes = vec![(kind, arguments)];
             let model = ItemModel::new(attributes, function, true, Place::Free, &mut errors);
-            expand::expand(&model)
+            expand::expand(&model, is_metered)
         }
         Err(error) => {
             let block = (kind == Kind::Budget)
-                .then(|| block::expand(&arguments, &item, &mut errors))
+                .then(|| block::expand(&arguments, &item, is_metered, &mut errors))
                 .flatten();
             block.unwrap_or_else(|| {
                 errors.push(not_a_function(kind, &item, error));

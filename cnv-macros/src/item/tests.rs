@@ -9,6 +9,10 @@ use crate::snapshot::pretty;
 
 /// Expands an item the way the compiler does: its first attribute is called with the rest.
 fn expanded(item: TokenStream) -> String {
+    expanded_where(item, true)
+}
+
+fn expanded_where(item: TokenStream, is_metered: bool) -> String {
     let mut function: super::function::Function = syn::parse2(item).unwrap();
     let attribute = function.attributes.remove(0);
     let kind = [Kind::Verb, Kind::Budget, Kind::RequiresAttestation]
@@ -23,6 +27,7 @@ fn expanded(item: TokenStream) -> String {
         kind,
         arguments,
         quote::ToTokens::to_token_stream(&function),
+        is_metered,
     ))
 }
 
@@ -101,8 +106,8 @@ fn a_trait_and_its_implementation() {
         }
     };
     let nothing = TokenStream::new;
-    let declared = pretty(expand(Kind::Budget, nothing(), declared));
-    let implementation = pretty(expand(Kind::Budget, nothing(), implementation));
+    let declared = pretty(expand(Kind::Budget, nothing(), declared, true));
+    let implementation = pretty(expand(Kind::Budget, nothing(), implementation, true));
     insta::assert_snapshot!(format!("{declared}\n{implementation}"));
 }
 
@@ -132,6 +137,26 @@ fn a_body_that_stops_when_it_is_over() {
         }
     };
     insta::assert_snapshot!("an_async_body_that_stops_when_it_is_over", expanded(item));
+}
+
+/// Where nothing is metered, nothing of the meter is there: the body is the function's own, also where it is `async`.
+#[test]
+fn bodies_that_are_not_metered() {
+    let function = quote! {
+        #[budget(cpu = "1ms")]
+        async fn load(path: &Path) -> Result<Vec<u8>, Error> {
+            read(path).await
+        }
+    };
+    let method = quote! {
+        #[budget(cpu = "1ms", enforce = "cooperative")]
+        fn load(&self, path: &Path) -> Result<Vec<u8>, Error> {
+            self.read(path)
+        }
+    };
+    let function = expanded_where(function, false);
+    let method = expanded_where(method, false);
+    insta::assert_snapshot!(format!("{function}\n{method}"));
 }
 
 #[test]
@@ -287,6 +312,7 @@ fn an_item_that_is_no_function_is_kept_and_named() {
         quote!(
             struct Load;
         ),
+        true,
     );
     let text = struct_.to_string();
     assert!(

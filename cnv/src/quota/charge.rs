@@ -14,10 +14,6 @@
 //! A constant in a pattern is evaluated by `cargo check`, so that the message appears in editors.
 
 use core::marker::PhantomData;
-use core::pin::Pin;
-use core::task::{Context, Poll, ready};
-
-use pin_project_lite::pin_project;
 
 use super::budget::Budget;
 use super::limits::Limits;
@@ -134,7 +130,33 @@ impl<V, C> Paid<V, C> {
     }
 }
 
-/// What a call returns that is paid for with `C`: a [`Paid`], or a future of one.
+/// What an `async` method with a budget returns: the future of its value, and what the call costs. Not a future of a
+/// [`Paid`]: that would be one more around the body's.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct PaidFuture<F, C> {
+    future: F,
+    charge: PhantomData<fn() -> C>,
+}
+
+impl<F, C> PaidFuture<F, C> {
+    /// `future`, for the price of `C`.
+    #[inline]
+    pub const fn new(future: F) -> Self {
+        Self {
+            future,
+            charge: PhantomData,
+        }
+    }
+
+    /// The future alone.
+    #[inline]
+    pub fn value(self) -> F {
+        self.future
+    }
+}
+
+/// What a call returns that is paid for with `C`: a [`Paid`], or a [`PaidFuture`].
 pub trait Payable<C> {
     /// The value, or a future of it.
     type Value;
@@ -152,15 +174,12 @@ impl<V, C> Payable<C> for Paid<V, C> {
     }
 }
 
-impl<F, V, C> Payable<C> for F
-where
-    F: Future<Output = Paid<V, C>>,
-{
-    type Value = PaidFuture<F>;
+impl<F, C> Payable<C> for PaidFuture<F, C> {
+    type Value = F;
 
     #[inline]
-    fn paid(self) -> PaidFuture<F> {
-        PaidFuture { future: self }
+    fn paid(self) -> F {
+        self.future
     }
 }
 
@@ -168,34 +187,6 @@ where
 #[inline]
 pub fn paid<C, P: Payable<C>>(call: P) -> P::Value {
     call.paid()
-}
-
-/// The value of a call of a function at the top.
-#[inline]
-pub const fn top<T>(value: T) -> T {
-    value
-}
-
-pin_project! {
-    /// A future of the value in the [`Paid`] of another.
-    #[must_use = "futures do nothing unless you `.await` or poll them"]
-    #[derive(Debug)]
-    pub struct PaidFuture<F> {
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F, V, C> Future for PaidFuture<F>
-where
-    F: Future<Output = Paid<V, C>>,
-{
-    type Output = V;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<V> {
-        Poll::Ready(ready!(self.project().future.poll(context)).value)
-    }
 }
 
 /// A call of a method in somebody's body, by which the compiler infers its charge.

@@ -1,5 +1,9 @@
 //! What an expansion puts around the body of a function with a budget where nothing meters it, because
 //! there is no standard library to do so with or because the feature `metering` is off: nothing.
+//!
+//! The macros leave all of it out where they are compiled without their own feature `metering`, so that an `async` body
+//! is in no other future. Cargo compiles them once for all of cnv in a build, though: with a build script whose cnv meters
+//! come macros that meter, for a program whose cnv does not.
 
 use super::exceeded::BudgetExceeded;
 use super::limits::Limits;
@@ -63,7 +67,7 @@ mod tests {
         let _outer = enter("outer", none);
         let _inner = enter_cooperative("inner", none);
         let future = metered("future", none, core::future::ready(1));
-        let _: core::future::Ready<i32> = future;
+        drop::<core::future::Ready<i32>>(future);
     }
 
     /// Where nothing is counted, nothing is refused, and nothing is said to have been counted.

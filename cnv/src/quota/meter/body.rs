@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::enforcement::{Enforcement, checkpoint};
-use super::ledger::{Armed, CountedStretch, Spent, Stretch};
 use super::measure::Progress;
+use super::stretch::{Armed, CountedStretch, Spent, Stretch};
 use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
 
@@ -54,9 +54,9 @@ impl<F: Future> Future for MeteredBody<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let stretch = CountedStretch::resume(this.operation, this.limits, *this.spent);
+        let stretch = CountedStretch::resume(this.operation, this.limits, this.spent);
         let poll = this.future.poll(context);
-        *this.spent = stretch.spent();
+        stretch.add_to(this.spent);
         poll
     }
 }

@@ -1,7 +1,8 @@
 //! How far work is held to its limits.
 
 use super::clock::Stopwatch;
-use super::ledger::{self, Armed, Spent};
+use super::ledger;
+use super::stretch::{Armed, Spent};
 use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
 use crate::quota::resource::UNLIMITED;
@@ -69,7 +70,7 @@ impl Enforcement {
 ///
 /// # Costs
 /// A nanosecond outside cooperative work; in it, a look at the wall clock where processor time has a
-/// limit (30 ns), and at the thread's clock about once per limit.
+/// limit (10 to 30 ns), and at the thread's clock about once per limit.
 ///
 /// ```
 /// use std::hint::black_box;

@@ -1,61 +1,57 @@
 //! The thread's ledger: what this thread has used, and how far it may go.
 //!
-//! Counters only ever run on; a [`Stretch`] reads them when it enters and when it asks, so that what
+//! Counters only ever run on; a [`Stretch`](super::Stretch) reads them when it enters and when it asks, so that what
 //! an inner stretch uses counts in the outer one without any copying. What is held (I/O operations and
 //! network bytes) has a ceiling beside its counter: the nearest of all the stretches' limits. Memory and
 //! processor time cannot be refused; what a cooperative stretch does about them is in
 //! [`overdraft`](super::overdraft).
-//!
-//! Stretches end in the reverse order of their beginning. A stretch remembers what it found and puts
-//! that back, which is right for the innermost one only. Nobody who begins one can do otherwise:
-//! [`measure`](super::measure) and [`Operation`](crate::quota::Operation) hold theirs for the time of a
-//! closure, a future for the time of a poll, and `#[budget]` in a local of the function that the body
-//! cannot name; unwinding drops in the same order.
 //!
 //! `Cell`s without a destructor, initialised in const evaluation: where the target has native
 //! thread-locals, the allocator may touch them at any time in a thread's life, also in its teardown.
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
-use std::marker::PhantomData;
 
 use super::IS_METERED;
-use super::clock::Stopwatch;
 use super::overdraft::Ceilings;
 use crate::quota::exceeded::BudgetExceeded;
-use crate::quota::limits::Limits;
 use crate::quota::resource::{Resource, UNLIMITED};
 
 thread_local! {
-    static LEDGER: Ledger = const { Ledger::new() };
+    pub(super) static LEDGER: Ledger = const { Ledger::new() };
 }
 
-struct Ledger {
+pub(super) struct Ledger {
     /// Bytes allocated and not freed by this thread. A free of another thread's memory takes at
     /// most what is there.
-    live_bytes: Cell<u64>,
+    pub(super) live_bytes: Cell<u64>,
     /// The largest `live_bytes` since the innermost stretch began.
-    peak_bytes: Cell<u64>,
+    pub(super) peak_bytes: Cell<u64>,
     /// All bytes allocated by this thread.
-    gross_bytes: Cell<u64>,
+    pub(super) gross_bytes: Cell<u64>,
     /// Whether allocations arrive here at all; `None` until asked.
     is_memory_metered: Cell<Option<bool>>,
-    io: Held,
-    network: Held,
+    pub(super) io: Held,
+    pub(super) network: Held,
     /// How many stretches there are, each inside the one before.
-    depth: Cell<u64>,
+    pub(super) depth: Cell<u64>,
     /// Whether a cooperative stretch is among them.
-    is_armed: Cell<bool>,
+    pub(super) is_armed: Cell<bool>,
     /// The ceilings of the cooperative ones.
-    ceilings: RefCell<Ceilings>,
+    pub(super) ceilings: RefCell<Ceilings>,
 }
 
 /// A counter that stops at a ceiling.
-struct Held {
-    used: Cell<u64>,
+pub(super) struct Held {
+    pub(super) used: Cell<u64>,
     /// How often it was refused.
-    refusals: Cell<u64>,
-    ceiling: Cell<Ceiling>,
+    pub(super) refusals: Cell<u64>,
+    /// The value of the counter at which it stops: that of [`UNLIMITED`] where nothing stops it.
+    at: Cell<u64>,
+    /// The limit that put the ceiling there.
+    limit: Cell<u64>,
+    /// The operation whose limit that is.
+    operation: Cell<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -138,36 +134,70 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes `amount` where that much is left and no checkpoint has anything to look at. Small enough to stand in place of
+    /// a call, which one that returns the error is not.
+    #[inline]
+    fn take_unarmed(&self, resource: HeldResource, amount: u64) -> bool {
+        let held = self.held(resource);
+        match held.used.get().checked_add(amount) {
+            Some(used) if used <= held.at.get() && !self.is_armed.get() => {
+                held.used.set(used);
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn look_for_overdraft(&self) -> Result<(), BudgetExceeded> {
         let ceilings = self.ceilings.borrow();
         if let Some(overdraft) = ceilings.overdraft(self.peak_bytes.get()) {
             return Err(overdraft);
         }
-        let Some(now) = ceilings.alarm() else {
+        let Some(now_ns) = ceilings.alarm() else {
             return Ok(());
         };
         drop(ceilings);
-        self.ceilings.borrow_mut().ask_the_clocks(now)
+        self.ceilings.borrow_mut().ask_the_clocks(now_ns)
+    }
+
+    /// Begins a stretch. Returns how many there are around it, and the largest memory of the one that it is in.
+    #[inline]
+    pub(super) fn begin(&self) -> (u64, u64) {
+        let depth = self.depth.get();
+        self.depth.set(depth + 1);
+        if self.is_armed.get() {
+            self.keep_overdraft();
+        }
+        (depth, self.peak_bytes.replace(self.live_bytes.get()))
+    }
+
+    /// Lets counters begin anew that are half way to their end, where there is no stretch that compares with what they were.
+    #[inline]
+    pub(super) fn rewind(&self) {
+        if self.depth.get() == 0 {
+            self.io.rewind();
+            self.network.rewind();
+        }
     }
 
     #[inline]
-    fn put_back(&self, before: &Before) {
+    pub(super) fn put_back(&self, before: Before) {
         let peak_bytes = self.peak_bytes.get().max(before.peak_bytes);
         self.peak_bytes.set(peak_bytes);
-        self.io.ceiling.set(before.io_ceiling);
-        self.network.ceiling.set(before.network_ceiling);
+        self.io.put_back(before.io);
+        self.network.put_back(before.network);
     }
 
     /// Ends a stretch that is not the innermost. The last of them all found no ceilings: to say so, rather than to trust
     /// what it saved, keeps the thread from being held for ever.
     #[cold]
-    fn leave_out_of_order(&self, before: &Before) {
+    pub(super) fn leave_out_of_order(&self, before: Before) {
         let depth = self.depth.get().saturating_sub(1);
         self.depth.set(depth);
         self.put_back(before);
         if depth == 0 {
-            self.io.ceiling.set(Ceiling::NONE);
-            self.network.ceiling.set(Ceiling::NONE);
+            self.io.at.set(UNLIMITED);
+            self.network.at.set(UNLIMITED);
             self.is_armed.set(false);
         }
     }
@@ -186,26 +216,66 @@ impl Held {
         Self {
             used: Cell::new(0),
             refusals: Cell::new(0),
-            ceiling: Cell::new(Ceiling::NONE),
+            at: Cell::new(UNLIMITED),
+            limit: Cell::new(0),
+            operation: Cell::new(""),
         }
     }
 
     #[inline]
     fn left(&self) -> u64 {
-        match self.ceiling.get() {
-            Ceiling {
-                limit: UNLIMITED, ..
-            } => UNLIMITED,
-            Ceiling { at, .. } => at.saturating_sub(self.used.get()),
+        match self.at.get() {
+            UNLIMITED => UNLIMITED,
+            at => at.saturating_sub(self.used.get()),
         }
     }
 
-    /// Puts the ceiling `limit - spent` above the counter, where it is not as near already.
+    /// Puts the ceiling `limit - spent` above the counter, where it is not as near already. Says what it found.
     #[inline]
-    fn lower_ceiling(&self, operation: &'static str, limit: u64, spent: u64) {
-        let ceiling = self.ceiling.get();
-        if let Some(nearer) = ceiling.lowered(operation, limit, spent, self.used.get()) {
-            self.ceiling.set(nearer);
+    pub(super) fn lower_ceiling(
+        &self,
+        operation: &'static str,
+        limit: u64,
+        spent: u64,
+        depth: u64,
+    ) -> Found {
+        if limit == UNLIMITED {
+            return Found::AsNear;
+        }
+        let left = limit.saturating_sub(spent);
+        let at = match self.used.get().checked_add(left) {
+            None | Some(UNLIMITED) => self.end(left, depth),
+            Some(at) => at,
+        };
+        let found = match self.at.get() {
+            UNLIMITED => Found::None,
+            nearer if nearer <= at => return Found::AsNear,
+            farther => Found::Ceiling {
+                at: farther,
+                limit: self.limit.get(),
+                operation: self.operation.get(),
+            },
+        };
+        self.at.set(at);
+        self.limit.set(limit);
+        self.operation.set(operation);
+        found
+    }
+
+    #[inline]
+    fn put_back(&self, found: Found) {
+        match found {
+            Found::AsNear => {}
+            Found::None => self.at.set(UNLIMITED),
+            Found::Ceiling {
+                at,
+                limit,
+                operation,
+            } => {
+                self.at.set(at);
+                self.limit.set(limit);
+                self.operation.set(operation);
+            }
         }
     }
 
@@ -223,7 +293,7 @@ impl Held {
         self.used.set(self.used.get().saturating_add(amount));
     }
 
-    /// Lets the counter begin anew, where it is half way to its end and nobody compares with what it was.
+    /// Lets the counter begin anew, where it is half way to its end. For when nobody compares with what it was.
     #[inline]
     fn rewind(&self) {
         if self.used.get() > u64::MAX / 2 {
@@ -231,15 +301,49 @@ impl Held {
         }
     }
 
+    /// Where the counter stops that has `left` to go, and no room for that, in the stretch number `depth`.
+    #[cold]
+    fn end(&self, left: u64, depth: u64) -> u64 {
+        if depth == 0 {
+            self.used.set(0);
+            return left;
+        }
+        // Nothing is left where it has run to its end.
+        UNLIMITED - 1
+    }
+
     #[cold]
     fn refusal(&self, resource: HeldResource, requested: u64) -> BudgetExceeded {
         self.refusals.set(self.refusals.get().wrapping_add(1));
-        let Ceiling {
-            limit, operation, ..
-        } = self.ceiling.get();
+        // Without a ceiling nothing is refused.
+        let limit = self.limit.get();
         let used = limit.saturating_sub(self.left());
+        let operation = Some(self.operation.get());
         BudgetExceeded::refused(resource.resource(), limit, used, requested, operation)
     }
+}
+
+/// What of the ledger is put back when a stretch ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    pub(super) depth: u64,
+    pub(super) peak_bytes: u64,
+    pub(super) io: Found,
+    pub(super) network: Found,
+}
+
+/// The ceiling that a stretch found. To save and put back one that the stretch did not change would take as long as all
+/// else that it does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found {
+    /// One that is as near as the stretch's own, or the stretch has none.
+    AsNear,
+    None,
+    Ceiling {
+        at: u64,
+        limit: u64,
+        operation: &'static str,
+    },
 }
 
 /// A resource that the ledger holds, rather than only observes.
@@ -308,6 +412,14 @@ pub(super) fn take(resource: HeldResource, amount: u64) -> Result<(), BudgetExce
     if !IS_METERED {
         return Ok(());
     }
+    if LEDGER.with(|ledger| ledger.take_unarmed(resource, amount)) {
+        return Ok(());
+    }
+    take_with_care(resource, amount)
+}
+
+#[inline(never)]
+fn take_with_care(resource: HeldResource, amount: u64) -> Result<(), BudgetExceeded> {
     LEDGER.with(|ledger| {
         ledger.checkpoint()?;
         let held = ledger.held(resource);
@@ -351,228 +463,5 @@ pub(super) fn allowance(resource: HeldResource, wanted: u64) -> Result<u64, Budg
 pub(super) fn count(resource: HeldResource, amount: u64) {
     if IS_METERED {
         LEDGER.with(|ledger| ledger.held(resource).count(amount));
-    }
-}
-
-/// What a piece of work used, over all the turns it had on any thread.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Spent {
-    /// Memory allocated and not freed, as far as this work did both.
-    pub(super) live_bytes: u64,
-    pub(super) peak_bytes: u64,
-    pub(super) gross_bytes: u64,
-    /// Processor time as far as whoever ran the work measured it; the ledger does not.
-    pub(super) cpu_ns: u64,
-    pub(super) io_ops: u64,
-    pub(super) network_bytes: u64,
-    io_refusals: u64,
-    network_refusals: u64,
-}
-
-impl Spent {
-    /// What of the held was refused.
-    pub(super) fn refused(&self) -> Option<Resource> {
-        match (self.io_refusals, self.network_refusals) {
-            (0, 0) => None,
-            (0, _) => Some(Resource::Network),
-            _ => Some(Resource::Io),
-        }
-    }
-}
-
-/// A stretch of work on this thread, held to its limits; dropping it ends it.
-///
-/// The innermost stretch has to be dropped first, as the module says. Not `Send`, because the ledger is
-/// the thread's.
-#[derive(Debug)]
-pub struct Stretch {
-    before: Before,
-    not_send: PhantomData<*const ()>,
-}
-
-/// What of the ledger is put back when a stretch ends.
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    depth: u64,
-    peak_bytes: u64,
-    io_ceiling: Ceiling,
-    network_ceiling: Ceiling,
-}
-
-impl Stretch {
-    /// Begins work that may use `limits`.
-    #[inline]
-    pub(in crate::quota) fn enter(operation: &'static str, limits: &Limits) -> Self {
-        Self::resume(operation, limits, &Spent::default())
-    }
-
-    /// Goes on with work that has used `spent` of its `limits` already.
-    #[inline]
-    fn resume(operation: &'static str, limits: &Limits, spent: &Spent) -> Self {
-        LEDGER.with(|ledger| {
-            let before = Before {
-                depth: ledger.depth.get(),
-                peak_bytes: ledger.peak_bytes.get(),
-                io_ceiling: ledger.io.ceiling.get(),
-                network_ceiling: ledger.network.ceiling.get(),
-            };
-            ledger.depth.set(before.depth + 1);
-            if before.depth == 0 {
-                ledger.io.rewind();
-                ledger.network.rewind();
-            }
-            if ledger.is_armed.get() {
-                ledger.keep_overdraft();
-            }
-            ledger.peak_bytes.set(ledger.live_bytes.get());
-            let Limits {
-                io_ops,
-                network_bytes,
-                ..
-            } = *limits;
-            ledger.io.lower_ceiling(operation, io_ops, spent.io_ops);
-            ledger
-                .network
-                .lower_ceiling(operation, network_bytes, spent.network_bytes);
-            Self {
-                before,
-                not_send: PhantomData,
-            }
-        })
-    }
-}
-
-impl Drop for Stretch {
-    #[inline]
-    fn drop(&mut self) {
-        let before = &self.before;
-        // A native ledger has no destructor, so it outlives every stretch of its thread.
-        let _ = LEDGER.try_with(|ledger| {
-            if ledger.depth.get() != before.depth + 1 {
-                return ledger.leave_out_of_order(before);
-            }
-            ledger.depth.set(before.depth);
-            ledger.put_back(before);
-        });
-    }
-}
-
-/// A stretch whose use is counted.
-#[derive(Debug)]
-pub(super) struct CountedStretch {
-    start: Start,
-    spent: Spent,
-    _stretch: Stretch,
-}
-
-/// The counters when a stretch began.
-#[derive(Clone, Copy, Debug)]
-struct Start {
-    live_bytes: u64,
-    gross_bytes: u64,
-    io_ops: u64,
-    network_bytes: u64,
-    io_refusals: u64,
-    network_refusals: u64,
-}
-
-impl CountedStretch {
-    /// Goes on with work that has used `spent` of its `limits` already.
-    #[inline]
-    pub(super) fn resume(operation: &'static str, limits: &Limits, spent: Spent) -> Self {
-        // Before the counters are read, because it may let them begin anew.
-        let stretch = Stretch::resume(operation, limits, &spent);
-        let start = LEDGER.with(|ledger| Start {
-            live_bytes: ledger.live_bytes.get(),
-            gross_bytes: ledger.gross_bytes.get(),
-            io_ops: ledger.io.used.get(),
-            network_bytes: ledger.network.used.get(),
-            io_refusals: ledger.io.refusals.get(),
-            network_refusals: ledger.network.refusals.get(),
-        });
-        Self {
-            start,
-            spent,
-            _stretch: stretch,
-        }
-    }
-
-    /// What the work used up to now, earlier stretches included.
-    #[inline]
-    pub(super) fn spent(&self) -> Spent {
-        let Self { start, spent, .. } = self;
-        LEDGER.with(|ledger| {
-            let peak_bytes = ledger.peak_bytes.get().saturating_sub(start.live_bytes);
-            let live_bytes =
-                (spent.live_bytes + ledger.live_bytes.get()).saturating_sub(start.live_bytes);
-            // No counter begins anew while a stretch is there.
-            let since = |spent: u64, counter: &Cell<u64>, start: u64| {
-                spent.saturating_add(counter.get().wrapping_sub(start))
-            };
-            let Ledger { io, network, .. } = ledger;
-            Spent {
-                live_bytes,
-                peak_bytes: spent.peak_bytes.max(spent.live_bytes + peak_bytes),
-                gross_bytes: since(spent.gross_bytes, &ledger.gross_bytes, start.gross_bytes),
-                cpu_ns: spent.cpu_ns,
-                io_ops: since(spent.io_ops, &io.used, start.io_ops),
-                network_bytes: since(spent.network_bytes, &network.used, start.network_bytes),
-                io_refusals: since(spent.io_refusals, &io.refusals, start.io_refusals),
-                network_refusals: since(
-                    spent.network_refusals,
-                    &network.refusals,
-                    start.network_refusals,
-                ),
-            }
-        })
-    }
-}
-
-/// The ceilings that a stretch puts over its memory and processor time; dropping it takes them away.
-///
-/// It begins after its stretch and ends before it.
-#[derive(Debug)]
-pub(in crate::quota) struct Armed {
-    before: Option<Ceilings>,
-    not_send: PhantomData<*const ()>,
-}
-
-impl Armed {
-    /// For the innermost stretch, that of `operation`, which used `spent` before it and is timed by
-    /// `stopwatch`, where its processor time has a limit.
-    pub(super) fn new(
-        operation: &'static str,
-        limits: &Limits,
-        spent: &Spent,
-        stopwatch: Option<&Stopwatch>,
-    ) -> Self {
-        LEDGER.with(|ledger| {
-            let mut ceilings = ledger.ceilings.borrow_mut();
-            let before = ledger.is_armed.get().then_some(*ceilings);
-            if before.is_none() {
-                *ceilings = Ceilings::NONE;
-            }
-            let live_bytes = ledger.live_bytes.get();
-            ceilings.lower_memory(operation, limits, spent, live_bytes);
-            if let Some(stopwatch) = stopwatch {
-                ceilings.lower_cpu(operation, limits, spent, stopwatch);
-            }
-            ledger.is_armed.set(true);
-            Self {
-                before,
-                not_send: PhantomData,
-            }
-        })
-    }
-}
-
-impl Drop for Armed {
-    fn drop(&mut self) {
-        let _ = LEDGER.try_with(|ledger| {
-            ledger.is_armed.set(self.before.is_some());
-            if let Some(before) = self.before {
-                *ledger.ceilings.borrow_mut() = before;
-            }
-        });
     }
 }

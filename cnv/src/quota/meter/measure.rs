@@ -3,7 +3,8 @@
 use super::IS_METERED;
 use super::clock::{CpuClock, Stopwatch};
 use super::enforcement::Enforcement;
-use super::ledger::{CountedStretch, Spent, is_memory_metered};
+use super::ledger::is_memory_metered;
+use super::stretch::{CountedStretch, Spent};
 use super::usage::Usage;
 use crate::quota::limits::Limits;
 
@@ -20,7 +21,7 @@ use crate::quota::limits::Limits;
 ///
 /// # Costs
 /// About a microsecond where `limits` give 100 us of processor time or more, for the thread's clock;
-/// about 0.1 us below that.
+/// under 0.1 us below that.
 ///
 /// ```
 /// use cnv::quota::{Limits, measure};
@@ -76,14 +77,14 @@ impl Progress {
         if !IS_METERED {
             return work();
         }
-        let stretch = CountedStretch::resume(operation, limits, self.spent);
+        let stretch = CountedStretch::resume(operation, limits, &self.spent);
         let stopwatch = Stopwatch::start(limits.cpu_ns);
         // Declared after the stretch, and so dropped before it.
         let _armed = enforcement.arm(operation, limits, &self.spent, &stopwatch);
         let result = work();
         // The clock first, so that reading the ledger is not measured.
         let cpu_ns = stopwatch.elapsed_ns();
-        self.spent = stretch.spent();
+        stretch.add_to(&mut self.spent);
         self.spent.cpu_ns = self.spent.cpu_ns.saturating_add(cpu_ns);
         self.cpu_clock = stopwatch.clock();
         result

@@ -6,19 +6,16 @@
 //! For processor time it is a clock, of which there are three:
 //!
 //! - Before the wall clock has moved by what is left, no processor time can have, so that is all that a
-//!   checkpoint looks at (30 ns).
+//!   checkpoint looks at (10 ns by the [cycle counter](super::wall), and 30 ns without).
 //! - Once it has, the thread's processor clock is asked (700 ns), and what is still left sets the alarm anew.
 //! - Work that declares less than the thread's clock is worth has a ceiling on the wall clock itself.
 //!
 //! The two clocks do not run alike, to less than a thousandth: that late an overdraft may be found.
-//!
-//! A cycle counter would take 10 ns in place of the wall clock's 30, but has to be calibrated, and is
-//! not everywhere one that runs evenly.
-
-use std::time::{Duration, Instant};
 
 use super::clock::{Stopwatch, thread_cpu_ns};
-use super::ledger::{Ceiling, Spent};
+use super::ledger::Ceiling;
+use super::stretch::Spent;
+use super::wall;
 use crate::quota::exceeded::BudgetExceeded;
 use crate::quota::limits::Limits;
 use crate::quota::resource::{Resource, UNLIMITED};
@@ -30,27 +27,20 @@ pub(super) struct Ceilings {
     memory: Ceiling,
     /// On the thread's processor clock, in nanoseconds.
     thread_cpu: Ceiling,
-    /// On the wall clock.
-    wall: Option<WallCeiling>,
-    /// Until then no ceiling on a clock can have been reached.
-    alarm_at: Option<Instant>,
+    /// On the wall clock, in nanoseconds.
+    wall: Ceiling,
+    /// Until then, by the wall clock, no ceiling on a clock can have been reached.
+    alarm_at_ns: u64,
     /// What is known to be over.
     found: Option<BudgetExceeded>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct WallCeiling {
-    at: Instant,
-    limit: u64,
-    operation: &'static str,
 }
 
 impl Ceilings {
     pub(super) const NONE: Self = Self {
         memory: Ceiling::NONE,
         thread_cpu: Ceiling::NONE,
-        wall: None,
-        alarm_at: None,
+        wall: Ceiling::NONE,
+        alarm_at_ns: UNLIMITED,
         found: None,
     };
 
@@ -85,26 +75,20 @@ impl Ceilings {
         if limit == UNLIMITED {
             return;
         }
-        let left = Duration::from_nanos(limit.saturating_sub(spent.cpu_ns));
+        let left_ns = limit.saturating_sub(spent.cpu_ns);
         match *stopwatch {
             Stopwatch::Thread { start_ns } => {
                 let nearest = self.thread_cpu;
                 if let Some(nearer) = nearest.lowered(operation, limit, spent.cpu_ns, start_ns) {
                     self.thread_cpu = nearer;
-                    self.set_alarm(Instant::now().checked_add(left));
+                    self.set_alarm(wall::now_ns().saturating_add(left_ns));
                 }
             }
-            Stopwatch::Wall { start } => {
-                let at = start.checked_add(left);
-                if let Some(at) = at
-                    && self.wall.is_none_or(|wall| at < wall.at)
-                {
-                    self.wall = Some(WallCeiling {
-                        at,
-                        limit,
-                        operation,
-                    });
-                    self.set_alarm(Some(at));
+            Stopwatch::Wall { start_ns } => {
+                let nearest = self.wall;
+                if let Some(nearer) = nearest.lowered(operation, limit, spent.cpu_ns, start_ns) {
+                    self.wall = nearer;
+                    self.set_alarm(nearer.at);
                 }
             }
         }
@@ -121,33 +105,29 @@ impl Ceilings {
 
     /// The time, where it is late enough to ask the clocks.
     #[inline]
-    pub(super) fn alarm(&self) -> Option<Instant> {
-        let alarm_at = self.alarm_at?;
-        let now = Instant::now();
-        (now >= alarm_at).then_some(now)
+    pub(super) fn alarm(&self) -> Option<u64> {
+        if self.alarm_at_ns == UNLIMITED {
+            return None;
+        }
+        let now_ns = wall::now_ns();
+        (now_ns >= self.alarm_at_ns).then_some(now_ns)
     }
 
     /// Whether it is too late by any clock; if not, sets the alarm for the earliest time at which it can be.
     #[cold]
-    pub(super) fn ask_the_clocks(&mut self, now: Instant) -> Result<(), BudgetExceeded> {
-        self.alarm_at = None;
-        if let Some(wall) = self.wall {
-            if now > wall.at {
-                let over = u64::try_from((now - wall.at).as_nanos()).unwrap_or(u64::MAX);
-                let used = wall.limit.saturating_add(over);
-                let overrun = BudgetExceeded::overrun(Resource::Cpu, wall.limit, used).at_most();
-                return self.find(overrun.of(wall.operation));
-            }
-            self.set_alarm(Some(wall.at));
+    pub(super) fn ask_the_clocks(&mut self, wall_ns: u64) -> Result<(), BudgetExceeded> {
+        if wall_ns > self.wall.at {
+            return self.find(overrun(Resource::Cpu, &self.wall, wall_ns).at_most());
         }
+        self.alarm_at_ns = self.wall.at;
         if self.thread_cpu.at != UNLIMITED
             && let Some(now_ns) = thread_cpu_ns()
         {
             if now_ns > self.thread_cpu.at {
                 return self.find(overrun(Resource::Cpu, &self.thread_cpu, now_ns));
             }
-            let left = Duration::from_nanos(self.thread_cpu.at - now_ns);
-            self.set_alarm(now.checked_add(left));
+            let left_ns = self.thread_cpu.at - now_ns;
+            self.set_alarm(wall_ns.saturating_add(left_ns));
         }
         Ok(())
     }
@@ -163,12 +143,8 @@ impl Ceilings {
     }
 
     /// An alarm that is earlier stays.
-    fn set_alarm(&mut self, at: Option<Instant>) {
-        self.alarm_at = match (self.alarm_at, at) {
-            (Some(earlier), Some(at)) => Some(earlier.min(at)),
-            (None, at) => at,
-            (earlier, None) => earlier,
-        };
+    fn set_alarm(&mut self, at_ns: u64) {
+        self.alarm_at_ns = self.alarm_at_ns.min(at_ns);
     }
 }
 

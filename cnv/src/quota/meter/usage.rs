@@ -87,8 +87,8 @@ impl Usage {
             return Ok(());
         };
         let overrun = BudgetExceeded::overrun(resource, limits.limit(resource), used);
-        match (resource, self.cpu_clock) {
-            (Resource::Cpu, CpuClock::Wall) => Err(overrun.at_most()),
+        match resource {
+            Resource::Cpu if self.cpu_clock.is_upper_bound() => Err(overrun.at_most()),
             _ => Err(overrun),
         }
     }
@@ -103,10 +103,8 @@ impl fmt::Display for Usage {
             Some(bytes) => write!(f, "memory {}", Quantity::rounded(Resource::Memory, bytes))?,
             None => f.write_str("memory not metered")?,
         }
-        let at_most = match self.cpu_clock {
-            CpuClock::Wall if self.cpu_ns > 0 => "at most ",
-            _ => "",
-        };
+        let is_at_most = self.cpu_clock.is_upper_bound() && self.cpu_ns > 0;
+        let at_most = if is_at_most { "at most " } else { "" };
         let cpu = Quantity::rounded(Resource::Cpu, self.cpu_ns);
         let io = Quantity::new(Resource::Io, self.io_ops);
         let network = Quantity::rounded(Resource::Network, self.network_bytes);
@@ -139,10 +137,18 @@ mod tests {
             cpu_clock: CpuClock::Wall,
             ..USAGE
         };
-        assert_eq!(
-            bound.to_string(),
-            "memory not metered, cpu at most 12 ms, io 41, network none"
-        );
+        let said = "memory not metered, cpu at most 12 ms, io 41, network none";
+        assert_eq!(bound.to_string(), said);
+        let cycles = Usage {
+            cpu_clock: CpuClock::Cycles,
+            ..bound
+        };
+        assert_eq!(cycles.to_string(), said);
+        let limits = Limits {
+            cpu_ns: 1,
+            ..Limits::unlimited()
+        };
+        assert!(cycles.check(&limits).unwrap_err().is_upper_bound);
     }
 
     #[test]
