@@ -258,6 +258,7 @@ mod tests {
         let verb = Registration {
             spec,
             arguments: Vec::new,
+            output: || None,
             invoke: |cx, _matches| {
                 let when = usize::from(cx.verb().name() == "allow");
                 RAN[when].store(true, Ordering::Relaxed);
@@ -298,6 +299,7 @@ mod tests {
         let verb = Registration {
             spec: crate::command::spec::faulty_spec(),
             arguments: Vec::new,
+            output: || None,
             invoke: |_cx, _matches| Box::pin(async { Output::of("never") }),
         };
         let clock = Arc::new(crate::attestation::SystemClock);

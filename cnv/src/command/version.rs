@@ -313,6 +313,7 @@ mod tests {
                     Arg::new("max_lines").long("max-lines").default_value("10"),
                 ]
             },
+            output: || None,
             invoke: |_cx, _matches| Box::pin(async { Output::of(&0) }),
         };
         let compiled = Version::compiled(&App::new("ops").verbs([scan]));

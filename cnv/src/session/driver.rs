@@ -27,6 +27,9 @@ const SCRATCH_BYTES: usize = 4096;
 /// Room for what follows them.
 const READ_BYTES: usize = 256 << 10;
 
+/// Less room than this is not worth a read.
+const LEAST_READ_BYTES: usize = 16 << 10;
+
 /// Chunks that one write hands over.
 const SLICES: usize = 32;
 
@@ -419,7 +422,10 @@ where
             self.arrived.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
-        self.arrived.reserve(READ_BYTES);
+        // What is there of a frame is moved with the buffer, so that this is rare.
+        if self.arrived.capacity() - self.arrived.len() < LEAST_READ_BYTES {
+            self.arrived.reserve(READ_BYTES);
+        }
         pin!(self.stream.read_buf(&mut self.arrived)).poll(cx)
     }
 
