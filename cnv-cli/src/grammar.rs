@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cnv::grammar::{Change, Delta, Grammar, GrammarError};
+use cnv::grammar::{Change, Delta, Grammar, GrammarError, MAX_OVERLAY_BYTES, Overlay};
 use cnv::prelude::*;
 use cnv::quota::File;
 use serde::Serialize;
@@ -35,6 +35,12 @@ pub enum GrammarFileError {
         path: PathBuf,
         #[source]
         source: GrammarError,
+    },
+    /// The overlay does not fit the grammar.
+    #[error("{shown}")]
+    Overlay {
+        /// The faults, each with its line.
+        shown: String,
     },
     /// The new grammar breaks callers that were not told.
     #[error(
@@ -120,6 +126,28 @@ pub fn check(
     Ok(delta.changes().to_vec())
 }
 
+/// Shows what an overlay changes of a grammar, or what is wrong with it
+///
+/// A program that has the overlay in force refuses more: changes that break the callers of the one before.
+#[verb(noun = "grammar", effect = "read")]
+#[budget(memory = "256MB", cpu = "20s", io = "100k")]
+pub fn overlay(
+    /// The file with the program's grammar, as `--grammar` prints it without an overlay
+    grammar: PathBuf,
+    /// The overlay
+    overlay: PathBuf,
+) -> Result<Vec<Change>, GrammarFileError> {
+    let grammar = load(&grammar)?;
+    let text = read(&overlay, MAX_OVERLAY_BYTES as u64 + 1)?;
+    let live = Overlay::parse(&text).and_then(|overlay| overlay.over(&grammar));
+    match live {
+        Ok(live) => Ok(Delta::between(&grammar, &live).changes().to_vec()),
+        Err(error) => Err(GrammarFileError::Overlay {
+            shown: error.shown(&overlay.display().to_string(), &text),
+        }),
+    }
+}
+
 /// An argument as a line of help has it.
 fn usage(argument: &cnv::grammar::Argument) -> String {
     let name = argument.name.to_uppercase();
@@ -136,15 +164,7 @@ fn usage(argument: &cnv::grammar::Argument) -> String {
 }
 
 fn load(path: &Path) -> Result<Grammar, GrammarFileError> {
-    let io = |source| GrammarFileError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let mut text = String::new();
-    let file = File::open(path).map_err(io)?;
-    file.take(MAX_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(io)?;
+    let text = read(path, MAX_BYTES + 1)?;
     if text.len() as u64 > MAX_BYTES {
         return Err(GrammarFileError::TooLarge {
             path: path.to_owned(),
@@ -154,4 +174,18 @@ fn load(path: &Path) -> Result<Grammar, GrammarFileError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// So many bytes of a text at most.
+fn read(path: &Path, max_len_bytes: u64) -> Result<String, GrammarFileError> {
+    let io = |source| GrammarFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(io)?;
+    file.take(max_len_bytes)
+        .read_to_string(&mut text)
+        .map_err(io)?;
+    Ok(text)
 }

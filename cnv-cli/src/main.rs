@@ -53,6 +53,7 @@ fn app() -> App {
             grammar::show,
             grammar::diff,
             grammar::check,
+            grammar::overlay,
         ])
 }
 

@@ -31,7 +31,11 @@ async fn run(app: &App, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
     if let Err(faults) = app.check() {
         return early.failure(&faults.into());
     }
-    let version = app.version_in_force();
+    let tell = |text: &str| notice(early.format(), text);
+    let version = match app.ready(&tell).await {
+        Ok(version) => version,
+        Err(failure) => return early.failure(&failure),
+    };
     let matches = match parse(app, &version, &arguments) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, &early),
@@ -77,7 +81,10 @@ impl App {
         let program = OsString::from(self.name);
         let arguments = std::iter::once(program).chain(arguments.into_iter().map(Into::into));
         let arguments: Vec<OsString> = arguments.collect();
-        let version = self.version_in_force();
+        let version = match self.ready(&|_| {}).await {
+            Ok(version) => version,
+            Err(failure) => return Reply::refused(failure),
+        };
         let matches = match parse(self, &version, &arguments) {
             Ok(matches) => matches,
             Err(error) => return Reply::refused(usage_failure(&error)),
@@ -133,6 +140,10 @@ async fn attend(
         Ok(log) => log,
         Err(failure) => return Reply::refused(failure),
     };
+    #[cfg(feature = "reload")]
+    if let (Some(live), Some(log)) = (app.live_grammar(), &log) {
+        live.lend(log);
+    }
     let tell = |text: &str| {
         if is_process && !options.quiet {
             notice(options.format, text);
@@ -165,6 +176,8 @@ async fn attend(
             show_progress: is_process && !options.quiet,
             call_id: number.map_err(Unfit::Callers)?,
             transaction: options.transaction,
+            #[cfg(feature = "reload")]
+            live: app.live_grammar().cloned(),
         })
     });
     match prepared {

@@ -70,6 +70,8 @@ mod display;
 mod evidence;
 mod failure;
 mod grammar;
+#[cfg(feature = "reload")]
+mod live;
 mod log;
 mod output;
 mod pipeline;
@@ -86,6 +88,8 @@ pub use crate::grammar::Effect;
 pub use app::{App, Fault, Faults};
 pub use context::{CallId, Context, Stdout};
 pub use failure::{Failure, FailureCode};
+#[cfg(feature = "reload")]
+pub use live::{LiveGrammar, LiveState, LiveStatus, NotReloaded, Overlaid, Watch, grammar_control};
 pub use output::{Outcome, Output};
 pub use pipeline::Reply;
 pub use progress::Progress;

@@ -11,6 +11,8 @@ use super::context::{Call, CallId, Cancellation, Context, Sink};
 use super::denial::{self, Denial, Record};
 use super::evidence::Unfit;
 use super::failure::{Failure, FailureCode};
+#[cfg(feature = "reload")]
+use super::live::LiveGrammar;
 use super::output::Output;
 use super::receipt::{AttestedBy, Receipt};
 use super::spec::VerbSpec;
@@ -58,6 +60,8 @@ pub(super) struct Visit {
     pub(super) show_progress: bool,
     pub(super) call_id: CallId,
     pub(super) transaction: Option<TransactionId>,
+    #[cfg(feature = "reload")]
+    pub(super) live: Option<LiveGrammar>,
 }
 
 /// Keeps streamed items, for a caller in the same process.
@@ -219,6 +223,8 @@ async fn run(entry: &Registration, visit: Visit) -> Result<Output, Failure> {
         cancellation: visit.cancellation,
         sink: visit.sink,
         show_progress: visit.show_progress,
+        #[cfg(feature = "reload")]
+        live: visit.live,
     });
     cx.checkpoint()?;
     let deadline = cx.deadline();

@@ -56,10 +56,17 @@ mod effect;
 mod model;
 #[cfg(feature = "reload")]
 mod overlay;
+#[cfg(feature = "reload")]
+mod published;
 mod schema;
 
 pub use delta::{Change, Class, Delta};
 pub use effect::Effect;
+pub(crate) use model::option_name;
 pub use model::{Amounts, Argument, Grammar, GrammarError, SCHEMA, VerbGrammar};
 #[cfg(feature = "reload")]
 pub use overlay::{MAX_OVERLAY_BYTES, OVERLAY_SCHEMA, Overlay, OverlayError, OverlayFault};
+#[cfg(feature = "reload")]
+pub(crate) use overlay::{Program, migrations};
+#[cfg(feature = "reload")]
+pub use published::{Published, Reader};
