@@ -31,6 +31,11 @@ pub mod testing;
 #[doc = include_str!("../docs/attestation.md")]
 pub mod walk_through {}
 
+// The rest of its module needs tokio, which has other ideas of loom.
+#[cfg(all(loom, test))]
+#[path = "grammar/published.rs"]
+mod published_grammar;
+
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;

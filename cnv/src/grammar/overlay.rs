@@ -20,6 +20,9 @@ pub const OVERLAY_SCHEMA: u32 = 1;
 /// The largest overlay that is read, in bytes.
 pub const MAX_OVERLAY_BYTES: usize = 1 << 20;
 
+/// So many faults are shown: nobody reads on, and each is looked up in the text.
+const MAX_SHOWN: usize = 16;
+
 /// What a file says of an application's verbs, checked against nothing yet.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,14 +133,14 @@ impl OverlayError {
         &self.faults
     }
 
-    /// All faults, each with the line that it is about.
+    /// The faults, each with the line that it is about; of more than 16 the first ones.
     #[must_use]
     pub fn shown(&self, file: &str, text: &str) -> String {
-        let shown: Vec<String> = self
-            .faults
-            .iter()
-            .map(|fault| fault.shown(file, text))
-            .collect();
+        let first = self.faults.iter().take(MAX_SHOWN);
+        let mut shown: Vec<String> = first.map(|fault| fault.shown(file, text)).collect();
+        if self.faults.len() > MAX_SHOWN {
+            shown.push(format!("error: and {} more", self.faults.len() - MAX_SHOWN));
+        }
         shown.join("\n\n")
     }
 }

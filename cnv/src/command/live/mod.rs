@@ -10,7 +10,7 @@ mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -117,6 +117,8 @@ struct Shared {
     /// Held by whoever judges the file: one at a time.
     turn: tokio::sync::Mutex<Turn>,
     state: Mutex<LiveState>,
+    /// Whether the file was read once, and something is in force.
+    has_begun: AtomicBool,
     compilations: AtomicU64,
 }
 
@@ -147,6 +149,7 @@ impl LiveGrammar {
             audit: app.audit.clone(),
             lent: Mutex::new(Weak::new()),
             state: Mutex::new(LiveState::Current),
+            has_begun: AtomicBool::new(false),
             compilations: AtomicU64::new(0),
         };
         Self {

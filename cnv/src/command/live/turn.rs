@@ -17,7 +17,6 @@ type Since = BTreeMap<(String, String), Timestamp>;
 
 /// What is known of the file between two looks.
 pub(super) struct Turn {
-    has_begun: bool,
     /// The overlay that is in force; `None` as long as the program's own grammar is.
     text: Option<String>,
     /// The program's grammar with it, before names have ended.
@@ -49,7 +48,6 @@ struct Next {
 impl Turn {
     pub(super) const fn new(compiled: Grammar) -> Self {
         Self {
-            has_begun: false,
             text: None,
             laid: compiled,
             since: Since::new(),
@@ -67,8 +65,16 @@ impl Shared {
     /// Where there is a file that cannot be put in force, and it is not known what was before: the program's own grammar
     /// may allow what the operator had switched off.
     pub(super) async fn begin(&self) -> Result<(), String> {
+        // No call waits for a look at the file but the first.
+        if self.has_begun.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let mut turn = self.turn.lock().await;
-        if turn.has_begun {
+        self.begin_in(&mut turn).await
+    }
+
+    async fn begin_in(&self, turn: &mut Turn) -> Result<(), String> {
+        if self.has_begun.load(Ordering::Acquire) {
             return Ok(());
         }
         let kept = self
@@ -83,9 +89,9 @@ impl Shared {
         let mut is_same_program = false;
         if let Some(kept) = kept {
             is_same_program = kept.program == self.compiled_digest.to_string();
-            unknown = self.resume(&mut turn, kept).err();
+            unknown = self.resume(turn, kept).err();
         }
-        self.judge(&mut turn, Why::Begins, is_same_program).await;
+        self.judge(turn, Why::Begins, is_same_program).await;
         if turn.text.is_none() {
             let why = match (&*self.state(), unknown) {
                 (LiveState::Current | LiveState::Draining { .. }, None) => None,
@@ -102,16 +108,19 @@ impl Shared {
             }
         }
         if !is_same_program {
-            self.keep(&turn);
+            self.keep(turn);
         }
-        turn.has_begun = true;
+        self.has_begun.store(true, Ordering::Release);
         Ok(())
     }
 
     /// Looks at the file, and puts it in force where it is in order.
     pub(super) async fn look(&self, why: Why) {
         let mut turn = self.turn.lock().await;
-        self.judge(&mut turn, why, true).await;
+        let had_begun = self.has_begun.load(Ordering::Acquire);
+        if self.begin_in(&mut turn).await.is_ok() && had_begun {
+            self.judge(&mut turn, why, true).await;
+        }
     }
 
     /// What was in force when the program ended, where it fits the program that it is now.
