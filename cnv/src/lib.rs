@@ -3,7 +3,7 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 // Documentation says what a feature adds, and links to it where it is on.
 #![cfg_attr(
-    not(all(feature = "bytes", feature = "command", feature = "testing")),
+    not(all(feature = "bytes", feature = "reload", feature = "testing")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 

@@ -377,21 +377,8 @@ fn lay(
     for (name, value) in &overlay.defaults {
         default(name, value, verb, program, faults);
     }
-    for (name, _) in &overlay.defaults {
-        let is_told_by_place =
-            |argument: &&Argument| argument.long.is_none() && argument.short.is_none();
-        let mut places = verb.arguments.iter().filter(is_told_by_place);
-        let mut after = places
-            .by_ref()
-            .skip_while(|argument| argument.name != *name.get_ref());
-        if let (Some(argument), Some(later)) = (after.next(), after.find(|later| later.required)) {
-            let message = format!(
-                "`{}` cannot be left out before `{}`",
-                argument.name, later.name
-            );
-            let help = format!("give `{}` a default as well", later.name);
-            faults.push(OverlayFault::at(name.span(), message).with_help(help));
-        }
+    for name in overlay.defaults.keys() {
+        check_places_after(name, verb, faults);
     }
     if let Some(budget) = &overlay.budget {
         lower(budget, verb, faults);
@@ -467,6 +454,26 @@ fn default(
     let name = argument.name.clone();
     if let Some(required) = verb.input["required"].as_array_mut() {
         required.retain(|entry| entry.as_str() != Some(&name));
+    }
+}
+
+/// What is told by its place can be left out only where nothing follows that cannot.
+fn check_places_after(name: &Spanned<String>, verb: &VerbGrammar, faults: &mut Vec<OverlayFault>) {
+    let arguments = verb.arguments.iter();
+    let mut places = arguments
+        .filter(|argument| argument.long.is_none() && argument.short.is_none())
+        .skip_while(|argument| argument.name != *name.get_ref());
+    if places.next().is_none() {
+        return;
+    }
+    if let Some(later) = places.find(|later| later.required) {
+        let message = format!(
+            "`{}` cannot be left out before `{}`",
+            name.get_ref(),
+            later.name
+        );
+        let help = format!("give `{}` a default as well", later.name);
+        faults.push(OverlayFault::at(name.span(), message).with_help(help));
     }
 }
 
