@@ -155,3 +155,49 @@ fn read(path: &Path, stamp: Stamp) -> Result<Option<String>, FileFault> {
     });
     text.map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(path: &Path, patience: Duration) -> Result<Option<String>, FileFault> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        runtime.unwrap().block_on(settled(path, false, patience))
+    }
+
+    #[test]
+    fn a_file_that_was_written_just_now_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ops.toml");
+        let hour = Duration::from_secs(3600);
+        assert!(text(&path, hour).unwrap().is_none());
+        // Where this thread had to wait for long, the file is at rest by then.
+        let is_waited_for = (0..100).any(|_| {
+            fs::write(&path, "schema = 1").unwrap();
+            matches!(
+                text(&path, Duration::ZERO),
+                Err(FileFault::Unsettled { .. })
+            )
+        });
+        assert!(is_waited_for);
+        assert_eq!(text(&path, hour).unwrap().unwrap(), "schema = 1");
+        // Once it is at rest, no longer.
+        let is_read = (0..100).any(|_| text(&path, Duration::ZERO).is_ok());
+        assert!(is_read);
+    }
+
+    #[test]
+    fn a_file_that_another_took_the_place_of_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ops.toml");
+        fs::write(&path, "schema = 1").unwrap();
+        let stamp = Stamp::at(&path).unwrap().unwrap();
+        assert_eq!(read(&path, stamp).unwrap().unwrap(), "schema = 1");
+        fs::write(&path, "schema = 1 # and more").unwrap();
+        assert!(read(&path, stamp).unwrap().is_none());
+        fs::remove_file(&path).unwrap();
+        assert!(read(&path, stamp).unwrap().is_none());
+    }
+}

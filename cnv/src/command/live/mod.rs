@@ -270,3 +270,43 @@ impl fmt::Debug for LiveGrammar {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{WhenUnavailable, on_a_broken_disk};
+    use crate::command::Registration;
+    use crate::command::output::Output;
+    use crate::command::spec::faulty_spec;
+
+    fn call(when: WhenUnavailable) -> Result<Output, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ops.toml");
+        std::fs::write(&path, "schema = 1\nverbs.\"log scan\".enabled = false").unwrap();
+        let mut spec = faulty_spec();
+        (spec.noun, spec.name) = ("log", "scan");
+        let verb = Registration {
+            spec,
+            arguments: Vec::new,
+            invoke: |_cx, _matches| Box::pin(async { Output::of("ran") }),
+        };
+        let app = App::new("ops")
+            .verbs([verb])
+            .overlay(path)
+            .audit(Arc::new(on_a_broken_disk(when)));
+        app.call_blocking(["log", "scan"]).result
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_recorded_is_not_made() {
+        let told = call(WhenUnavailable::Deny).unwrap_err().to_string();
+        assert!(told.starts_with("no command is run"), "{told}");
+        assert!(told.contains("the change cannot be recorded"), "{told}");
+    }
+
+    #[test]
+    fn it_is_made_where_that_was_asked_for() {
+        let told = call(WhenUnavailable::Allow).unwrap_err().to_string();
+        assert_eq!(told, "`log scan` is switched off");
+    }
+}
