@@ -264,14 +264,10 @@ fn a_thousand_changes_a_second_end_in_the_last_with_few_compilations() {
     let folder = tempfile::tempdir().unwrap();
     let (app, path, _watch) = following(&folder);
     let begin = Instant::now();
-    let mut compiled_by_then = 0;
     for change in 0..seconds * 1000 {
         put(&path, &default(change + 100));
-        // Every other change at rest long enough to be read.
+        // At rest now and then, so that there is something to compile.
         if change % 250 == 0 {
-            let text = compiled_by_then;
-            compiled_by_then = app.live_grammar().unwrap().status().compilations;
-            assert!(compiled_by_then >= text);
             std::thread::sleep(Duration::from_millis(60));
         }
         let due = Duration::from_millis(u64::from(change));
