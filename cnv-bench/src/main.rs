@@ -6,6 +6,7 @@ mod environment;
 mod frames;
 mod plot;
 mod quota;
+mod reload;
 mod report;
 mod rounds;
 mod session;
@@ -89,6 +90,22 @@ fn command() -> Command {
         ))
         .arg(count("rounds", "101", "Rounds of every group"))
         .arg(count("launches", "1", "Processes whose medians are judged"));
+    let reload = Command::new("reload")
+        .about(
+            "Reading a grammar that may change, beside arc-swap, and how soon a change is in force",
+        )
+        .arg(flag("check", "Fail if a goal is not met"))
+        .arg(flag("figures", "Print the time of every contender, too"))
+        .arg(file(
+            "json",
+            "Write every figure and where it was measured; - is standard output",
+        ))
+        .arg(count(
+            "rounds",
+            "101",
+            "Rounds of every group; with fewer, fewer reads are looked at",
+        ))
+        .arg(count("launches", "1", "Processes whose medians are judged"));
     let session = Command::new("session")
         .about("Streams and calls over sessions, beside the bare socket, yamux and HTTP/2")
         .arg(flag("check", "Fail if a goal is not met"))
@@ -110,6 +127,7 @@ fn command() -> Command {
         .subcommand(frames)
         .subcommand(attestation)
         .subcommand(quota)
+        .subcommand(reload)
         .subcommand(session)
         .subcommand(server)
 }
@@ -120,6 +138,7 @@ fn main() -> ExitCode {
         Some(("frames", arguments)) => run_frames(arguments),
         Some(("attestation", arguments)) => run_attestation(arguments),
         Some(("quota", arguments)) => run_quota(arguments),
+        Some(("reload", arguments)) => run_reload(arguments),
         Some(("session", arguments)) => {
             launches(arguments, "session", &[], session::run).and_then(|run| judge(arguments, &run))
         }
@@ -178,6 +197,11 @@ fn run_quota(arguments: &ArgMatches) -> Result<ExitCode, Box<dyn Error>> {
             "!!! NOT MEASURED: {builds}. Say --builds, or --check, to build and measure them.\n"
         );
     }
+    judge(arguments, &run)
+}
+
+fn run_reload(arguments: &ArgMatches) -> Result<ExitCode, Box<dyn Error>> {
+    let run = launches(arguments, "reload", &[], reload::run)?;
     judge(arguments, &run)
 }
 

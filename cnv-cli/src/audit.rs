@@ -175,6 +175,15 @@ pub struct ShownEntry {
     result: Option<String>,
     budget: Option<String>,
     used: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<ShownChange>,
+}
+
+/// The grammar that was in force before, and what the change means for callers.
+#[derive(Debug, Serialize)]
+struct ShownChange {
+    before: String,
+    class: &'static str,
 }
 
 impl ShownEntry {
@@ -204,6 +213,10 @@ impl ShownEntry {
             grammar: entry.grammar.map(|digest| digest.to_string()),
             arguments: entry.arguments.map(|digest| digest.to_string()),
             result: entry.result.map(|digest| digest.to_string()),
+            change: entry.change.map(|change| ShownChange {
+                before: change.before.to_string(),
+                class: change.class.as_str(),
+            }),
             budget: entry.budget.map(|budget| budget.to_string()),
             used: entry.used.map(|used| {
                 // The units of a budget, in which the two are compared.

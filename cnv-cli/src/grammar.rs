@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cnv::grammar::{Argument, Change, Delta, Effect, Grammar, GrammarError, VerbGrammar};
+use cnv::grammar::{
+    Argument, Change, Delta, Effect, Grammar, GrammarError, MAX_OVERLAY_BYTES, Overlay, VerbGrammar,
+};
 use cnv::prelude::*;
 use cnv::quota::{File, Limits, Resource};
 use serde::Serialize;
@@ -45,6 +47,12 @@ pub enum GrammarFileError {
         path: PathBuf,
         /// The noun, or noun and verb.
         verb: String,
+    },
+    /// The overlay does not fit the grammar.
+    #[error("{shown}")]
+    Overlay {
+        /// The faults, each with its line.
+        shown: String,
     },
     /// The new grammar breaks callers that were not told.
     #[error("{}", undeclared(changes))]
@@ -302,6 +310,28 @@ pub fn check(
     Ok(delta.changes().to_vec())
 }
 
+/// Shows what an overlay changes of a grammar, or what is wrong with it
+///
+/// A program that has the overlay in force refuses more: changes that break the callers of the one before.
+#[verb(noun = "grammar", effect = "read")]
+#[budget(memory = "256MB", cpu = "20s", io = "100k")]
+pub fn overlay(
+    /// The file with the program's grammar, as `--grammar` prints it without an overlay
+    grammar: PathBuf,
+    /// The overlay
+    overlay: PathBuf,
+) -> Result<Vec<Change>, GrammarFileError> {
+    let grammar = load(&grammar)?;
+    let text = read(&overlay, MAX_OVERLAY_BYTES as u64 + 1)?;
+    let live = Overlay::parse(&text).and_then(|overlay| overlay.over(&grammar));
+    match live {
+        Ok(live) => Ok(Delta::between(&grammar, &live).changes().to_vec()),
+        Err(error) => Err(GrammarFileError::Overlay {
+            shown: error.shown(&overlay.display().to_string(), &text),
+        }),
+    }
+}
+
 /// An argument as a line of help has it.
 fn usage(argument: &Argument) -> String {
     let name = argument.name.to_uppercase();
@@ -318,15 +348,7 @@ fn usage(argument: &Argument) -> String {
 }
 
 fn load(path: &Path) -> Result<Grammar, GrammarFileError> {
-    let io = |source| GrammarFileError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let mut text = String::new();
-    let file = File::open(path).map_err(io)?;
-    file.take(MAX_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(io)?;
+    let text = read(path, MAX_BYTES + 1)?;
     if text.len() as u64 > MAX_BYTES {
         return Err(GrammarFileError::TooLarge {
             path: path.to_owned(),
@@ -336,4 +358,18 @@ fn load(path: &Path) -> Result<Grammar, GrammarFileError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// So many bytes of a text at most.
+fn read(path: &Path, max_len_bytes: u64) -> Result<String, GrammarFileError> {
+    let io = |source| GrammarFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(io)?;
+    file.take(max_len_bytes)
+        .read_to_string(&mut text)
+        .map_err(io)?;
+    Ok(text)
 }

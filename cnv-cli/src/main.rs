@@ -54,6 +54,7 @@ fn app() -> App {
             grammar::show,
             grammar::diff,
             grammar::check,
+            grammar::overlay,
             session::call,
         ])
         .shorthand("call", "session", "call")

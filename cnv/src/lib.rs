@@ -3,7 +3,7 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 // Documentation says what a feature adds, and links to it where it is on.
 #![cfg_attr(
-    not(all(feature = "bytes", feature = "command", feature = "testing")),
+    not(all(feature = "bytes", feature = "reload", feature = "testing")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -32,6 +32,11 @@ pub mod testing;
 #[cfg(feature = "command")]
 #[doc = include_str!("../docs/attestation.md")]
 pub mod walk_through {}
+
+// The rest of its module needs tokio, which has other ideas of loom.
+#[cfg(all(loom, test))]
+#[path = "grammar/published.rs"]
+mod published_grammar;
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use cnv::attestation::{PrivateKey, Timestamp};
 use cnv::audit::{
-    AppendError, AuditEntry, AuditLog, AuditOptions, AuditProof, AuditReader, Checkpoint,
-    ConsistencyProof, Cut, Damage, Decision, Digest, Durability, EntryError, Fault, LogFile,
-    NoteError, OpenError, Outcome, ProofError, ReadError, Reason, SignedCheckpoint, Used,
-    VerifierKey,
+    AppendError, AuditEntry, AuditLog, AuditOptions, AuditProof, AuditReader, ChangeClass,
+    Checkpoint, ConsistencyProof, Cut, Damage, Decision, Digest, Durability, EntryError, Fault,
+    GrammarChange, LogFile, NoteError, OpenError, Outcome, ProofError, ReadError, Reason,
+    SignedCheckpoint, Used, VerifierKey,
 };
 use cnv::frame::crc32c;
 use cnv::quota::Limits;
@@ -346,13 +346,25 @@ fn reasons() -> impl Strategy<Value = Reason> {
     ("[a-z_]{0,40}", ".{0,40}").prop_map(|(code, detail)| Reason::new(code, detail))
 }
 
+fn changes() -> impl Strategy<Value = Option<GrammarChange>> {
+    let classes = [
+        ChangeClass::Safe,
+        ChangeClass::Caution,
+        ChangeClass::Breaking,
+    ];
+    let change = (any::<[u8; 32]>(), prop::sample::select(classes.to_vec()));
+    let change =
+        change.prop_map(|(before, class)| GrammarChange::new(Digest::from_bytes(before), class));
+    proptest::option::of(change)
+}
+
 prop_compose! {
     fn entries()(
         seconds: u64,
         call_id: [u8; 16],
         transaction_id: Option<[u8; 16]>,
         verb in ".{1,60}",
-        digests in (digests(), digests(), digests()),
+        (digests, change) in ((digests(), digests(), digests()), changes()),
         links in prop::collection::vec(any::<[u8; 32]>(), 0..=8),
         subject in proptest::option::of(".{1,60}"),
         denied in proptest::option::of(reasons()),
@@ -368,6 +380,7 @@ prop_compose! {
         entry.subject = subject;
         entry.budget = budget.map(|[memory_bytes, cpu_ns, io_ops, network_bytes]| Limits { memory_bytes, cpu_ns, io_ops, network_bytes });
         entry.used = used.map(|(memory_bytes, [cpu_ns, io_ops, network_bytes])| Used { memory_bytes, cpu_ns, io_ops, network_bytes });
+        entry.change = change;
         entry.outcome = outcome.map(|failed| failed.map_or(Outcome::Succeeded, Outcome::Failed));
         entry
     }
@@ -425,9 +438,20 @@ fn the_longest_entry_has_room() {
         io_ops: 3,
         network_bytes: 4,
     });
+    entry.change = Some(GrammarChange::new(
+        Digest::of("", []),
+        ChangeClass::Breaking,
+    ));
     let bytes = entry.encode().unwrap();
     assert!(bytes.len() <= AuditEntry::MAX_LEN_BYTES, "{}", bytes.len());
     assert_eq!(AuditEntry::decode(&bytes).unwrap(), entry);
+
+    let mut unknown = bytes;
+    *unknown.last_mut().unwrap() = 3;
+    assert_eq!(
+        AuditEntry::decode(&unknown),
+        Err(EntryError::Class { class: 3 })
+    );
 
     entry.links.push(Digest::from_bytes([1; 32]));
     assert_eq!(entry.encode(), Err(EntryError::Links { count: 9 }));

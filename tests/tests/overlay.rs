@@ -44,8 +44,14 @@ fn tail() -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Moves.
+#[verb(noun = "log", effect = "write", public, name = "move")]
+fn rename(from: String, to: String) -> Result<String, Failure> {
+    Ok(from + &to)
+}
+
 fn compiled() -> Grammar {
-    App::new("ops").verbs(verbs![scan, tail]).grammar()
+    App::new("ops").verbs(verbs![scan, tail, rename]).grammar()
 }
 
 fn laid(text: &str) -> Result<Grammar, OverlayError> {
@@ -69,7 +75,7 @@ fn everything_that_it_may_change_is_changed() {
         "#,
     )
     .unwrap();
-    assert_eq!(live.verbs.len(), 1);
+    assert_eq!(live.verbs.len(), 2);
     let scan = live.verb("log", "scan").unwrap();
     assert_eq!(scan.about, "Looks");
     assert_eq!(scan.aliases, ["s", "count", "look-up"]);
@@ -99,7 +105,7 @@ fn nothing_said_changes_nothing() {
 fn a_renamed_argument_breaks_nobody() {
     let new = laid("schema = 1\nverbs.\"log scan\".renamed = { limit = \"top\" }").unwrap();
     let mut old = compiled();
-    let scan = &mut old.verbs[0];
+    let scan = &mut old.verbs[1];
     scan.arguments[1].name = "limit".to_owned();
     scan.arguments[1].long = Some("limit".to_owned());
     let delta = Delta::between(&old, &new);
@@ -139,7 +145,7 @@ fn each_fault_names_its_place() {
             "schema = 1\n[verbs.\"tree digest\"]\n".to_owned(),
             (2, 8),
             "there is no verb `tree digest`",
-            Some("the verbs are `log scan`, `log tail`"),
+            Some("the verbs are `log move`, `log scan`, `log tail`"),
         ),
         (
             scan("enabeld = true"),
@@ -244,6 +250,30 @@ fn each_fault_names_its_place() {
             None,
         ),
         (
+            scan("renamed = { json = \"top\" }"),
+            (3, 13),
+            "`log scan` still has an argument `json`",
+            None,
+        ),
+        (
+            scan("renamed = { a_b = \"top\", a-b = \"top\" }"),
+            (3, 13),
+            "`log scan` still has an argument `a_b`",
+            None,
+        ),
+        (
+            scan("renamed = { \"a b\" = \"top\" }"),
+            (3, 13),
+            "`a b` was never the name of an argument",
+            Some("lower-case"),
+        ),
+        (
+            "schema = 1\n[verbs.\"log move\"]\ndefaults = { from = \"a\" }".to_owned(),
+            (3, 14),
+            "`from` cannot be left out before `to`",
+            Some("give `to` a default as well"),
+        ),
+        (
             scan("renamed = { limit = \"tpo\" }"),
             (3, 21),
             "`log scan` has no argument `tpo`",
@@ -301,4 +331,57 @@ fn a_text_that_is_too_long_is_not_read() {
     let error = laid(&text).unwrap_err();
     assert!(error.to_string().starts_with("an overlay has at most"));
     assert_eq!(error.faults()[0].line_and_column(&text), (1, 1));
+}
+
+#[test]
+fn what_breaks_callers_is_declared_or_refused() {
+    let compiled = compiled();
+    let old = laid(
+        "schema = 1\nverbs.\"log scan\" = { aliases = [\"c\"], renamed = { limit = \"top\" }, defaults = { path = \"a\" } }",
+    )
+    .unwrap();
+    let replaced = |text: &str| {
+        let overlay = Overlay::parse(text).unwrap();
+        let new = overlay.over(&compiled).unwrap();
+        overlay.replacing(&old, &new)
+    };
+    let error = replaced("schema = 1\n[verbs.\"log scan\"]\n").unwrap_err();
+    let told: Vec<&str> = error
+        .faults()
+        .iter()
+        .map(|fault| fault.message.as_str())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "`log scan`: the alias `c` is gone, which breaks its callers",
+            "`log scan`: the name `limit` that argument `top` had is gone, which breaks its callers",
+            "`log scan`: argument `path` is required, which breaks its callers",
+        ]
+    );
+    assert!(error.faults().iter().all(|fault| fault.place == (18..28)));
+    let digest = old.digest().to_string();
+    for (declared, is_enough) in [
+        (&digest[..], true),
+        (&digest[..12], true),
+        (&digest[..11], false),
+    ] {
+        let text = format!("schema = 1\nbreaks = \"{declared}\"");
+        assert_eq!(replaced(&text).is_ok(), is_enough, "{declared}");
+    }
+    // What is switched off, and nothing else.
+    let delta = replaced("schema = 1\nverbs.\"log scan\".enabled = false").unwrap();
+    assert_eq!(delta.class(), Class::Breaking);
+    assert!(replaced("schema = 1\nverbs.\"log tail\".enabled = false").is_err());
+}
+
+#[test]
+fn of_many_faults_the_first_are_shown() {
+    let verbs: String = (0..20).map(|n| format!("[verbs.\"x {n}\"]\n")).collect();
+    let text = format!("schema = 1\n{verbs}");
+    let shown = laid(&text).unwrap_err().shown("ops.toml", &text);
+    assert!(
+        shown.contains("there is no verb `x 15`") && !shown.contains("there is no verb `x 16`")
+    );
+    assert!(shown.ends_with("error: and 4 more"), "{shown}");
 }

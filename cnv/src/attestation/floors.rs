@@ -13,7 +13,6 @@
 use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -84,7 +83,7 @@ impl Floors {
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, FloorError> {
         let folder = folder.as_ref();
         let path = folder.join(FILE);
-        create_folder(folder).map_err(|source| FloorError::Io {
+        trusted_file::create_folder(folder).map_err(|source| FloorError::Io {
             path: folder.into(),
             source,
         })?;
@@ -230,14 +229,6 @@ fn read(path: &Path) -> Result<Known, FloorError> {
 
 fn next_due(moment: Timestamp) -> u64 {
     moment.as_unix_seconds().saturating_add(CLOCK_STEP_SECONDS)
-}
-
-fn create_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Why it is not known what was seen last, or was not written down.

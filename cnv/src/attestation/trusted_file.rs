@@ -179,6 +179,15 @@ pub(super) fn sync_folder_of(path: &Path) {
     }
 }
 
+/// Makes a folder where there is none, and those above it, for its owner alone.
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 /// Makes the names in a folder durable, where the file system can.
 pub(crate) fn sync_folder(folder: &Path) {
     #[cfg(unix)]

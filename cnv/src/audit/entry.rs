@@ -233,6 +233,52 @@ pub struct AuditEntry {
     pub result: Option<Digest>,
     /// The SHA-256 of the token's text that was presented, where the call or a function within it was denied.
     pub token: Option<Digest>,
+    /// What becomes of the application's grammar, in an entry that is of no call: `grammar` is the one that comes into
+    /// force, and `arguments` the overlay's digest.
+    pub change: Option<GrammarChange>,
+}
+
+/// That another grammar comes into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GrammarChange {
+    /// The digest of the grammar that was in force.
+    pub before: Digest,
+    /// What it means for callers.
+    pub class: ChangeClass,
+}
+
+impl GrammarChange {
+    /// The grammar that was in force, and what the change means.
+    #[must_use]
+    pub const fn new(before: Digest, class: ChangeClass) -> Self {
+        Self { before, class }
+    }
+}
+
+/// What another grammar means for callers that were written for the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeClass {
+    /// Every call that was right is right, and means the same.
+    Safe,
+    /// Every call that was right is understood, and may do or cost something else.
+    Caution,
+    /// Some call that was right is refused.
+    Breaking,
+}
+
+impl ChangeClass {
+    const ALL: [Self; 3] = [Self::Safe, Self::Caution, Self::Breaking];
+
+    /// The class in a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Caution => "caution",
+            Self::Breaking => "breaking",
+        }
+    }
 }
 
 /// What an encoded entry starts with: the version of the encoding.
@@ -252,7 +298,8 @@ mod present {
     pub(super) const FAILED: u16 = 1 << 9;
     pub(super) const RESULT: u16 = 1 << 10;
     pub(super) const TOKEN: u16 = 1 << 11;
-    pub(super) const ALL: u16 = (1 << 12) - 1;
+    pub(super) const CHANGE: u16 = 1 << 12;
+    pub(super) const ALL: u16 = (1 << 13) - 1;
 }
 
 impl AuditEntry {
@@ -288,6 +335,7 @@ impl AuditEntry {
             outcome: None,
             result: None,
             token: None,
+            change: None,
         }
     }
 
@@ -349,6 +397,10 @@ impl AuditEntry {
         for digest in [self.result, self.token].into_iter().flatten() {
             out.extend(digest.0);
         }
+        if let Some(GrammarChange { before, class }) = self.change {
+            out.extend(before.0);
+            out.push(class as u8);
+        }
         Ok(out)
     }
 
@@ -372,6 +424,7 @@ impl AuditEntry {
             }
             | bit(self.result.is_some(), present::RESULT)
             | bit(self.token.is_some(), present::TOKEN)
+            | bit(self.change.is_some(), present::CHANGE)
     }
 
     /// Reads an entry from exactly these bytes.
@@ -434,6 +487,7 @@ impl AuditEntry {
             },
             result: input.digest(has(present::RESULT))?,
             token: input.digest(has(present::TOKEN))?,
+            change: has(present::CHANGE).then(|| input.change()).transpose()?,
         };
         if input.at < bytes.len() {
             return Err(EntryError::Trailing { at: input.at });
@@ -518,6 +572,15 @@ impl Input<'_> {
         })
     }
 
+    fn change(&mut self) -> Result<GrammarChange, EntryError> {
+        let before = Digest(self.array()?);
+        let [class] = self.array()?;
+        match ChangeClass::ALL.get(usize::from(class)) {
+            Some(class) => Ok(GrammarChange::new(before, *class)),
+            None => Err(EntryError::Class { class }),
+        }
+    }
+
     fn limits(&mut self) -> Result<Limits, EntryError> {
         Ok(Limits {
             memory_bytes: self.number()?,
@@ -568,6 +631,12 @@ pub enum EntryError {
     Fields {
         /// The bits.
         bits: u16,
+    },
+    /// The number of the class of a change stands for none.
+    #[error("the number {class} stands for no class of a change")]
+    Class {
+        /// The number.
+        class: u8,
     },
     /// The bytes end within the entry.
     #[error("the entry goes on where its {len_bytes} bytes end")]

@@ -143,7 +143,9 @@ mod writer;
 pub use damage::{Damage, Fault, LogFile, ReadError};
 #[cfg(feature = "command")]
 pub(crate) use entry::PartsDigest;
-pub use entry::{AuditEntry, Decision, Digest, EntryError, Outcome, Reason, Used};
+pub use entry::{
+    AuditEntry, ChangeClass, Decision, Digest, EntryError, GrammarChange, Outcome, Reason, Used,
+};
 #[cfg(all(test, feature = "command"))]
 pub(crate) use log::tests::on_a_broken_disk;
 pub use log::{AppendError, AuditLog};

@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::deciding::Deciding;
 use super::grammar::verb_grammar;
+#[cfg(feature = "reload")]
+use super::live::{LiveGrammar, Overlaid};
 use super::verb::Registration;
 use super::version::Version;
 use crate::attestation::revocation::Revocations;
@@ -52,6 +54,10 @@ pub struct App {
     pub(super) sessions: Option<crate::session::SessionLimits>,
     /// What the program was built with, made when it is first asked for.
     pub(super) compiled: OnceLock<Arc<Version>>,
+    #[cfg(feature = "reload")]
+    pub(super) overlaid: Option<Overlaid>,
+    #[cfg(feature = "reload")]
+    pub(super) live: OnceLock<LiveGrammar>,
 }
 
 /// A word that stands for noun and verb.
@@ -96,6 +102,10 @@ impl App {
             #[cfg(feature = "session")]
             sessions: None,
             compiled: OnceLock::new(),
+            #[cfg(feature = "reload")]
+            overlaid: None,
+            #[cfg(feature = "reload")]
+            live: OnceLock::new(),
         }
     }
 
@@ -241,8 +251,29 @@ impl App {
         self
     }
 
-    /// What the application's callers may say, and what they get; sorted, so that it is the same on every build. On the
-    /// command line, `--grammar` shows it as JSON.
+    /// Lays a file over the grammar: verbs that are switched off, other names and defaults, lower limits. It is read when the
+    /// program starts, and again as [`live_grammar`](Self::live_grammar) is told to.
+    ///
+    /// With a folder for [`state`](Self::state) what is in force is kept there. A program that starts with a file that is
+    /// not in order serves on with that; without one it runs nothing, because its own grammar may allow what is switched off.
+    #[cfg(feature = "reload")]
+    #[must_use]
+    pub fn overlay(mut self, overlay: impl Into<Overlaid>) -> Self {
+        self.overlaid = Some(overlay.into());
+        self
+    }
+
+    /// The live grammar of an application with an [`overlay`](Self::overlay).
+    #[cfg(feature = "reload")]
+    #[must_use]
+    pub fn live_grammar(&self) -> Option<&LiveGrammar> {
+        let overlaid = self.overlaid.as_ref()?;
+        let made = || LiveGrammar::new(self, overlaid.clone());
+        Some(self.live.get_or_init(made))
+    }
+
+    /// What the application's callers may say, and what they get, as it was built; sorted, so that it is the same on every build. On the
+    /// command line, `--grammar` shows as JSON the one that is in force.
     #[must_use]
     pub fn grammar(&self) -> Grammar {
         let verbs = self.verbs.iter().map(verb_grammar).collect();

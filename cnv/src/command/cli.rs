@@ -33,7 +33,11 @@ async fn run(app: App, arguments: Vec<OsString>) -> ExitCode {
     if let Err(faults) = app.check() {
         return early.failure(&faults.into());
     }
-    let version = app.version_in_force();
+    let tell = |text: &str| notice(early.format(), text);
+    let version = match app.ready(&tell).await {
+        Ok(version) => version,
+        Err(failure) => return early.failure(&failure),
+    };
     let matches = match parse(&app, &version, &arguments) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, &early),
@@ -104,7 +108,10 @@ impl App {
         let program = OsString::from(self.name);
         let arguments = std::iter::once(program).chain(arguments.into_iter().map(Into::into));
         let arguments: Vec<OsString> = arguments.collect();
-        let version = self.version_in_force();
+        let version = match self.ready(&|_| {}).await {
+            Ok(version) => version,
+            Err(failure) => return Reply::refused(failure),
+        };
         let matches = match parse(self, &version, &arguments) {
             Ok(matches) => matches,
             Err(error) => return Reply::refused(usage_failure(&error)),

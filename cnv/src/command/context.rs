@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+#[cfg(feature = "reload")]
+use super::live::LiveGrammar;
 use super::progress::Progress;
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
@@ -74,6 +76,8 @@ pub(super) struct Call {
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) show_progress: bool,
+    #[cfg(feature = "reload")]
+    pub(super) live: Option<LiveGrammar>,
 }
 
 /// The call that a handler serves. It carries the evidence that `#[requires_attestation]` checks, so a
@@ -102,7 +106,14 @@ impl Context {
         self.call.transaction
     }
 
-    /// The verb being served.
+    /// The live grammar of the application, where it has an [`overlay`](super::App::overlay).
+    #[cfg(feature = "reload")]
+    #[must_use]
+    pub fn live_grammar(&self) -> Option<&LiveGrammar> {
+        self.call.live.as_ref()
+    }
+
+    /// The verb being served, as the program declares it but for its limits, which are those of this call.
     #[must_use]
     pub fn verb(&self) -> &VerbSpec {
         &self.call.spec

@@ -26,6 +26,11 @@ pub(super) async fn audit_log(app: &App) -> Result<Option<Arc<AuditLog>>, Failur
     if let Some(log) = &app.audit {
         return Ok(Some(Arc::clone(log)));
     }
+    open_log(app.name).await
+}
+
+/// The log that the environment names for an application.
+pub(super) async fn open_log(application: &str) -> Result<Option<Arc<AuditLog>>, Failure> {
     let Some(folder) = env::var_os(AUDIT) else {
         return Ok(None);
     };
@@ -34,14 +39,14 @@ pub(super) async fn audit_log(app: &App) -> Result<Option<Arc<AuditLog>>, Failur
             "{AUDIT} names an audit log, and {AUDIT_KEY} no private key that signs it; make one with `cnv key new`"
         ))));
     };
-    let folder = Path::new(&folder).join(app.name);
+    let folder = Path::new(&folder).join(application);
     let key =
         || key_file::load(&path).map_err(|error| Failure::failed(not_run(&with_causes(&error))));
     // Read before the wait as well, so that a key which is none is reported at once.
     key()?;
     let open = || {
         let key = key()?;
-        Ok(AuditLog::open(&folder, key, AuditOptions::new(app.name)))
+        Ok(AuditLog::open(&folder, key, AuditOptions::new(application)))
     };
     in_turn(open, PATIENCE).await.map(Arc::new).map(Some)
 }

@@ -77,6 +77,8 @@ mod documents;
 mod evidence;
 mod failure;
 mod grammar;
+#[cfg(feature = "reload")]
+mod live;
 mod log;
 #[cfg(feature = "man")]
 mod man;
@@ -103,6 +105,8 @@ pub use crate::grammar::Effect;
 pub use app::{App, Fault, Faults};
 pub use context::{CallId, Context};
 pub use failure::{Failure, FailureCode};
+#[cfg(feature = "reload")]
+pub use live::{LiveGrammar, LiveState, LiveStatus, NotReloaded, Overlaid, Watch, grammar_control};
 pub use output::{Outcome, Output};
 pub use pipeline::Reply;
 pub use progress::Progress;

@@ -12,6 +12,8 @@ use super::context::{Call, CallId, Cancellation, Context};
 use super::denial::{self, Denial, Record};
 use super::evidence::Unfit;
 use super::failure::{Failure, FailureCode};
+#[cfg(feature = "reload")]
+use super::live::LiveGrammar;
 use super::log::audit_log;
 use super::output::Output;
 use super::receipt::{AttestedBy, Receipt};
@@ -71,6 +73,8 @@ pub(super) struct Visit {
     pub(super) show_progress: bool,
     pub(super) call_id: CallId,
     pub(super) transaction: Option<TransactionId>,
+    #[cfg(feature = "reload")]
+    pub(super) live: Option<LiveGrammar>,
 }
 
 /// Keeps streamed items, for a caller in the same process.
@@ -119,6 +123,10 @@ impl App {
             Ok(log) => log,
             Err(failure) => return Reply::refused(failure),
         };
+        #[cfg(feature = "reload")]
+        if let (Some(live), Some(log)) = (self.live_grammar(), &log) {
+            live.lend(log);
+        }
         if let Some(advice) = &verb.grammar().deprecated {
             tell(&format!("`{verb}` is deprecated: {advice}"));
         }
@@ -142,6 +150,8 @@ impl App {
                 show_progress: way.show_progress,
                 call_id: number.map_err(Unfit::Callers)?,
                 transaction: way.transaction,
+                #[cfg(feature = "reload")]
+                live: self.live_grammar().cloned(),
             })
         });
         match prepared {
@@ -286,6 +296,8 @@ async fn run(entry: &Registration, visit: Visit) -> Result<Output, Failure> {
         cancellation: visit.cancellation,
         sink: visit.sink,
         show_progress: visit.show_progress,
+        #[cfg(feature = "reload")]
+        live: visit.live,
     });
     cx.checkpoint()?;
     let deadline = cx.deadline();

@@ -61,6 +61,10 @@ impl Service for Served {
     }
 
     fn understands(&self, grammar: &str) -> bool {
+        #[cfg(feature = "reload")]
+        if let Some(live) = self.app.live_grammar() {
+            return live.understands(grammar);
+        }
         self.grammar() == grammar
     }
 
@@ -159,7 +163,12 @@ async fn attend(
     cancellation: Arc<Cancellation>,
     sink: Arc<dyn Sink>,
 ) -> Reply {
-    let version = app.version_in_force();
+    let tell = |text: &str| sink.note(&Note::Remark(text));
+    // What is wrong with an overlay is for whoever serves, and not for each who calls.
+    let version = match app.ready(&|_| ()).await {
+        Ok(version) => version,
+        Err(failure) => return Reply::refused(failure),
+    };
     if let [only] = &*request.arguments
         && only == "--grammar"
     {
@@ -184,7 +193,6 @@ async fn attend(
         sink: Arc::clone(&sink),
         show_progress: false,
     };
-    let tell = |text: &str| sink.note(&Note::Remark(text));
     let evidence = |_| evidence(app, verb.spec(), authority);
     app.attend(verb, matches, way, evidence, &tell).await
 }

@@ -197,6 +197,8 @@ impl SessionServer {
     /// [`SessionLimits::drain_timeout`] to end.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let sessions = self.sessions();
+        #[cfg(feature = "reload")]
+        let _watch = self.watch();
         let mut accepting = tokio::task::JoinSet::new();
         for listener in self.listeners {
             let sessions = Arc::clone(&sessions);
@@ -226,6 +228,8 @@ impl SessionServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let sessions = self.sessions();
+        #[cfg(feature = "reload")]
+        let _watch = self.watch();
         sessions.serve(stream, Peer::Parent, false).await;
     }
 
@@ -239,6 +243,8 @@ impl SessionServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let sessions = self.sessions();
+        #[cfg(feature = "reload")]
+        let _watch = self.watch();
         let mut served = tokio::spawn(Arc::clone(&sessions).serve(stream, Peer::Parent, false));
         let mut shutdown = std::pin::pin!(shutdown);
         let has_ended = std::future::poll_fn(|cx| {
@@ -252,6 +258,13 @@ impl SessionServer {
             false => sessions.drain().await,
         };
         Drained { cut_off }
+    }
+
+    /// Follows the overlay, where the application has one. Without a thread for that, what is in force at the beginning
+    /// stays so, and `grammar reload` changes it.
+    #[cfg(feature = "reload")]
+    fn watch(&self) -> Option<super::Watch> {
+        self.app.live_grammar()?.watch().ok()
     }
 
     fn sessions(&self) -> Arc<Sessions<Served>> {

@@ -3,18 +3,23 @@
 //! A call takes the version that is in force when it begins, and every stage looks at that one: what comes into force
 //! meanwhile is the next call's.
 
+#[cfg(feature = "reload")]
+use std::error::Error as _;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use clap::{Arg, Command};
 
 use super::app::App;
+use super::audit::Tell;
 use super::failure::Failure;
 use super::grammar::verb_grammar;
 use super::spec::VerbSpec;
 use super::verb::Registration;
 use crate::audit::Digest;
-use crate::grammar::{Grammar, VerbGrammar};
+#[cfg(feature = "reload")]
+use crate::grammar::Program;
+use crate::grammar::{Grammar, VerbGrammar, option_name};
 #[cfg(feature = "reload")]
 use crate::quota::Limits;
 
@@ -37,6 +42,8 @@ pub(super) struct LiveVerb {
     entry: Registration,
     grammar: VerbGrammar,
     is_enabled: bool,
+    /// Names that arguments had for as long as was promised, with those that they have now.
+    ended: Vec<(String, String)>,
     digest: OnceLock<Digest>,
 }
 
@@ -79,10 +86,19 @@ impl Version {
         }
     }
 
-    /// This version's program with another grammar, of which the verbs that are not in it are switched off.
+    /// This version's program with another grammar. Its verbs that are not in there are switched off, and `ended` has the
+    /// names of arguments, after their verb, that are not understood any more.
     #[cfg(feature = "reload")]
-    pub(super) fn with_grammar(&self, number: u64, grammar: &Grammar) -> Self {
-        let verbs = self.verbs.iter().map(|verb| verb.with_grammar(grammar));
+    pub(super) fn with_grammar(
+        &self,
+        number: u64,
+        grammar: &Grammar,
+        ended: &[(String, String, String)],
+    ) -> Self {
+        let verbs = self
+            .verbs
+            .iter()
+            .map(|verb| verb.with_grammar(grammar, ended));
         Self {
             number,
             application: self.application,
@@ -159,12 +175,17 @@ impl LiveVerb {
             entry,
             grammar: verb_grammar(&entry),
             is_enabled: true,
+            ended: Vec::new(),
             digest: OnceLock::new(),
         }
     }
 
     #[cfg(feature = "reload")]
-    fn with_grammar(&self, grammar: &Grammar) -> Self {
+    fn with_grammar(&self, grammar: &Grammar, ended: &[(String, String, String)]) -> Self {
+        let own = ended.iter().filter(|(verb, ..)| *verb == self.to_string());
+        let ended = own
+            .map(|(_, old, new)| (old.clone(), new.clone()))
+            .collect();
         let live = grammar.verb(self.spec().noun(), self.spec().name());
         let is_enabled = live.is_some();
         let grammar = live.unwrap_or(&self.grammar).clone();
@@ -174,6 +195,7 @@ impl LiveVerb {
             entry,
             grammar,
             is_enabled,
+            ended,
             digest: OnceLock::new(),
         }
     }
@@ -248,7 +270,8 @@ impl LiveVerb {
             .about(shown)
             .hide(!self.is_enabled)
             .visible_aliases(self.grammar.aliases.clone())
-            .args(arguments.into_iter().map(named_value));
+            .args(arguments.into_iter().map(named_value))
+            .args(self.ended.iter().map(|(old, new)| ended(old, new)));
         // Another help in short takes the place of the long one.
         if let (Some(long), true) = (spec.long_about, about == spec.about) {
             command = command.long_about(long);
@@ -257,9 +280,48 @@ impl LiveVerb {
     }
 }
 
-/// The option of a parameter, as clap derives it.
-fn option_name(parameter: &str) -> String {
-    parameter.replace('_', "-")
+/// The option that an argument had, which is refused with the one that it has.
+fn ended(old: &str, new: &str) -> Arg {
+    let message = format!("the argument is called `{new}` now");
+    let refuse = move |_: &str| -> Result<String, String> { Err(message.clone()) };
+    Arg::new(format!("cnv-ended-{old}"))
+        .long(option_name(old))
+        .hide(true)
+        .num_args(0..=1)
+        .default_missing_value("")
+        .value_parser(refuse)
+}
+
+#[cfg(feature = "reload")]
+impl Program for Version {
+    fn refuses(&self, verb: &VerbGrammar, argument: &str, value: &str) -> Option<String> {
+        let verb = self.resolve(&verb.noun, &verb.name).ok()?;
+        let arguments = (verb.entry.arguments)();
+        let argument = arguments.iter().find(|arg| arg.get_id() == argument)?;
+        // By itself, so that nothing but the value can be wrong.
+        let alone = Arg::new("value")
+            .required(true)
+            .allow_hyphen_values(true)
+            .value_parser(argument.get_value_parser().clone());
+        let command = Command::new("value").disable_help_flag(true).arg(alone);
+        let error = command.try_get_matches_from(["value", "--", value]).err()?;
+        let why = error.source().map(ToString::to_string);
+        Some(match why {
+            Some(why) => format!("`{value}` is refused: {why}"),
+            None => format!("`{value}` is refused"),
+        })
+    }
+
+    fn has_option(&self, verb: &VerbGrammar, option: &str) -> bool {
+        let Ok(verb) = self.resolve(&verb.noun, &verb.name) else {
+            return false;
+        };
+        let arguments = (verb.entry.arguments)();
+        arguments.iter().any(|arg| {
+            let aliases = arg.get_all_aliases().unwrap_or_default();
+            arg.get_long() == Some(option) || aliases.contains(&option)
+        })
+    }
 }
 
 /// Shows an argument's value in capitals, unless it has a name of its own.
@@ -280,8 +342,31 @@ impl fmt::Display for LiveVerb {
 impl App {
     /// The version that a call which begins now is understood by.
     pub(super) fn version_in_force(&self) -> Arc<Version> {
+        #[cfg(feature = "reload")]
+        if let Some(live) = self.live_grammar() {
+            return live.version();
+        }
+        self.compiled_version()
+    }
+
+    /// What the program was built with.
+    pub(super) fn compiled_version(&self) -> Arc<Version> {
         let made = || Arc::new(Version::compiled(self));
         Arc::clone(self.compiled.get_or_init(made))
+    }
+
+    /// The version of a call that begins now, with what its operator changed. `tell` hears what is wrong with that.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be read, and it is not known what it was.
+    pub(super) async fn ready(&self, tell: &Tell<'_>) -> Result<Arc<Version>, Failure> {
+        #[cfg(feature = "reload")]
+        if let Some(live) = self.live_grammar() {
+            return live.ready(tell).await;
+        }
+        let _ = tell;
+        Ok(self.version_in_force())
     }
 }
 
@@ -318,7 +403,7 @@ mod tests {
         };
         let compiled = Version::compiled(&App::new("ops").verbs([scan]));
         let live = Overlay::parse(overlay).unwrap().over(&compiled.grammar());
-        compiled.with_grammar(1, &live.unwrap())
+        compiled.with_grammar(1, &live.unwrap(), &[])
     }
 
     fn parsed(version: &Version, words: &[&str]) -> Result<clap::ArgMatches, String> {

@@ -353,6 +353,11 @@ impl VerbGrammar {
     }
 }
 
+/// The option of a parameter, as clap derives it.
+pub(crate) fn option_name(parameter: &str) -> String {
+    parameter.replace('_', "-")
+}
+
 impl fmt::Display for VerbGrammar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.noun, self.name)

@@ -1,5 +1,7 @@
 //! The file that changes a grammar while the program runs.
 
+mod ruling;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -7,7 +9,9 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::model::{Amounts, Argument, Grammar, VerbGrammar};
+pub(crate) use ruling::migrations;
+
+use super::model::{Amounts, Argument, Grammar, VerbGrammar, option_name};
 use crate::quota::Limits;
 
 /// The version of the form in which an overlay is written down.
@@ -16,11 +20,17 @@ pub const OVERLAY_SCHEMA: u32 = 1;
 /// The largest overlay that is read, in bytes.
 pub const MAX_OVERLAY_BYTES: usize = 1 << 20;
 
+/// So many faults are shown: nobody reads on, and each is looked up in the text.
+const MAX_SHOWN: usize = 16;
+
 /// What a file says of an application's verbs, checked against nothing yet.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OverlayFile {
     schema: Spanned<u32>,
+    /// The digest of the grammar whose callers this may break, or how that begins.
+    #[serde(default)]
+    breaks: Option<Spanned<String>>,
     #[serde(default)]
     verbs: BTreeMap<Spanned<String>, VerbOverlay>,
 }
@@ -123,14 +133,14 @@ impl OverlayError {
         &self.faults
     }
 
-    /// All faults, each with the line that it is about.
+    /// The faults, each with the line that it is about; of more than 16 the first ones.
     #[must_use]
     pub fn shown(&self, file: &str, text: &str) -> String {
-        let shown: Vec<String> = self
-            .faults
-            .iter()
-            .map(|fault| fault.shown(file, text))
-            .collect();
+        let first = self.faults.iter().take(MAX_SHOWN);
+        let mut shown: Vec<String> = first.map(|fault| fault.shown(file, text)).collect();
+        if self.faults.len() > MAX_SHOWN {
+            shown.push(format!("error: and {} more", self.faults.len() - MAX_SHOWN));
+        }
         shown.join("\n\n")
     }
 }
@@ -220,6 +230,15 @@ impl Overlay {
     ///
     /// With all that the overlay asks for and the grammar has no room for.
     pub fn over(&self, compiled: &Grammar) -> Result<Grammar, OverlayError> {
+        self.over_program(compiled, &Unknown)
+    }
+
+    /// The same, where the program itself is there to ask.
+    pub(crate) fn over_program(
+        &self,
+        compiled: &Grammar,
+        program: &dyn Program,
+    ) -> Result<Grammar, OverlayError> {
         let mut faults = Vec::new();
         let mut live = compiled.clone();
         for (key, overlay) in &self.file.verbs {
@@ -228,7 +247,7 @@ impl Overlay {
                 .iter_mut()
                 .find(|verb| verb.to_string() == *key.get_ref());
             match found {
-                Some(verb) => lay(overlay, verb, &mut faults),
+                Some(verb) => lay(overlay, verb, program, &mut faults),
                 None => faults.push(unknown_verb(key, compiled)),
             }
         }
@@ -274,6 +293,44 @@ impl Overlay {
     }
 }
 
+/// What a program knows of its verbs and a grammar does not say.
+pub(crate) trait Program {
+    /// Why the argument's own parser refuses the value.
+    fn refuses(&self, verb: &VerbGrammar, argument: &str, value: &str) -> Option<String>;
+
+    /// Whether the verb has this option, under whichever name it is shown.
+    fn has_option(&self, verb: &VerbGrammar, option: &str) -> bool;
+}
+
+/// A program of which only the grammar is there.
+struct Unknown;
+
+impl Program for Unknown {
+    fn refuses(&self, _: &VerbGrammar, _: &str, _: &str) -> Option<String> {
+        None
+    }
+
+    fn has_option(&self, _: &VerbGrammar, _: &str) -> bool {
+        false
+    }
+}
+
+/// Options that every command has.
+const OPTIONS_OF_EVERY_COMMAND: &[&str] = &[
+    "attestation",
+    "dry-run",
+    "frames",
+    "grammar",
+    "help",
+    "json",
+    "output",
+    "quiet",
+    "timeout",
+    "transaction",
+    "trust",
+    "version",
+];
+
 impl From<OverlayFault> for OverlayError {
     fn from(fault: OverlayFault) -> Self {
         Self {
@@ -300,7 +357,12 @@ fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a 
         .map(|(_, name)| name)
 }
 
-fn lay(overlay: &VerbOverlay, verb: &mut VerbGrammar, faults: &mut Vec<OverlayFault>) {
+fn lay(
+    overlay: &VerbOverlay,
+    verb: &mut VerbGrammar,
+    program: &dyn Program,
+    faults: &mut Vec<OverlayFault>,
+) {
     if let Some(about) = &overlay.about {
         verb.about.clone_from(about);
     }
@@ -313,13 +375,16 @@ fn lay(overlay: &VerbOverlay, verb: &mut VerbGrammar, faults: &mut Vec<OverlayFa
     }
     aliases(&overlay.aliases, verb, faults);
     for (name, value) in &overlay.defaults {
-        default(name, value, verb, faults);
+        default(name, value, verb, program, faults);
+    }
+    for name in overlay.defaults.keys() {
+        check_places_after(name, verb, faults);
     }
     if let Some(budget) = &overlay.budget {
         lower(budget, verb, faults);
     }
     for (old, new) in &overlay.renamed {
-        renamed(old, new, verb, faults);
+        renamed(old, new, verb, program, faults);
     }
 }
 
@@ -351,9 +416,10 @@ fn default(
     name: &Spanned<String>,
     value: &Spanned<String>,
     verb: &mut VerbGrammar,
+    program: &dyn Program,
     faults: &mut Vec<OverlayFault>,
 ) {
-    let shown = verb.to_string();
+    let (shown, asked) = (verb.to_string(), verb.clone());
     let found = verb
         .arguments
         .iter_mut()
@@ -378,7 +444,8 @@ fn default(
         faults.push(OverlayFault::at(name.span(), message));
         return;
     }
-    if let Some(message) = unfit(value.get_ref(), argument) {
+    let refused = || program.refuses(&asked, name.get_ref(), value.get_ref());
+    if let Some(message) = unfit(value.get_ref(), argument).or_else(refused) {
         faults.push(OverlayFault::at(value.span(), message));
         return;
     }
@@ -387,6 +454,26 @@ fn default(
     let name = argument.name.clone();
     if let Some(required) = verb.input["required"].as_array_mut() {
         required.retain(|entry| entry.as_str() != Some(&name));
+    }
+}
+
+/// What is told by its place can be left out only where nothing follows that cannot.
+fn check_places_after(name: &Spanned<String>, verb: &VerbGrammar, faults: &mut Vec<OverlayFault>) {
+    let arguments = verb.arguments.iter();
+    let mut places = arguments
+        .filter(|argument| argument.long.is_none() && argument.short.is_none())
+        .skip_while(|argument| argument.name != *name.get_ref());
+    if places.next().is_none() {
+        return;
+    }
+    if let Some(later) = places.find(|later| later.required) {
+        let message = format!(
+            "`{}` cannot be left out before `{}`",
+            name.get_ref(),
+            later.name
+        );
+        let help = format!("give `{}` a default as well", later.name);
+        faults.push(OverlayFault::at(name.span(), message).with_help(help));
     }
 }
 
@@ -460,10 +547,31 @@ fn renamed(
     old: &Spanned<String>,
     new: &Spanned<String>,
     verb: &mut VerbGrammar,
+    program: &dyn Program,
     faults: &mut Vec<OverlayFault>,
 ) {
     let has = |name: &str| verb.arguments.iter().any(|argument| argument.name == name);
-    if has(old.get_ref()) {
+    let option = option_name(old.get_ref());
+    let is_taken = has(old.get_ref())
+        || OPTIONS_OF_EVERY_COMMAND.contains(&option.as_str())
+        || program.has_option(verb, &option)
+        || verb
+            .arguments
+            .iter()
+            .any(|argument| argument.long.as_ref() == Some(&option))
+        || verb
+            .renamed
+            .keys()
+            .any(|other| option_name(other) == option);
+    if !old.get_ref().starts_with(|c: char| c.is_ascii_lowercase())
+        || old.get_ref().contains(|c: char| {
+            !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '_' && c != '-'
+        })
+    {
+        let message = format!("`{}` was never the name of an argument", old.get_ref());
+        let help = "lower-case letters, digits and underscores, starting with a letter";
+        faults.push(OverlayFault::at(old.span(), message).with_help(help));
+    } else if is_taken {
         let message = format!("`{verb}` still has an argument `{}`", old.get_ref());
         faults.push(OverlayFault::at(old.span(), message));
     }
