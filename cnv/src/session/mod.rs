@@ -10,6 +10,8 @@ mod handshake;
 mod limits;
 mod link;
 mod message;
+#[cfg(test)]
+mod model_tests;
 mod server;
 mod server_core;
 mod wire;
