@@ -368,7 +368,14 @@ impl Inner {
                 }
                 Err(error) => error,
             };
-            let is_temporary = matches!(error, SessionError::Io(_) | SessionError::Handshake(_));
+            let is_temporary = match &error {
+                SessionError::Io(_) | SessionError::Handshake(_) => true,
+                // The older connection may be one of those that it has.
+                SessionError::Closed(close) => {
+                    matches!(close.code(), CloseCode::Connections | CloseCode::Handshake)
+                }
+                _ => false,
+            };
             if !is_temporary || since.elapsed() + pause > self.limits.resume_window {
                 return Err(error);
             }

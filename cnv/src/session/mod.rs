@@ -1,6 +1,8 @@
 //! Sessions.
 
 mod address;
+#[cfg(test)]
+mod bad_input_tests;
 mod client;
 mod client_core;
 mod close;
