@@ -1,5 +1,7 @@
 //! What the targets share: frame types, with their rules said a second time, frames at random, and changes to good bytes.
 
+pub mod session;
+
 use arbitrary::{Arbitrary, Result, Unstructured};
 use cnv::frame::{
     AlignedBuffer, Be, Frame, FrameEnum, FrameHeader, FramePayload, LogLevel, SimdFrame,

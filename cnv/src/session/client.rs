@@ -21,7 +21,8 @@ use super::error::SessionError;
 use super::handshake::{Handshake, check_answer, request_digest};
 use super::limits::SessionLimits;
 use super::message::{
-    Auth, ClientHello, Ending, Ready, RemoteFailure, Request, Resume, ServerHello, decode, encode,
+    Auth, ClientHello, DRAINING, Ending, Ready, RemoteFailure, Request, Resume, ServerHello,
+    decode, encode,
 };
 use super::wire::{Channel, Kind, PROTOCOL};
 use crate::attestation::{AttestationChain, Nonce, Possession, PrivateKey, Timestamp};
@@ -131,6 +132,8 @@ struct Begun<S> {
     stream: S,
     arrived: BytesMut,
     server: ServerHello,
+    /// What may be in flight.
+    agreed: SessionLimits,
     ready: Ready,
 }
 
@@ -182,10 +185,11 @@ impl Client {
             stream,
             arrived,
             server,
+            agreed,
             ready,
         } = begun;
         let is_resumable = address.is_some() && ready.secret.is_some();
-        let core = ClientCore::new(&limits, is_resumable, ready.calls, Instant::now());
+        let core = ClientCore::new(&agreed, is_resumable, ready.calls, Instant::now());
         let inner = Arc::new(Inner {
             shared: Shared::new(core),
             server,
@@ -364,7 +368,14 @@ impl Inner {
                 }
                 Err(error) => error,
             };
-            let is_temporary = matches!(error, SessionError::Io(_) | SessionError::Handshake(_));
+            let is_temporary = match &error {
+                SessionError::Io(_) | SessionError::Handshake(_) => true,
+                // The older connection may be one of those that it has.
+                SessionError::Closed(close) => {
+                    matches!(close.code(), CloseCode::Connections | CloseCode::Handshake)
+                }
+                _ => false,
+            };
             if !is_temporary || since.elapsed() + pause > self.limits.resume_window {
                 return Err(error);
             }
@@ -449,6 +460,11 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     let answer = handshake.expect(Kind::Hello).await?;
     let server: ServerHello = decode("the server's hello", &answer)?;
     check_answer(&server)?;
+    let agreed = limits.agreed(
+        server.window_bytes,
+        server.call_window_bytes,
+        server.max_frame_bytes,
+    )?;
     if let Some(token) = &options.token {
         let auth = prove(token, options, &server, &hello, &answer)?;
         handshake.send(Kind::Auth, &encode(&auth)).await?;
@@ -460,6 +476,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         stream,
         arrived,
         server,
+        agreed,
         ready,
     })
 }
@@ -702,6 +719,7 @@ impl Call {
         self.dropped_notes = ending.dropped_notes;
         match ending.failure {
             None => Ok(None),
+            Some(failure) if failure.code == DRAINING => Err(SessionError::Draining.into()),
             Some(failure) => Err(failure.into()),
         }
     }

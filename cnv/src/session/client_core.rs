@@ -16,8 +16,9 @@ use super::wire::{Channel, Frame, Head, Kind};
 pub(super) struct Arrived {
     pub(super) channel: Channel,
     pub(super) payload: Bytes,
-    /// What the caller's taking it gives back.
+    /// What the caller's taking it gives back to the call's credit, and to the session's.
     cost: u64,
+    session_cost: u64,
 }
 
 /// What a call has next.
@@ -56,15 +57,52 @@ struct Receiving {
     granted: Credit,
     taken: u64,
     partial: Option<Partial>,
+    is_cancelled: bool,
     end: Option<Bytes>,
     waker: Option<Waker>,
 }
+
+fn over_limit(call: u32, max: usize) -> Close {
+    Close::protocol(format!(
+        "an item of call {call} is over the limit of {max} bytes"
+    ))
+}
+
+/// Frames that a connection begins with and that may change nothing.
+const EXCUSED_FRAMES: usize = 8;
 
 /// An item of which frames are still to come.
 #[derive(Debug)]
 struct Partial {
     channel: Channel,
     bytes: BytesMut,
+    /// What its frames cost, and how much of that was given back before anybody could take it.
+    cost: u64,
+    advanced: u64,
+}
+
+impl Receiving {
+    /// Gives back what the frames of an item cost that its caller waits for, or the rest of it could not come. While
+    /// there is something else to take, it has to be taken first.
+    fn advance(&mut self) -> u64 {
+        let Some(partial) = self.partial.as_mut().filter(|_| self.queue.is_empty()) else {
+            return 0;
+        };
+        let due = partial.cost - partial.advanced;
+        partial.advanced = partial.cost;
+        self.taken += due;
+        due
+    }
+
+    /// The new limit, once half of the window was taken.
+    fn due_limit(&mut self, window: u64) -> Option<u64> {
+        let is_due =
+            self.end.is_none() && self.granted.limit.saturating_sub(self.taken) < window / 2;
+        is_due.then(|| {
+            self.granted.limit = self.taken + window;
+            self.granted.limit
+        })
+    }
 }
 
 impl ClientCore {
@@ -112,7 +150,11 @@ impl ClientCore {
 
     /// Asks a call to stop. Its end still comes.
     pub(super) fn cancel(&mut self, call: u32) {
-        if self.calls.get(&call).is_some_and(|call| call.end.is_none()) {
+        if let Some(receiving) = self.calls.get_mut(&call)
+            && receiving.end.is_none()
+            && !receiving.is_cancelled
+        {
+            receiving.is_cancelled = true;
             self.link.tell(Kind::Cancel, call, 0);
         }
     }
@@ -125,7 +167,12 @@ impl ClientCore {
         if receiving.end.is_none() {
             self.link.tell(Kind::Reset, call, 0);
         }
-        let untaken = receiving.queue.iter().map(|item| item.cost).sum();
+        let queue = receiving.queue.iter().map(|item| item.session_cost);
+        let partial = receiving
+            .partial
+            .iter()
+            .map(|part| part.cost - part.advanced);
+        let untaken = queue.chain(partial).sum();
         self.give_back(untaken);
     }
 
@@ -137,13 +184,11 @@ impl ClientCore {
         };
         if let Some(item) = receiving.queue.pop_front() {
             receiving.taken += item.cost;
-            let is_open = receiving.end.is_none();
-            if is_open && receiving.granted.limit - receiving.taken < self.call_window / 2 {
-                receiving.granted.limit = receiving.taken + self.call_window;
-                let limit = receiving.granted.limit;
+            let advanced = receiving.advance();
+            if let Some(limit) = receiving.due_limit(self.call_window) {
                 self.link.tell(Kind::Credit, call, limit);
             }
-            self.give_back(item.cost);
+            self.give_back(item.session_cost + advanced);
             return Next::Item(item);
         }
         if let Some(end) = receiving.end.take() {
@@ -160,7 +205,7 @@ impl ClientCore {
     /// Returns what was taken to the session's credit.
     fn give_back(&mut self, cost: u64) {
         self.taken += cost;
-        if self.granted.limit - self.taken < self.window / 2 {
+        if self.granted.limit.saturating_sub(self.taken) < self.window / 2 {
             self.granted.limit = self.taken + self.window;
             self.link.tell(Kind::Credit, 0, self.granted.limit);
         }
@@ -252,10 +297,14 @@ impl ClientCore {
         if head.has_more || receiving.partial.is_some() {
             return self.part(head, &payload, cost);
         }
+        if payload.len() > self.max_item {
+            return Err(over_limit(head.call, self.max_item));
+        }
         receiving.queue.push_back(Arrived {
             channel: head.channel,
             payload,
             cost,
+            session_cost: cost,
         });
         if let Some(waker) = receiving.waker.take() {
             waker.wake();
@@ -263,49 +312,48 @@ impl ClientCore {
         Ok(())
     }
 
-    /// One of several frames of an item. What it costs is given back at once, since nobody can take it before the rest is
-    /// there; the item's own limit bounds it.
+    /// One of several frames of an item, whose limit bounds it.
     fn part(&mut self, head: Head, payload: &Bytes, cost: u64) -> Result<(), Close> {
         let max = self.max_item;
-        let window = self.call_window;
         let Some(receiving) = self.calls.get_mut(&head.call) else {
             return Ok(());
         };
         let partial = receiving.partial.get_or_insert_with(|| Partial {
             channel: head.channel,
             bytes: BytesMut::new(),
+            cost: 0,
+            advanced: 0,
         });
         if partial.channel != head.channel {
             return Err(Close::protocol("two items' frames are mixed"));
         }
         let len = partial.bytes.len() + payload.len();
         if len > max {
-            let message = format!(
-                "an item of call {} is over the limit of {max} bytes",
-                head.call
-            );
-            return Err(Close::protocol(message));
+            return Err(over_limit(head.call, max));
         }
         partial.bytes.extend_from_slice(payload);
-        receiving.taken += cost;
-        if head.has_more && receiving.granted.limit - receiving.taken < window / 2 {
-            receiving.granted.limit = receiving.taken + window;
-            let limit = receiving.granted.limit;
-            self.link.tell(Kind::Credit, head.call, limit);
+        partial.cost += cost;
+        if head.has_more {
+            let advanced = receiving.advance();
+            if let Some(limit) = receiving.due_limit(self.call_window) {
+                self.link.tell(Kind::Credit, head.call, limit);
+            }
+            self.give_back(advanced);
+            return Ok(());
         }
-        if !head.has_more
-            && let Some(partial) = receiving.partial.take()
-        {
+        if let Some(partial) = receiving.partial.take() {
+            // The call has no more credit until this is taken. The session has, for its other calls.
+            receiving.taken -= partial.advanced;
             receiving.queue.push_back(Arrived {
                 channel: partial.channel,
                 payload: partial.bytes.freeze(),
-                cost: 0,
+                cost: partial.cost,
+                session_cost: partial.cost - partial.advanced,
             });
             if let Some(waker) = receiving.waker.take() {
                 waker.wake();
             }
         }
-        self.give_back(cost);
         Ok(())
     }
 
@@ -334,7 +382,7 @@ impl ClientCore {
     ///
     /// Where the server claims what was never sent.
     pub(super) fn reattach(&mut self, received: u64, calls: u64) -> Result<(), Close> {
-        self.link.reattach(received)?;
+        self.link.reattach(received, EXCUSED_FRAMES)?;
         self.allowed = self.allowed.max(calls);
         self.link.tell(Kind::Credit, 0, self.granted.limit);
         for (&call, receiving) in &self.calls {
@@ -367,6 +415,8 @@ impl ClientCore {
     #[cfg(test)]
     pub(super) fn untaken_bytes(&self) -> u64 {
         let queues = self.calls.values().flat_map(|call| &call.queue);
-        queues.map(|item| cost(item.payload.len())).sum()
+        let partials = self.calls.values().filter_map(|call| call.partial.as_ref());
+        let queued: u64 = queues.map(|item| cost(item.payload.len())).sum();
+        queued + partials.map(|part| part.bytes.len() as u64).sum::<u64>()
     }
 }

@@ -145,6 +145,16 @@ impl<C> State<C> {
             driver.wake();
         }
     }
+
+    /// As [`Shared::attach`], where something else has to change with it: between the two, the older connection would
+    /// carry off what is meant for this one.
+    pub(super) fn attach(&mut self) -> u64 {
+        self.connection += 1;
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+        self.connection
+    }
 }
 
 impl<C: Core> Shared<C> {
@@ -234,12 +244,7 @@ impl<C: Core> Shared<C> {
 
     /// Begins another connection. One that still seems to be there ends.
     pub(super) fn attach(&self) -> u64 {
-        let mut state = self.lock();
-        state.connection += 1;
-        if let Some(driver) = state.driver.take() {
-            driver.wake();
-        }
-        state.connection
+        self.lock().attach()
     }
 }
 
@@ -360,8 +365,9 @@ where
                 return self.poll_time(cx, now);
             }
         }
+        // Whoever always has something to say is held to the deadlines all the same.
         cx.waker().wake_by_ref();
-        Poll::Pending
+        self.poll_time(cx, now)
     }
 
     /// Reads once, and hands over the frames that are whole.

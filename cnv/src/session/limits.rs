@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::close::Close;
 use super::wire::MAX_PAYLOAD_BYTES;
 
 /// What one end of a session grants the other. Whatever goes over a limit is refused with a [`Close`](super::Close) that says
@@ -33,7 +34,7 @@ pub struct SessionLimits {
     pub max_frame_bytes: usize,
     /// Client: one item of a stream, which may come in several frames. Default: 16 MiB.
     pub max_item_bytes: usize,
-    /// Server: what a call is begun with, as JSON. Default: 64 KiB.
+    /// Server: what a call is begun with, as JSON. Default: 64 KiB; at most `max_frame_bytes`.
     pub max_request_bytes: usize,
     /// From the connection to the first call being possible. Default: 10 s.
     pub handshake_timeout: Duration,
@@ -81,7 +82,7 @@ impl Default for SessionLimits {
 /// The least that a session can work with: half a window has to hold a frame that is worth sending.
 const MIN_WINDOW_BYTES: u64 = 32 << 10;
 const MIN_CALL_WINDOW_BYTES: u64 = 16 << 10;
-const MIN_FRAME_BYTES: usize = 16 << 10;
+pub(super) const MIN_FRAME_BYTES: usize = 16 << 10;
 
 impl SessionLimits {
     /// The limits with each of them in its range.
@@ -93,7 +94,38 @@ impl SessionLimits {
         self.max_frame_bytes = self
             .max_frame_bytes
             .clamp(MIN_FRAME_BYTES, MAX_PAYLOAD_BYTES);
+        // A request is one frame.
+        self.max_request_bytes = self.max_request_bytes.min(self.max_frame_bytes);
         self.max_calls = self.max_calls.max(1);
         self
+    }
+
+    /// What may be in flight with another end that has room for this much. Both ends come to the same, so that neither
+    /// waits for credit that the other does not think is due.
+    ///
+    /// # Errors
+    ///
+    /// Where the other end has less room than a session can work with.
+    pub(super) fn agreed(
+        &self,
+        window_bytes: u64,
+        call_window_bytes: u64,
+        max_frame_bytes: usize,
+    ) -> Result<Self, Close> {
+        if window_bytes < MIN_WINDOW_BYTES
+            || call_window_bytes < MIN_CALL_WINDOW_BYTES
+            || max_frame_bytes < MIN_FRAME_BYTES
+        {
+            return Err(Close::protocol(format!(
+                "windows of {window_bytes} and {call_window_bytes} bytes and frames of {max_frame_bytes} are stated, and \
+                 less than {MIN_WINDOW_BYTES}, {MIN_CALL_WINDOW_BYTES} and {MIN_FRAME_BYTES} is not enough"
+            )));
+        }
+        Ok(Self {
+            window_bytes: self.window_bytes.min(window_bytes),
+            call_window_bytes: self.call_window_bytes.min(call_window_bytes),
+            max_frame_bytes: self.max_frame_bytes.min(max_frame_bytes),
+            ..self.clone()
+        })
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::close::{Close, CloseCode};
-use super::wire::{Frame, Head, Kind, LINE_BYTES};
+use super::wire::{self, Frame, Head, Kind, LINE_BYTES};
 
 /// A payload of at least this many bytes is written from where it is, and not copied.
 const BORROWED_FROM_BYTES: usize = 8192;
@@ -24,8 +24,9 @@ const FREE_FRAMES_PER_SECOND: u32 = 128;
 /// What one end has sent and received.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// Frames that are being put together.
+    /// Frames that are being put together, and whether one of them has a number.
     open: BytesMut,
+    open_is_numbered: bool,
     /// What waits for the socket.
     waiting: VecDeque<Bytes>,
     waiting_bytes: usize,
@@ -51,6 +52,7 @@ impl Link {
     pub(super) fn new(is_resumable: bool, window: u64, now: Instant) -> Self {
         Self {
             open: BytesMut::new(),
+            open_is_numbered: false,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             kept: VecDeque::new(),
@@ -73,11 +75,12 @@ impl Link {
         if head.kind.is_sequenced() {
             self.sent += 1;
             head.number = self.sent;
+            self.open_is_numbered = true;
         }
         head.put(payload, &mut self.open);
         if payload.len() >= BORROWED_FROM_BYTES {
             self.seal();
-            self.enqueue(payload.clone());
+            self.enqueue(payload.clone(), head.kind.is_sequenced());
         } else {
             self.open.put_slice(payload);
             if self.open.len() >= CHUNK_BYTES {
@@ -95,14 +98,16 @@ impl Link {
     fn seal(&mut self) {
         if !self.open.is_empty() {
             let chunk = self.open.split().freeze();
-            self.enqueue(chunk);
+            let is_numbered = std::mem::take(&mut self.open_is_numbered);
+            self.enqueue(chunk, is_numbered);
         }
     }
 
-    fn enqueue(&mut self, chunk: Bytes) {
-        if self.is_resumable {
-            self.kept_bytes += chunk.len() as u64;
-            self.kept.push_back((self.sent, chunk.clone()));
+    /// Only what is numbered is ever acknowledged, so nothing else is kept.
+    fn enqueue(&mut self, chunk: Bytes, is_numbered: bool) {
+        if self.is_resumable && is_numbered {
+            self.keep(self.sent, chunk);
+            return;
         }
         self.waiting_bytes += chunk.len();
         self.waiting.push_back(chunk);
@@ -195,19 +200,67 @@ impl Link {
         Ok(is_progress)
     }
 
-    /// Goes on over a new connection, whose other end has everything up to `received`.
+    /// Goes on over a new connection, whose other end has everything up to `received`, and knows what this one has. Exactly
+    /// what it lacks is sent again; what has no number was of its moment, and the caller says it anew, in at most `frames`
+    /// frames that change nothing.
     ///
     /// # Errors
     ///
     /// Where it claims what was never sent.
-    pub(super) fn reattach(&mut self, received: u64) -> Result<(), Close> {
+    pub(super) fn reattach(&mut self, received: u64, frames: usize) -> Result<(), Close> {
         self.seal();
         self.acknowledged(received)?;
-        self.waiting = self.kept.iter().map(|(_, chunk)| chunk.clone()).collect();
-        self.waiting_bytes = self.waiting.iter().map(Bytes::len).sum();
-        // What was told may not have got there.
-        self.told = self.told.min(self.received);
+        let kept = std::mem::take(&mut self.kept);
+        self.kept_bytes = 0;
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        let mut payload_is_lacking = None;
+        for (last, chunk) in kept {
+            match payload_is_lacking.take() {
+                Some(true) => self.keep(last, chunk),
+                Some(false) => {}
+                None => payload_is_lacking = self.keep_lacking(last, &chunk, received),
+            }
+        }
+        self.told = self.received;
+        self.untold_bytes = 0;
+        let excused = u32::try_from(frames).unwrap_or(u32::MAX);
+        self.free_frames = self.free_frames.saturating_add(excused);
         Ok(())
+    }
+
+    /// Sends again what the other end lacks of a chunk. Says of the payload that follows in a chunk of its own, where one
+    /// does, whether it is lacking.
+    fn keep_lacking(&mut self, last: u64, chunk: &Bytes, received: u64) -> Option<bool> {
+        // Where the run of lacking frames began that the walk is in.
+        let (mut at, mut run) = (0, None);
+        let mut follows = None;
+        while let Some(head) = chunk.get(at..).and_then(wire::peek) {
+            let is_lacking = head.kind.is_sequenced() && head.number > received;
+            match (is_lacking, run) {
+                (true, None) => run = Some(at),
+                (false, Some(from)) => {
+                    self.keep(last, chunk.slice(from..at));
+                    run = None;
+                }
+                _ => {}
+            }
+            at += LINE_BYTES + head.payload_len;
+            if at > chunk.len() {
+                follows = Some(is_lacking);
+            }
+        }
+        if let Some(from) = run {
+            self.keep(last, chunk.slice(from..));
+        }
+        follows
+    }
+
+    fn keep(&mut self, last: u64, chunk: Bytes) {
+        self.kept_bytes += chunk.len() as u64;
+        self.kept.push_back((last, chunk.clone()));
+        self.waiting_bytes += chunk.len();
+        self.waiting.push_back(chunk);
     }
 
     pub(super) const fn received(&self) -> u64 {
@@ -234,7 +287,8 @@ impl Link {
         let earned = since.as_millis() * u128::from(FREE_FRAMES_PER_SECOND) / 1000;
         if earned > 0 {
             let earned = u32::try_from(earned).unwrap_or(u32::MAX);
-            self.free_frames = self.free_frames.saturating_add(earned).min(FREE_FRAMES);
+            let earned = self.free_frames.saturating_add(earned).min(FREE_FRAMES);
+            self.free_frames = self.free_frames.max(earned);
             self.refilled = now;
         }
         match self.free_frames.checked_sub(1) {

@@ -58,6 +58,9 @@ pub(super) struct ServerHello {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) nonce: Option<String>,
     pub(super) max_request_bytes: usize,
+    /// As the client's: the smaller one of each counts.
+    pub(super) window_bytes: u64,
+    pub(super) call_window_bytes: u64,
     pub(super) max_frame_bytes: usize,
 }
 
@@ -95,6 +98,9 @@ pub(crate) struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) transaction: Option<String>,
 }
+
+/// The code of a call that came when the server had begun to end. It was not begun.
+pub(super) const DRAINING: &str = "draining";
 
 /// How a call ended.
 #[derive(Debug, Serialize, Deserialize)]

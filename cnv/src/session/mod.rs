@@ -99,6 +99,8 @@
 //! Needs the feature `session`.
 
 mod address;
+#[cfg(test)]
+mod bad_input_tests;
 mod client;
 mod client_core;
 mod close;
@@ -108,6 +110,8 @@ mod handshake;
 mod limits;
 mod link;
 mod message;
+#[cfg(test)]
+mod model_tests;
 mod server;
 mod server_core;
 mod wire;

@@ -17,9 +17,10 @@ use super::close::{Close, CloseCode};
 use super::driver::{Broken, Driver, Shared, say_goodbye};
 use super::error::SessionError;
 use super::handshake::{Handshake, common_version, request_digest};
-use super::limits::SessionLimits;
+use super::limits::{MIN_FRAME_BYTES, SessionLimits};
 use super::message::{
-    Auth, ClientHello, Ending, Ready, RemoteFailure, Request, Resume, ServerHello, decode, encode,
+    Auth, ClientHello, DRAINING, Ending, Ready, RemoteFailure, Request, Resume, ServerHello,
+    decode, encode,
 };
 use super::server_core::{Event, Offer, ServerCore, too_many_connections};
 use super::wire::{Channel, Kind};
@@ -246,32 +247,37 @@ impl<S: Service> Sessions<S> {
         }
         let mut handshake = Handshake::new(stream);
         let time = self.limits.handshake_timeout;
+        let until = tokio::time::Instant::now() + time;
         let begun = self.begin(&mut handshake, peer, is_resumable);
-        let begun = match tokio::time::timeout(time, begun).await {
+        let begun = match tokio::time::timeout_at(until, begun).await {
             Ok(begun) => begun,
             Err(_) => Err(SessionError::Refused(Close::new(
                 CloseCode::Handshake,
                 format!("the session did not begin within {time:?}"),
             ))),
         };
-        let Handshake {
-            mut stream,
-            arrived,
-        } = handshake;
-        let (session, connection) = match begun {
+        let (mut attached, ready) = match begun {
             Ok(begun) => begun,
-            Err(SessionError::Refused(close)) => return goodbye(&mut stream, &close).await,
+            Err(SessionError::Refused(close)) => {
+                return goodbye(&mut handshake.stream, &close).await;
+            }
             Err(_) => return,
         };
+        let sent = handshake.send(Kind::Ready, &ready);
+        if !matches!(tokio::time::timeout_at(until, sent).await, Ok(Ok(()))) {
+            return;
+        }
+        let Handshake { stream, arrived } = handshake;
+        let session = Arc::clone(&attached.session);
         let driver = Driver::new(
             stream,
             &session.shared,
             &session.limits,
-            connection,
+            attached.connection,
             arrived,
             true,
         );
-        let broken = driver
+        attached.broken = driver
             .run(|event| match event {
                 Event::Close(close) => Some(Broken::Closed(close)),
                 event => {
@@ -280,7 +286,6 @@ impl<S: Service> Sessions<S> {
                 }
             })
             .await;
-        self.broke(session, connection, &broken);
     }
 
     /// The server's part of the handshake.
@@ -289,10 +294,15 @@ impl<S: Service> Sessions<S> {
         handshake: &mut Handshake<T>,
         peer: Peer,
         is_resumable: bool,
-    ) -> Result<(Arc<Session<S::Authority>>, u64), SessionError> {
+    ) -> Result<(Attached<S>, Bytes), SessionError> {
         let hello = handshake.expect(Kind::Hello).await?;
         let client: ClientHello = decode("the client's hello", &hello)?;
         let protocol = common_version(&client)?;
+        let agreed = self.limits.agreed(
+            client.window_bytes,
+            client.call_window_bytes,
+            client.max_frame_bytes,
+        )?;
         self.check_wishes(&client)?;
         let nonce = client.attests.then(|| self.service.challenge()).flatten();
         let answer = encode(&ServerHello {
@@ -302,6 +312,8 @@ impl<S: Service> Sessions<S> {
             grammar: self.service.grammar(),
             nonce: nonce.map(|nonce| nonce.to_string()),
             max_request_bytes: self.limits.max_request_bytes,
+            window_bytes: self.limits.window_bytes,
+            call_window_bytes: self.limits.call_window_bytes,
             max_frame_bytes: self.limits.max_frame_bytes,
         });
         handshake.send(Kind::Hello, &answer).await?;
@@ -325,35 +337,32 @@ impl<S: Service> Sessions<S> {
         let token = presented.as_ref().map(|presented| presented.token.clone());
         let authority = self.service.authenticate(peer, presented).await?;
         let is_resumable = is_resumable && client.is_resumable;
-        let (session, received) = match client.resume.as_ref().filter(|_| is_resumable) {
+        let (session, connection, received) = match client.resume.as_ref().filter(|_| is_resumable)
+        {
             Some(resume) => {
                 let session = self.find(resume, peer, token.as_deref())?;
-                let mut state = session.shared.lock();
-                state.core.reattach(resume.received)?;
-                let received = state.core.link.received();
-                drop(state);
-                (session, Some(received))
+                let (connection, received) = self.go_on(&session, resume)?;
+                (session, connection, Some(received))
             }
             None => {
-                let limits = self.limits_with(&client);
-                let session = self.open(limits, peer, token, authority, is_resumable)?;
-                (session, None)
+                let session = self.open(&agreed, peer, token, authority, is_resumable)?;
+                let connection = session.shared.attach();
+                (session, connection, None)
             }
         };
-        let connection = session.shared.attach();
-        let calls = session.shared.lock().core.allowed();
         let ready = encode(&Ready {
             session: hexadecimal(&session.number),
             secret: session.secret.map(|secret| hexadecimal(&secret)),
             received,
-            calls,
+            calls: session.shared.lock().core.allowed(),
         });
-        if let Err(error) = handshake.send(Kind::Ready, &ready).await {
-            let broken = Broken::Lost(error);
-            self.broke(session, connection, &broken);
-            return Err(over(broken));
-        }
-        Ok((session, connection))
+        let attached = Attached {
+            sessions: Arc::clone(self),
+            session,
+            connection,
+            broken: Broken::Lost(std::io::ErrorKind::ConnectionAborted.into()),
+        };
+        Ok((attached, ready))
     }
 
     /// What a client insists on.
@@ -379,25 +388,14 @@ impl<S: Service> Sessions<S> {
             ));
         }
         if self.registry().is_draining {
-            return Err(Close::new(CloseCode::Drain, "the server ends"));
+            return Err(draining());
         }
         Ok(())
     }
 
-    /// What is in flight at most: what both ends have room for.
-    fn limits_with(&self, client: &ClientHello) -> SessionLimits {
-        let own = &self.limits;
-        SessionLimits {
-            window_bytes: own.window_bytes.min(client.window_bytes),
-            call_window_bytes: own.call_window_bytes.min(client.call_window_bytes),
-            max_frame_bytes: own.max_frame_bytes.min(client.max_frame_bytes),
-            ..own.clone()
-        }
-    }
-
     fn open(
         &self,
-        limits: SessionLimits,
+        agreed: &SessionLimits,
         peer: Peer,
         token: Option<String>,
         authority: S::Authority,
@@ -413,11 +411,14 @@ impl<S: Service> Sessions<S> {
             peer,
             token,
             authority,
-            shared: Shared::new(ServerCore::new(&limits, is_resumable, Instant::now())),
-            limits,
+            shared: Shared::new(ServerCore::new(agreed, is_resumable, Instant::now())),
+            limits: self.limits.clone(),
             running: Mutex::new(BTreeMap::new()),
         });
         let mut registry = self.registry();
+        if registry.is_draining {
+            return Err(draining());
+        }
         registry.sessions.insert(number, Arc::downgrade(&session));
         Ok(session)
     }
@@ -430,28 +431,50 @@ impl<S: Service> Sessions<S> {
         token: Option<&str>,
     ) -> Result<Arc<Session<S::Authority>>, Close> {
         let unknown = || Close::new(CloseCode::Resume, "there is no such session any more");
-        let mut registry = self.registry();
-        let session = registry
-            .sessions
-            .values()
-            .filter_map(Weak::upgrade)
-            .find(|session| hexadecimal(&session.number) == resume.session)
-            .ok_or_else(unknown)?;
+        let number = session_number(&resume.session).ok_or_else(unknown)?;
+        let registry = self.registry();
+        let session = registry.sessions.get(&number).and_then(Weak::upgrade);
+        drop(registry);
+        let session = session.ok_or_else(unknown)?;
         let secret = session.secret.map(|secret| hexadecimal(&secret));
         let is_it = secret.is_some_and(|secret| is_same(&secret, &resume.secret));
         if !is_it || session.peer != peer || session.token.as_deref() != token {
             return Err(unknown());
         }
-        registry
-            .detached
-            .retain(|other| !Arc::ptr_eq(other, &session));
         Ok(session)
     }
 
-    /// What becomes of a session without its connection.
+    /// Goes on with a session over a new connection. Says which it is, and the last sequence that the server has.
+    fn go_on(
+        &self,
+        session: &Arc<Session<S::Authority>>,
+        resume: &Resume,
+    ) -> Result<(u64, u64), Close> {
+        let mut registry = self.registry();
+        if !registry.sessions.contains_key(&session.number) {
+            let message = "there is no such session any more";
+            return Err(Close::new(CloseCode::Resume, message));
+        }
+        registry
+            .detached
+            .retain(|other| !Arc::ptr_eq(other, session));
+        let mut state = session.shared.lock();
+        if let Err(close) = state.core.reattach(resume.received) {
+            drop(state);
+            registry.sessions.remove(&session.number);
+            drop(registry);
+            session.shared.close(close.clone());
+            session.abandon();
+            return Err(close);
+        }
+        let connection = state.attach();
+        Ok((connection, state.core.link.received()))
+    }
+
+    /// What becomes of a session without this connection.
     fn broke(
         self: &Arc<Self>,
-        session: Arc<Session<S::Authority>>,
+        session: &Arc<Session<S::Authority>>,
         connection: u64,
         broken: &Broken,
     ) {
@@ -461,13 +484,23 @@ impl<S: Service> Sessions<S> {
             Broken::Closed(close) | Broken::Refused(close) => close.code().is_resumable(),
         };
         let mut registry = self.registry();
-        if !goes_on || session.secret.is_none() || registry.is_draining {
+        if session.shared.lock().connection() != connection {
+            // It broke just when a newer one took over.
+            return;
+        }
+        let runtime = tokio::runtime::Handle::try_current().ok();
+        let (true, false, true, Some(runtime)) = (
+            goes_on,
+            registry.is_draining,
+            session.secret.is_some(),
+            runtime,
+        ) else {
             registry.sessions.remove(&session.number);
             drop(registry);
             session.abandon();
             return;
-        }
-        registry.detached.push_back(Arc::clone(&session));
+        };
+        registry.detached.push_back(Arc::clone(session));
         let oldest = (registry.detached.len() > self.limits.max_detached)
             .then(|| registry.detached.pop_front())
             .flatten();
@@ -478,11 +511,11 @@ impl<S: Service> Sessions<S> {
         if let Some(oldest) = oldest {
             oldest.abandon();
         }
-        let sessions = Arc::downgrade(self);
+        let (sessions, session) = (Arc::downgrade(self), Arc::downgrade(session));
         let window = self.limits.resume_window;
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             tokio::time::sleep(window).await;
-            if let Some(sessions) = sessions.upgrade() {
+            if let (Some(sessions), Some(session)) = (sessions.upgrade(), session.upgrade()) {
                 sessions.forget(&session, connection);
             }
         });
@@ -511,7 +544,9 @@ impl<S: Service> Sessions<S> {
             Event::Open { call, request } => self.start(session, call, &request),
             Event::Cancel { call } => cancel(session, call),
             Event::Reset { call } => {
-                if let Some(running) = session.running().remove(&call) {
+                // Not within the condition, where the lock would still be held.
+                let running = session.running().remove(&call);
+                if let Some(running) = running {
                     (running.cancel)();
                     running.abort.abort();
                 }
@@ -526,6 +561,11 @@ impl<S: Service> Sessions<S> {
             call,
             ending: None,
         };
+        if session.shared.lock().core.is_draining() {
+            let message = "the server takes no new calls, because it ends";
+            ender.ending = Some(failed(DRAINING, 1, message.to_owned()));
+            return;
+        }
         let request = match decode::<Request>("the request", request) {
             Ok(request) => request,
             Err(close) => {
@@ -563,15 +603,21 @@ impl<S: Service> Sessions<S> {
     /// Takes no new sessions and calls, and returns once those that are there have ended, or their time is up. Says how
     /// many calls were cut off.
     pub(crate) async fn drain(self: &Arc<Self>) -> usize {
-        let sessions = {
+        let (sessions, detached) = {
             let mut registry = self.registry();
             registry.is_draining = true;
-            registry
-                .sessions
-                .values()
-                .filter_map(Weak::upgrade)
-                .collect::<Vec<_>>()
+            let detached = std::mem::take(&mut registry.detached);
+            for session in &detached {
+                registry.sessions.remove(&session.number);
+            }
+            let sessions = registry.sessions.values();
+            let sessions = sessions.filter_map(Weak::upgrade);
+            (sessions.collect::<Vec<_>>(), detached)
         };
+        // Nobody comes again for these.
+        for session in detached {
+            session.abandon();
+        }
         for session in &sessions {
             session.shared.with(ServerCore::drain);
         }
@@ -594,9 +640,19 @@ impl<S: Service> Sessions<S> {
         for session in &sessions {
             session.abandon();
         }
+        let until = Instant::now() + GOODBYE;
+        while self.connections.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
         cut
     }
 }
+
+/// How long the reason of an end may take to be written.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The longest end of a call: what every client takes in one frame.
+const MAX_ENDING_BYTES: usize = MIN_FRAME_BYTES;
 
 /// How often it is looked whether all calls have ended.
 const DRAIN_POLL: std::time::Duration = std::time::Duration::from_millis(10);
@@ -619,20 +675,12 @@ fn cancel<A: Send + Sync + 'static>(session: &Arc<Session<A>>, call: u32) {
 }
 
 async fn goodbye<T: AsyncWrite + Unpin>(stream: &mut T, close: &Close) {
-    let time = std::time::Duration::from_secs(1);
     // It is told if that works; the connection ends either way.
-    let _ = tokio::time::timeout(time, say_goodbye(stream, close)).await;
+    let _ = tokio::time::timeout(GOODBYE, say_goodbye(stream, close)).await;
 }
 
-fn over(broken: Broken) -> SessionError {
-    match broken {
-        Broken::Lost(error) => SessionError::Io(error),
-        Broken::Closed(close) => SessionError::Closed(close),
-        Broken::Refused(close) => SessionError::Refused(close),
-        Broken::TakenOver => {
-            SessionError::Refused(Close::protocol("the session goes on elsewhere"))
-        }
-    }
+fn draining() -> Close {
+    Close::new(CloseCode::Drain, "the server ends")
 }
 
 fn failed(code: &str, exit_code: u8, message: String) -> Ending {
@@ -641,6 +689,42 @@ fn failed(code: &str, exit_code: u8, message: String) -> Ending {
         receipt: None,
         dropped_notes: 0,
     }
+}
+
+/// A connection of a session. However it ends, the session is told.
+struct Attached<S: Service> {
+    sessions: Arc<Sessions<S>>,
+    session: Arc<Session<S::Authority>>,
+    connection: u64,
+    broken: Broken,
+}
+
+impl<S: Service> Drop for Attached<S> {
+    fn drop(&mut self) {
+        self.sessions
+            .broke(&self.session, self.connection, &self.broken);
+    }
+}
+
+/// The payload of a call's end. It is one frame and takes no credit, so what makes it long is cut.
+fn encode_ending(mut ending: Ending) -> Bytes {
+    let payload = encode(&ending);
+    if payload.len() <= MAX_ENDING_BYTES {
+        return payload;
+    }
+    ending.receipt = None;
+    if let Some(failure) = &mut ending.failure {
+        // A byte is six in JSON at most.
+        let room = MAX_ENDING_BYTES / 8;
+        if failure.message.len() > room {
+            let end = (0..=room)
+                .rev()
+                .find(|&at| failure.message.is_char_boundary(at));
+            failure.message.truncate(end.unwrap_or_default());
+            failure.message.push_str(" ..");
+        }
+    }
+    encode(&ending)
 }
 
 /// Tells the client how a call ended, however it did.
@@ -659,7 +743,7 @@ impl<A> Drop for Ender<A> {
         self.session.running().remove(&self.call);
         self.session
             .shared
-            .with(|core| core.end(self.call, encode(&ending)));
+            .with(|core| core.end(self.call, encode_ending(ending)));
     }
 }
 
@@ -681,6 +765,12 @@ impl<A, T> Future for Isolated<A, T> {
             Err(_) => Poll::Ready(Err("the handler panicked".to_owned())),
         }
     }
+}
+
+/// The number of a session, as [`hexadecimal`] writes it.
+fn session_number(text: &str) -> Option<SessionNumber> {
+    let number = u128::from_str_radix(text, 16).ok()?;
+    (text.len() == 2 * size_of::<SessionNumber>()).then(|| number.to_be_bytes())
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -30,6 +30,9 @@ pub(super) enum Event {
     Close(Close),
 }
 
+/// Frames beside the calls' credit that a connection begins with and that may change nothing.
+const EXCUSED_FRAMES: usize = 8;
+
 /// What became of an item.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Offer {
@@ -53,9 +56,13 @@ pub(super) struct ServerCore {
     max_calls: u64,
     max_request: usize,
     opened: u32,
-    /// Calls whose handlers have ended, and how many of these the client was told of.
+    /// Calls whose handlers have ended.
     ended: u64,
-    told_ended: u64,
+    /// Those of them that hold nothing here any more, and how many of these the client was told of.
+    released: u64,
+    told_released: u64,
+    /// Calls that were taken back.
+    taken_back: u64,
     is_draining: bool,
 }
 
@@ -66,7 +73,16 @@ struct Sending {
     pending_bytes: usize,
     credit: Credit,
     is_ready: bool,
-    room: Option<Waker>,
+    is_cancelled: bool,
+    has_ended: bool,
+    /// Those who wait for room: a handler may send from several tasks.
+    room: Vec<Waker>,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.room.drain(..).for_each(Waker::wake);
+    }
 }
 
 #[derive(Debug)]
@@ -89,14 +105,16 @@ impl ServerCore {
             max_request: limits.max_request_bytes,
             opened: 0,
             ended: 0,
-            told_ended: 0,
+            released: 0,
+            told_released: 0,
+            taken_back: 0,
             is_draining: false,
         }
     }
 
     /// How many calls may have been opened.
     pub(super) const fn allowed(&self) -> u64 {
-        self.ended + self.max_calls
+        self.released + self.max_calls
     }
 
     /// Whether handlers run.
@@ -119,24 +137,8 @@ impl ServerCore {
         } = frame.head;
         match kind {
             Kind::Open => return self.open(call, frame.payload).map(Some),
-            Kind::Cancel | Kind::Reset => {
-                let is_known = self.calls.contains_key(&call);
-                if !is_known {
-                    self.link.charge(now)?;
-                }
-                if call == 0 || call > self.opened {
-                    let message = format!("call {call} is taken back, and was never made");
-                    return Err(Close::protocol(message));
-                }
-                if kind == Kind::Reset {
-                    self.calls.remove(&call);
-                }
-                return Ok(is_known.then_some(if kind == Kind::Reset {
-                    Event::Reset { call }
-                } else {
-                    Event::Cancel { call }
-                }));
-            }
+            Kind::Cancel => return self.cancel(call, now),
+            Kind::Reset => return self.reset(call, now),
             Kind::Credit => {
                 if !self.raise(call, number) {
                     self.link.charge(now)?;
@@ -194,10 +196,48 @@ impl ServerCore {
                 pending_bytes: 0,
                 credit: Credit::new(self.call_window),
                 is_ready: false,
-                room: None,
+                is_cancelled: false,
+                has_ended: false,
+                room: Vec::new(),
             },
         );
         Ok(Event::Open { call, request })
+    }
+
+    fn cancel(&mut self, call: u32, now: Instant) -> Result<Option<Event>, Close> {
+        self.check_made(call)?;
+        match self.calls.get_mut(&call) {
+            Some(sending) if !sending.is_cancelled => {
+                sending.is_cancelled = true;
+                Ok(Some(Event::Cancel { call }))
+            }
+            _ => {
+                self.link.charge(now)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn reset(&mut self, call: u32, now: Instant) -> Result<Option<Event>, Close> {
+        self.check_made(call)?;
+        // Each call is taken back once, also where its end is on the way.
+        self.taken_back += 1;
+        if self.taken_back > self.opened.into() {
+            self.link.charge(now)?;
+        }
+        let known = self.calls.remove(&call);
+        Ok(known.map(|sending| {
+            self.released += u64::from(sending.has_ended);
+            Event::Reset { call }
+        }))
+    }
+
+    fn check_made(&self, call: u32) -> Result<(), Close> {
+        if call == 0 || call > self.opened {
+            let message = format!("call {call} is taken back, and was never made");
+            return Err(Close::protocol(message));
+        }
+        Ok(())
     }
 
     /// Raises what may have been sent. `false` where that changes nothing.
@@ -233,8 +273,10 @@ impl ServerCore {
             None => 2 * PENDING_BYTES,
         };
         if sending.pending_bytes >= room {
-            if let Some(waker) = waker {
-                sending.room = Some(waker.clone());
+            if let Some(waker) = waker
+                && !sending.room.iter().any(|other| other.will_wake(waker))
+            {
+                sending.room.push(waker.clone());
             }
             return Offer::Full;
         }
@@ -247,6 +289,10 @@ impl ServerCore {
     /// Takes how a call ended: after what it has sent.
     pub(super) fn end(&mut self, call: u32, ending: Bytes) {
         self.ended += 1;
+        match self.calls.get_mut(&call) {
+            Some(sending) => sending.has_ended = true,
+            None => self.released += 1,
+        }
         self.push(call, Piece::End(ending));
     }
 
@@ -263,12 +309,6 @@ impl ServerCore {
 
     /// Turns what waits into frames, a frame of each call at a time, as far as there is credit for it and room.
     pub(super) fn fill(&mut self) {
-        // A client learns of room for new calls before it has used up the second half of it.
-        let room = (self.told_ended + self.max_calls).saturating_sub(self.opened.into());
-        if self.ended > self.told_ended && room <= self.max_calls / 2 {
-            self.told_ended = self.ended;
-            self.link.tell(Kind::Calls, 0, self.allowed());
-        }
         let mut without_credit = VecDeque::new();
         while self.link.has_room() {
             let Some(call) = self.ready.pop_front() else {
@@ -286,7 +326,9 @@ impl ServerCore {
                     if let Some(Piece::End(ending)) = sending.pending.pop_front() {
                         self.link.put(Head::of_call(Kind::End, call, 0), &ending);
                     }
+                    // What waits is bounded by the calls that there may be, so a call is one until nothing does.
                     self.calls.remove(&call);
+                    self.released += 1;
                     continue;
                 }
                 Some(Piece::Item { channel, payload }) => {
@@ -318,10 +360,8 @@ impl ServerCore {
                     self.link.put(head, &part);
                 }
             }
-            if sending.pending_bytes < PENDING_BYTES / 2
-                && let Some(waker) = sending.room.take()
-            {
-                waker.wake();
+            if sending.pending_bytes < PENDING_BYTES / 2 {
+                sending.room.drain(..).for_each(Waker::wake);
             }
             if !sending.pending.is_empty() {
                 sending.is_ready = true;
@@ -330,6 +370,12 @@ impl ServerCore {
         }
         without_credit.append(&mut self.ready);
         self.ready = without_credit;
+        // A client learns of room for new calls before it has used up the second half of it.
+        let room = (self.told_released + self.max_calls).saturating_sub(self.opened.into());
+        if self.released > self.told_released && room <= self.max_calls / 2 {
+            self.told_released = self.released;
+            self.link.tell(Kind::Calls, 0, self.allowed());
+        }
     }
 
     /// Tells the client that no new call is taken.
@@ -355,8 +401,10 @@ impl ServerCore {
     ///
     /// Where its client claims what was never sent.
     pub(super) fn reattach(&mut self, received: u64) -> Result<(), Close> {
-        self.link.reattach(received)?;
-        self.told_ended = self.ended;
+        // The client tells its credit anew: the session's, and each call's.
+        self.link
+            .reattach(received, self.calls.len() + EXCUSED_FRAMES)?;
+        self.told_released = self.released;
         self.link.tell(Kind::Calls, 0, self.allowed());
         if self.is_draining {
             self.link.tell(Kind::Drain, 0, self.opened.into());
@@ -365,17 +413,10 @@ impl ServerCore {
     }
 
     /// Ends all calls, as if the client had reset them. Handlers that wait for room are woken.
-    pub(super) fn abandon(&mut self) -> Vec<u32> {
+    pub(super) fn abandon(&mut self) {
         let calls = std::mem::take(&mut self.calls);
-        calls
-            .into_iter()
-            .map(|(call, sending)| {
-                if let Some(waker) = sending.room {
-                    waker.wake();
-                }
-                call
-            })
-            .collect()
+        let ended = calls.values().filter(|sending| sending.has_ended).count();
+        self.released += ended as u64;
     }
 
     /// Bytes that wait for credit.

@@ -279,6 +279,23 @@ pub(super) fn take(arrived: &mut BytesMut, max_payload: usize) -> Result<Option<
     Ok(Some(Frame { head, payload }))
 }
 
+/// What the line at the front of bytes says that this end made itself.
+pub(super) struct Peeked {
+    pub(super) kind: Kind,
+    pub(super) number: u64,
+    pub(super) payload_len: usize,
+}
+
+/// Looks at the line at the front of bytes that this end made itself; `None` at their end.
+pub(super) fn peek(made: &[u8]) -> Option<Peeked> {
+    let line = Line::read(made.first_chunk::<LINE_BYTES>()?).ok()?;
+    Some(Peeked {
+        kind: line.kind,
+        number: line.number.get(),
+        payload_len: line.payload_len.get() as usize,
+    })
+}
+
 impl Channel {
     /// All of them.
     pub const ALL: [Self; 7] = [

@@ -1,0 +1,236 @@
+//! Who may begin a session, and who may go on with one.
+
+mod sessions;
+
+use std::sync::Arc;
+
+use cnv::attestation::{CapabilityAttestation, PrivateKey, Timestamp, TrustStore};
+use cnv::audit::{AuditLog, AuditOptions, AuditReader, Decision};
+use cnv::capability::CapabilityContract;
+use cnv::command::SessionServer;
+use cnv::prelude::*;
+use cnv::session::{Address, Client, ClientOptions, CloseCode, SessionError, SessionLimits};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use sessions::raw::{self, Raw};
+use sessions::{Served, app, run};
+
+fn root() -> PrivateKey {
+    PrivateKey::from_seed(&[1; 32])
+}
+
+fn agent() -> PrivateKey {
+    PrivateKey::from_seed(&[2; 32])
+}
+
+fn guarded() -> App {
+    let mut trust = TrustStore::new();
+    trust.add("root", root().public_key()).unwrap();
+    app().trust(trust).without_revocation()
+}
+
+/// A token of the agent's.
+fn token(audience: &str, issued_at: Timestamp) -> String {
+    CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
+        .issued_at(issued_at)
+        .ttl(600)
+        .audience(audience)
+        .held_by(&agent().public_key())
+        .sign(&root())
+        .unwrap()
+        .to_string()
+}
+
+fn options() -> ClientOptions {
+    ClientOptions::new().application("jobs")
+}
+
+async fn serve(app: App) -> Address {
+    let server = SessionServer::new(app).unwrap();
+    let server = server.listen(&"tcp:127.0.0.1:0".parse().unwrap()).await;
+    let server = server.unwrap();
+    let address = server.addresses().remove(0);
+    tokio::spawn(server.run(std::future::pending()));
+    address
+}
+
+#[track_caller]
+fn code(refused: Result<Client, SessionError>) -> CloseCode {
+    match refused {
+        Err(SessionError::Closed(close)) => close.code(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn over_tcp_nobody_begins_without_a_proof() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let log = AuditLog::open(
+            folder.path(),
+            PrivateKey::from_seed(&[3; 32]),
+            AuditOptions::new("example.com/audit/sessions"),
+        );
+        let address = serve(guarded().audit(Arc::new(log.unwrap()))).await;
+        let now = Timestamp::now();
+
+        let good = options().attest(token("jobs", now), Some(agent()));
+        let client = Client::connect(&address, good).await.unwrap();
+        let call = client
+            .call(["job", "echo", "who goes there"])
+            .await
+            .unwrap();
+        assert!(call.collect().await.is_ok());
+
+        let refused = |options| Client::connect(&address, options);
+        assert_eq!(code(refused(options()).await), CloseCode::Attestation);
+        let expired = Timestamp::from_unix_seconds(1_600_000_000);
+        let another = CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
+            .issued_at(now)
+            .ttl(600)
+            .audience("jobs")
+            .held_by(&agent().public_key())
+            .sign(&agent())
+            .unwrap();
+        let bearer = CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
+            .issued_at(now)
+            .ttl(600)
+            .audience("jobs")
+            .bearer()
+            .sign(&root())
+            .unwrap();
+        let tokens = [
+            token("jobs", expired),
+            token("others", now),
+            another.to_string(),
+            bearer.to_string(),
+        ];
+        for token in &tokens {
+            let options = options().attest(token, Some(agent()));
+            assert_eq!(code(refused(options).await), CloseCode::Attestation);
+        }
+        let other_name = ClientOptions::new()
+            .application("others")
+            .attest(token("jobs", now), Some(agent()));
+        assert_eq!(code(refused(other_name).await), CloseCode::Application);
+        // What the client sees for itself it does not ask.
+        let wrong_key = options().attest(token("jobs", now), Some(root()));
+        let no_key = options().attest(token("jobs", now), None);
+        for options in [wrong_key, no_key] {
+            let refused = refused(options).await;
+            let is_seen = matches!(refused, Err(SessionError::Attestation(_)));
+            assert!(is_seen, "{refused:?}");
+        }
+
+        let denials = || {
+            let entries = AuditReader::new(folder.path()).entries();
+            let entries = entries.into_iter().flatten();
+            entries
+                .filter_map(|read| read.ok())
+                .filter(|(_, entry)| entry.verb == "session open")
+                .filter(|(_, entry)| matches!(entry.decision, Decision::Denied(_)))
+                .count()
+        };
+        sessions::until("each denial is in the log", || denials() == tokens.len()).await;
+    });
+}
+
+/// Takes a connection to the server, and keeps what the client said.
+async fn overhear(address: &Address) -> Vec<u8> {
+    let Address::Tcp(server) = *address else {
+        unreachable!();
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let between = Address::Tcp(listener.local_addr().unwrap());
+    let heard = tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut server = TcpStream::connect(server).await.unwrap();
+        let (mut heard, mut up, mut down) = (Vec::new(), [0; 4096], [0; 4096]);
+        loop {
+            let (from_client, from_server) = tokio::join!(
+                tokio::time::timeout(std::time::Duration::from_millis(20), client.read(&mut up)),
+                tokio::time::timeout(std::time::Duration::from_millis(20), server.read(&mut down)),
+            );
+            if let Ok(len) = from_client {
+                let len = len.unwrap_or_default();
+                if len == 0 {
+                    return heard;
+                }
+                heard.extend(&up[..len]);
+                server.write_all(&up[..len]).await.unwrap();
+            }
+            if let Ok(Ok(len)) = from_server {
+                let _ = client.write_all(&down[..len]).await;
+            }
+        }
+    });
+    let good = options()
+        .single_connection()
+        .attest(token("jobs", Timestamp::now()), Some(agent()));
+    drop(Client::connect(&between, good).await.unwrap());
+    heard.await.unwrap()
+}
+
+/// The proof of one session is worth nothing in another.
+#[test]
+fn a_proof_that_was_overheard_begins_nothing() {
+    run(async {
+        let address = serve(guarded()).await;
+        let heard = overhear(&address).await;
+        let Address::Tcp(server) = address else {
+            unreachable!();
+        };
+        let mut again = TcpStream::connect(server).await.unwrap();
+        again.write_all(&heard).await.unwrap();
+        let mut said = Vec::new();
+        let _ = again.read_to_end(&mut said).await;
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains(r#""code":"attestation""#), "{said}");
+        assert!(!said.contains(r#""calls""#), "{said}");
+    });
+}
+
+#[test]
+fn a_session_goes_on_for_whom_it_began_for() {
+    run(async {
+        let served = Served::of(guarded().accept_bearer(), SessionLimits::default()).await;
+        let first = Raw::begin(served.path(), &raw::hello()).await;
+        let resume = |secret: &str| {
+            let mut hello = raw::hello();
+            hello["resume"] = json!({
+                "session": first.ready["session"], "secret": secret, "received": 0,
+            });
+            hello
+        };
+        let secret = first.ready["secret"].as_str().unwrap().to_owned();
+        let mut others = secret.clone().into_bytes();
+        others[0] ^= 1;
+        let others = String::from_utf8(others).unwrap();
+        for wrong in [&*others, "", &secret[1..]] {
+            let mut raw = Raw::connect(served.path()).await;
+            let hello = resume(wrong).to_string();
+            raw.send(raw::HELLO, 0, hello.as_bytes()).await;
+            assert_eq!(raw.closed().await, "resume");
+        }
+        // Who it is counts as well as the secret.
+        let bearer = CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
+            .issued_at(Timestamp::now())
+            .ttl(600)
+            .bearer()
+            .sign(&root())
+            .unwrap();
+        let mut attested = resume(&secret);
+        attested["attests"] = true.into();
+        let mut raw = Raw::connect(served.path()).await;
+        raw.send(raw::HELLO, 0, attested.to_string().as_bytes())
+            .await;
+        let auth = json!({ "token": bearer.to_string() }).to_string();
+        raw.send(1, 0, auth.as_bytes()).await;
+        assert_eq!(raw.closed().await, "resume");
+        // Nor has it done anything to the session.
+        let again = Raw::begin(served.path(), &resume(&secret)).await;
+        assert_eq!(again.ready["session"], first.ready["session"]);
+    });
+}
