@@ -145,26 +145,17 @@ async fn overhear(address: &Address) -> Vec<u8> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let between = Address::Tcp(listener.local_addr().unwrap());
     let heard = tokio::spawn(async move {
-        let (mut client, _) = listener.accept().await.unwrap();
-        let mut server = TcpStream::connect(server).await.unwrap();
-        let (mut heard, mut up, mut down) = (Vec::new(), [0; 4096], [0; 4096]);
-        loop {
-            let (from_client, from_server) = tokio::join!(
-                tokio::time::timeout(std::time::Duration::from_millis(20), client.read(&mut up)),
-                tokio::time::timeout(std::time::Duration::from_millis(20), server.read(&mut down)),
-            );
-            if let Ok(len) = from_client {
-                let len = len.unwrap_or_default();
-                if len == 0 {
-                    return heard;
-                }
-                heard.extend(&up[..len]);
-                server.write_all(&up[..len]).await.unwrap();
-            }
-            if let Ok(Ok(len)) = from_server {
-                let _ = client.write_all(&down[..len]).await;
-            }
+        let (client, _) = listener.accept().await.unwrap();
+        let server = TcpStream::connect(server).await.unwrap();
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+        let (mut heard, mut bytes) = (Vec::new(), [0; 4096]);
+        while let Ok(len @ 1..) = from_client.read(&mut bytes).await {
+            heard.extend(&bytes[..len]);
+            let _ = to_server.write_all(&bytes[..len]).await;
         }
+        heard
     });
     let good = options()
         .single_connection()

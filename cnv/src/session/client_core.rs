@@ -205,8 +205,17 @@ impl ClientCore {
     /// Returns what was taken to the session's credit.
     fn give_back(&mut self, cost: u64) {
         self.taken += cost;
-        if self.granted.limit.saturating_sub(self.taken) < self.window / 2 {
-            self.granted.limit = self.taken + self.window;
+        self.tell_credit();
+    }
+
+    /// Tells the server of its credit once half of the window was taken. Where the other half is with callers that take
+    /// nothing, it is told of less, or they would hold up all others.
+    #[inline]
+    fn tell_credit(&mut self) {
+        let due = (self.taken + self.window).saturating_sub(self.granted.limit);
+        let is_short = self.granted.left() < self.window / 4;
+        if due > self.window / 2 || (is_short && due >= self.window / 16) {
+            self.granted.limit += due;
             self.link.tell(Kind::Credit, 0, self.granted.limit);
         }
     }
@@ -276,6 +285,7 @@ impl ClientCore {
                 "more bytes are in flight than were granted",
             ));
         }
+        self.tell_credit();
         let Some(receiving) = self.calls.get_mut(&head.call) else {
             if head.call == 0 || head.call > self.opened {
                 let message = format!("an item of call {}, which was never made", head.call);

@@ -615,6 +615,30 @@ fn items_in_several_frames_wait_for_their_caller() {
     world.settle();
 }
 
+/// Another call of the session goes on beside one that nobody takes from.
+#[test]
+fn a_call_goes_on_beside_one_with_large_items() {
+    for is_resumable in [false, true] {
+        let mut world = World::new(small(), SessionLimits::default(), is_resumable);
+        world.step(&Step::Open);
+        world.move_all();
+        for _ in 0..10 {
+            world.offer(1, Channel::Stdout, 60_000);
+            world.step(&Step::MoveAll);
+        }
+        for call in 2..60 {
+            world.step(&Step::Open);
+            world.move_all();
+            world.offer(call, Channel::Result, 30);
+            world.end(call);
+            world.move_all();
+            world.take(call, 2);
+            assert!(world.calls[&call].is_taken, "call {call} waits");
+        }
+        world.settle();
+    }
+}
+
 /// A client that never has credit for what its calls send does not get the room for others.
 #[test]
 fn a_call_is_one_until_its_end_is_sent() {
