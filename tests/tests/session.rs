@@ -404,14 +404,24 @@ fn a_newer_connection_takes_the_session_over() {
         let mut raw = Raw::begin(served.path(), &raw::hello()).await;
         raw.open(1, &["job", "wait", "taken-over"]).await;
         until("it runs", || probe("taken-over").begun() == 1).await;
-        for _ in 0..20 {
+        for number in 0..200 {
             let mut again = raw::hello();
             again["resume"] = json!({
                 "session": raw.ready["session"], "secret": raw.ready["secret"], "received": 0,
             });
-            let older = raw;
-            raw = Raw::begin(served.path(), &again).await;
-            drop(older);
+            let mut newer = Raw::connect(served.path()).await;
+            let hello = again.to_string();
+            newer.send(raw::HELLO, 0, hello.as_bytes()).await;
+            if number % 2 == 0 {
+                // The older one breaks just when the newer one takes over, or before or after it.
+                drop(raw);
+                newer.expect(raw::READY).await;
+            } else {
+                newer.expect(raw::READY).await;
+                drop(raw);
+            }
+            newer.ready = json!({ "session": again["resume"]["session"], "secret": again["resume"]["secret"] });
+            raw = newer;
         }
         // Another session takes the one place of those that wait.
         let mut other = Raw::begin(served.path(), &raw::hello()).await;

@@ -570,8 +570,9 @@ where
     }
 }
 
-/// Tells the other end why the session is over.
-pub(super) async fn say_goodbye<S: AsyncWrite + Unpin>(
+/// Tells the other end why the session is over, and waits for it to go: where a socket is closed with something unread in
+/// it, the reason may be lost on the way. The caller sets a time for all of it.
+pub(super) async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     close: &Close,
 ) -> io::Result<()> {
@@ -581,5 +582,91 @@ pub(super) async fn say_goodbye<S: AsyncWrite + Unpin>(
     out.extend_from_slice(&payload);
     stream.write_all(&out).await?;
     stream.flush().await?;
-    stream.shutdown().await
+    stream.shutdown().await?;
+    let mut unread = [0; 1024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::server_core::Offer;
+    use crate::session::wire::Channel;
+
+    /// A connection that always has something to read, and never room for anything.
+    struct Talker {
+        limit: u64,
+        unread: BytesMut,
+    }
+
+    impl AsyncRead for Talker {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            while self.unread.len() < buffer.remaining() {
+                // Each raises the credit, so that none of them is one too many.
+                self.limit += 1;
+                let limit = self.limit;
+                Head::of(Kind::Credit, limit).put(&[], &mut self.unread);
+            }
+            let bytes = self.unread.split_to(buffer.remaining());
+            buffer.put_slice(&bytes);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Talker {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn whoever_always_writes_and_never_reads_is_cut_off() {
+        let limits = SessionLimits {
+            write_timeout: Duration::ZERO,
+            ..SessionLimits::default()
+        };
+        let now = Instant::now();
+        let mut core = ServerCore::new(&limits, true, now);
+        let head = Head::of_call(Kind::Open, 1, 1);
+        let payload = Bytes::new();
+        core.receive(Frame { head, payload }, now).unwrap();
+        let mut item = || Bytes::from_static(b"item");
+        let offer = core.offer(1, Channel::Stdout, &mut item, None);
+        assert_eq!(offer, Offer::Taken);
+        let shared = Shared::new(core);
+        let connection = shared.attach();
+        let stream = Talker {
+            limit: limits.window_bytes,
+            unread: BytesMut::new(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let broken = runtime.block_on(async {
+            let driver = Driver::new(stream, &shared, &limits, connection, BytesMut::new(), true);
+            tokio::time::timeout(Duration::from_secs(60), driver.run(|_| None)).await
+        });
+        let Ok(Broken::Refused(close)) = broken else {
+            panic!("{broken:?}");
+        };
+        assert_eq!(close.code(), CloseCode::SlowConsumer);
+    }
 }

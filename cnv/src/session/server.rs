@@ -674,7 +674,7 @@ fn cancel<A: Send + Sync + 'static>(session: &Arc<Session<A>>, call: u32) {
     });
 }
 
-async fn goodbye<T: AsyncWrite + Unpin>(stream: &mut T, close: &Close) {
+async fn goodbye<T: AsyncRead + AsyncWrite + Unpin>(stream: &mut T, close: &Close) {
     // It is told if that works; the connection ends either way.
     let _ = tokio::time::timeout(GOODBYE, say_goodbye(stream, close)).await;
 }
@@ -788,4 +788,126 @@ fn is_same(a: &str, b: &str) -> bool {
         .zip(b.bytes())
         .fold(0, |sum, (a, b)| sum | (a ^ b));
     a.len() == b.len() && difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Serves nothing, to everybody.
+    struct Nothing;
+
+    impl Service for Nothing {
+        type Authority = ();
+
+        fn application(&self) -> &str {
+            "nothing"
+        }
+
+        fn version(&self) -> Option<&str> {
+            None
+        }
+
+        fn grammar(&self) -> String {
+            String::new()
+        }
+
+        fn understands(&self, _: &str) -> bool {
+            false
+        }
+
+        fn challenge(&self) -> Option<Nonce> {
+            None
+        }
+
+        async fn authenticate(&self, _: Peer, _: Option<Presented>) -> Result<(), Close> {
+            Ok(())
+        }
+
+        fn call(&self, (): &(), _: Request, _: Caller) -> Begun {
+            unreachable!("no call is made")
+        }
+    }
+
+    fn lost() -> Broken {
+        Broken::Lost(std::io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn limits() -> SessionLimits {
+        SessionLimits {
+            max_detached: 1,
+            ..SessionLimits::default()
+        }
+    }
+
+    fn open(sessions: &Sessions<Nothing>) -> Arc<Session<()>> {
+        sessions
+            .open(&limits(), Peer::Parent, None, (), true)
+            .unwrap()
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(test);
+    }
+
+    #[test]
+    fn a_connection_that_breaks_as_another_takes_over_detaches_nothing() {
+        run(async {
+            let sessions = Sessions::new(Nothing, limits());
+            let session = open(&sessions);
+            let older = session.shared.attach();
+            let newer = session.shared.attach();
+            sessions.broke(&session, older, &lost());
+            assert!(sessions.registry().detached.is_empty());
+            sessions.broke(&session, newer, &lost());
+            assert_eq!(sessions.registry().detached.len(), 1);
+        });
+    }
+
+    #[test]
+    fn the_session_that_waited_longest_makes_room() {
+        run(async {
+            let sessions = Sessions::new(Nothing, limits());
+            let (first, second) = (open(&sessions), open(&sessions));
+            for session in [&first, &second] {
+                let connection = session.shared.attach();
+                sessions.broke(session, connection, &lost());
+            }
+            let registry = sessions.registry();
+            assert!(Arc::ptr_eq(&registry.detached[0], &second));
+            assert_eq!(registry.detached.len(), 1);
+            assert!(!registry.sessions.contains_key(&first.number));
+        });
+    }
+
+    /// Not even where there is no runtime any more to wait on.
+    #[test]
+    fn a_connection_that_is_dropped_leaves_no_session_behind() {
+        let sessions = Sessions::new(Nothing, limits());
+        let session = open(&sessions);
+        let connection = session.shared.attach();
+        drop(Attached {
+            sessions: Arc::clone(&sessions),
+            session,
+            connection,
+            broken: lost(),
+        });
+        assert!(sessions.registry().sessions.is_empty());
+    }
+
+    #[test]
+    fn an_end_is_one_frame_whatever_the_failure() {
+        for text in ["x", "é", "\u{1}", "\u{1f600}"] {
+            let message = text.repeat(100_000);
+            let payload = encode_ending(failed("failed", 1, message));
+            assert!(payload.len() <= MAX_ENDING_BYTES, "{}", payload.len());
+            let ending: Ending = decode("the end", &payload).unwrap();
+            let message = ending.failure.unwrap().message;
+            assert!(message.starts_with(text) && message.ends_with(" .."));
+        }
+    }
 }

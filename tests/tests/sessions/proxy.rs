@@ -70,6 +70,10 @@ async fn pass_on(client: UnixStream, server: UnixStream, fault: Fault) {
             let mut bytes = [0; 4096];
             loop {
                 match from_client.read(&mut bytes).await {
+                    // Nor is the server told that the client is gone.
+                    Ok(0) | Err(_) if matches!(fault, Fault::Swallow(_)) => {
+                        std::future::pending().await
+                    }
                     Ok(0) | Err(_) => break,
                     Ok(len) => {
                         if matches!(fault, Fault::Swallow(at) if passed.load(Ordering::SeqCst) >= at)
@@ -77,7 +81,11 @@ async fn pass_on(client: UnixStream, server: UnixStream, fault: Fault) {
                             continue;
                         }
                         if to_server.write_all(&bytes[..len]).await.is_err() {
-                            break;
+                            match fault {
+                                // What the server said last is still on its way.
+                                Fault::None => std::future::pending().await,
+                                _ => break,
+                            }
                         }
                     }
                 }
