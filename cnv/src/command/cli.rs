@@ -181,7 +181,7 @@ async fn attend(
         sink,
         show_progress: is_process && !options.quiet,
     };
-    let evidence = |arguments: Digest| {
+    let evidence = |arguments: &dyn Fn() -> Digest| {
         let presented = Presented {
             token: options.token.as_deref(),
             trust: trust.as_deref(),

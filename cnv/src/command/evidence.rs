@@ -48,8 +48,8 @@ pub(super) struct Presented<'a> {
     pub(super) token: Option<&'a OsStr>,
     /// The trust store that the operator names, where the program leaves its roots to its operator.
     pub(super) trust: Option<&'a Path>,
-    /// The digest of the call's arguments.
-    pub(super) arguments: Digest,
+    /// The digest of the call's arguments, for who needs it.
+    pub(super) arguments: &'a dyn Fn() -> Digest,
 }
 
 /// Why there is nothing to decide by.
@@ -141,7 +141,7 @@ fn decidable(
     let verifier = app.deciding.verifier(app, roots)?;
     let evidence = Evidence::new(&verifier);
     match token {
-        Some(token) => prove(app, spec, &token, presented.arguments, evidence, tell),
+        Some(token) => prove(app, spec, &token, (presented.arguments)(), evidence, tell),
         None => Ok(evidence),
     }
 }

@@ -110,13 +110,13 @@ pub(super) fn no_custom_stream() -> Failure {
 
 impl App {
     /// Decides by the door's evidence whether the call may run, carries it through the stages, and records it. The door
-    /// gives the evidence, and the digest of what was presented, for the arguments with this digest.
+    /// gives the evidence, and the digest of what was presented; it may ask for the digest of the arguments.
     pub(super) async fn attend(
         &self,
         verb: &LiveVerb,
         matches: ArgMatches,
         way: Way,
-        evidence: impl FnOnce(Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
+        evidence: impl FnOnce(&dyn Fn() -> Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
         tell: &Tell<'_>,
     ) -> Reply {
         let log = match audit_log(self).await {
@@ -133,11 +133,11 @@ impl App {
         // Without randomness for a number, it is refused as the call of number zero.
         let number = call_id();
         let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
-        let arguments = digest_of_arguments(&verb.arguments(), &matches);
-        let (evidence, token) = evidence(arguments);
+        let arguments = || digest_of_arguments(&verb.arguments(), &matches);
+        let (evidence, token) = evidence(&arguments);
         let recorder = log.map(|log| {
             let mut recorder = Recorder::new(log, self.time(), verb, id, way.transaction);
-            recorder.presented(arguments, token);
+            recorder.presented(arguments(), token);
             recorder
         });
         let prepared = evidence.and_then(|evidence| {

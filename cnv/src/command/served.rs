@@ -193,7 +193,7 @@ async fn attend(
         sink: Arc::clone(&sink),
         show_progress: false,
     };
-    let evidence = |_| evidence(app, verb.spec(), authority);
+    let evidence = |_: &dyn Fn() -> Digest| evidence(app, verb.spec(), authority);
     app.attend(verb, matches, way, evidence, &tell).await
 }
 
@@ -209,8 +209,7 @@ fn understand<'v>(
         Err(unresolved) => return Err(unresolved.into_failure()),
     };
     let words = std::iter::once(name).chain(rest);
-    let matches = verb.command().try_get_matches_from(words);
-    matches
+    verb.parse(words)
         .map(|matches| (verb, matches))
         .map_err(|error| super::cli::usage_failure(&error))
 }

@@ -7,7 +7,11 @@
 use std::error::Error as _;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+#[cfg(feature = "session")]
+use std::sync::{Mutex, PoisonError};
 
+#[cfg(feature = "session")]
+use clap::ArgMatches;
 use clap::{Arg, Command};
 
 use super::app::App;
@@ -45,6 +49,9 @@ pub(super) struct LiveVerb {
     /// Names that arguments had for as long as was promised, with those that they have now.
     ended: Vec<(String, String)>,
     digest: OnceLock<Digest>,
+    /// What understands the words after noun and verb, once some came.
+    #[cfg(feature = "session")]
+    parser: OnceLock<Mutex<Command>>,
 }
 
 /// Why words lead to no verb.
@@ -177,6 +184,8 @@ impl LiveVerb {
             is_enabled: true,
             ended: Vec::new(),
             digest: OnceLock::new(),
+            #[cfg(feature = "session")]
+            parser: OnceLock::new(),
         }
     }
 
@@ -197,6 +206,8 @@ impl LiveVerb {
             is_enabled,
             ended,
             digest: OnceLock::new(),
+            #[cfg(feature = "session")]
+            parser: OnceLock::new(),
         }
     }
 
@@ -248,6 +259,22 @@ impl LiveVerb {
                 .required(live.required)
         };
         (self.entry.arguments)().into_iter().map(live).collect()
+    }
+
+    /// Understands the words from the verb on. What does so is made once: that takes longer than a call.
+    ///
+    /// # Errors
+    ///
+    /// clap's own.
+    #[cfg(feature = "session")]
+    pub(super) fn parse<'w>(
+        &self,
+        words: impl Iterator<Item = &'w String>,
+    ) -> Result<ArgMatches, clap::Error> {
+        let parser = self.parser.get_or_init(|| Mutex::new(self.command()));
+        // A parser of a value that panicked has changed nothing that the next words depend on.
+        let mut parser = parser.lock().unwrap_or_else(PoisonError::into_inner);
+        parser.try_get_matches_from_mut(words)
     }
 
     /// The verb as clap knows it, for a door that has the words after noun and verb.
