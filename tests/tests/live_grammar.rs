@@ -373,7 +373,7 @@ fn a_name_that_an_argument_had_is_understood_for_a_while() {
     assert!(
         refused
             .why
-            .contains("the name `max_lines` that argument `top` had is gone"),
+            .contains("the old name `max_lines` is not understood any more"),
         "{refused}"
     );
     put(&path, &declared);

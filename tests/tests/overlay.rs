@@ -355,8 +355,8 @@ fn what_breaks_callers_is_declared_or_refused() {
         told,
         [
             "`log scan`: the alias `c` is gone, which breaks its callers",
-            "`log scan`: the name `limit` that argument `top` had is gone, which breaks its callers",
             "`log scan`: argument `path` is required, which breaks its callers",
+            "`log scan`: the old name `limit` is not understood any more, which breaks its callers",
         ]
     );
     assert!(error.faults().iter().all(|fault| fault.place == (18..28)));

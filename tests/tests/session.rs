@@ -44,7 +44,8 @@ fn a_handler_waits_for_a_caller_that_takes_nothing() {
             echoes(&client).await;
         }
         let sent = probe.sent();
-        assert!(sent < 120, "{sent} items of 1000 bytes went out");
+        // 64 KiB in flight, and 128 KiB that wait for it.
+        assert!(sent < 220, "{sent} items of 1000 bytes went out");
         take_all(&mut call, 2000).await;
     });
 }

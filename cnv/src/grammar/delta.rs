@@ -295,13 +295,6 @@ impl Delta {
                 self.push(old, Class::Safe, part, "is new", None, None);
             }
         }
-        let has = |name: &String| new.arguments.iter().any(|argument| argument.name == *name);
-        for (name, now) in &old.renamed {
-            if !new.renamed.contains_key(name) && !has(name) {
-                let part = format!("the name `{name}` that argument `{now}` had");
-                self.push(old, Class::Breaking, part, "is gone", None, None);
-            }
-        }
         match (&old.deprecated, &new.deprecated) {
             (None, Some(advice)) => {
                 let (what, after) = ("is deprecated", Some(advice.clone()));
