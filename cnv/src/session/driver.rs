@@ -583,8 +583,11 @@ pub(super) async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(
     stream.write_all(&out).await?;
     stream.flush().await?;
     stream.shutdown().await?;
-    let mut unread = [0; 1024];
-    while stream.read(&mut unread).await? > 0 {}
+    // An end that did not answer is not waited for: the session goes on without it.
+    if !close.code().is_resumable() {
+        let mut unread = [0; 1024];
+        while stream.read(&mut unread).await? > 0 {}
+    }
     Ok(())
 }
 
