@@ -231,7 +231,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// As [`start_call`](Self::start_call).
     pub async fn call<A>(
         &self,
         arguments: impl IntoIterator<Item = A>,
