@@ -119,7 +119,7 @@ async fn follow(cx: &Context, call: &mut Call) -> Result<Box<RawValue>, Failure>
                 return Ok(result);
             }
             Channel::Stdout => cx.stdout().send(&item.json::<Box<RawValue>>()?).await?,
-            Channel::Custom => cx.custom(item.bytes().to_vec()).await?,
+            Channel::Custom => cx.custom(item.bytes().clone()).await?,
             _ => note(cx, &item),
         }
     }

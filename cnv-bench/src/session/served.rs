@@ -15,8 +15,10 @@ use super::{peers, socket};
 /// Sends items of so many bytes.
 #[verb(noun = "items", effect = "pure")]
 async fn send(cx: Context, count: u32, len: usize) -> Result<(), Failure> {
+    // One for all, as the others have it.
+    let item = Bytes::from(vec![7; len]);
     for _ in 0..count {
-        cx.custom(vec![7; len]).await?;
+        cx.custom(item.clone()).await?;
     }
     Ok(())
 }

@@ -206,9 +206,10 @@ impl Sink for Listener {
         polled
     }
 
+    #[cfg(feature = "session")]
     fn poll_custom(
         &self,
-        bytes: &mut Vec<u8>,
+        bytes: &mut bytes::Bytes,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Failure>> {
         self.sink.poll_custom(bytes, cx)

@@ -12,7 +12,7 @@ use clap::builder::styling::{AnsiColor, Style};
 
 use super::failure::Failure;
 use super::output::{Node, Output};
-use super::pipeline::{Reply, no_custom_stream};
+use super::pipeline::Reply;
 use super::receipt::Receipt;
 use super::stream::{LogLevel, Note, Sink, level_name};
 use super::table;
@@ -186,10 +186,6 @@ impl Display {
 impl Sink for Display {
     fn poll_item(&self, item: &mut Output, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
         Poll::Ready(self.item(item))
-    }
-
-    fn poll_custom(&self, _: &mut Vec<u8>, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Err(no_custom_stream()))
     }
 
     fn note(&self, note: &Note<'_>) {

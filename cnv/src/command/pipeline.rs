@@ -96,16 +96,7 @@ impl Sink for Collector {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_custom(&self, _: &mut Vec<u8>, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Err(no_custom_stream()))
-    }
-
     fn note(&self, _: &Note<'_>) {}
-}
-
-/// Why bytes have nowhere to go.
-pub(super) fn no_custom_stream() -> Failure {
-    Failure::failed("the caller has no stream for these bytes: only a session does")
 }
 
 impl App {

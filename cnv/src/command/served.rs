@@ -295,10 +295,10 @@ impl Sink for Streams {
 
     fn poll_custom(
         &self,
-        bytes: &mut Vec<u8>,
+        bytes: &mut Bytes,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Failure>> {
-        let mut bytes = || Bytes::from(std::mem::take(bytes));
+        let mut bytes = || std::mem::take(bytes);
         self.poll_send(Channel::Custom, &mut bytes, cx)
     }
 

@@ -8,6 +8,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
+#[cfg(feature = "session")]
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::context::{Call, Context};
@@ -20,12 +22,12 @@ pub(super) trait Sink: Send + Sync {
     /// Takes one item of the output, in order, once there is room for it. What it was may be gone from `item` then.
     fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>>;
 
-    /// Takes bytes that caller and handler have agreed on, once there is room for them.
-    fn poll_custom(
-        &self,
-        bytes: &mut Vec<u8>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Result<(), Failure>>;
+    /// Takes bytes that caller and handler have agreed on, once there is room for them. Only a session has a stream for them.
+    #[cfg(feature = "session")]
+    fn poll_custom(&self, _: &mut Bytes, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        let message = "the caller has no stream for these bytes: only a session does";
+        Poll::Ready(Err(Failure::failed(message)))
+    }
 
     /// Takes what is said beside the output. What there is no room for is counted, and the count is told at the end.
     fn note(&self, note: &Note<'_>);
@@ -102,7 +104,10 @@ impl Context {
     /// # Errors
     ///
     /// [`Failure`] where nobody reads any more, and on the command line, which has no stream for them.
-    pub async fn custom(&self, bytes: impl Into<Vec<u8>>) -> Result<(), Failure> {
+    ///
+    /// Needs the feature `session`.
+    #[cfg(feature = "session")]
+    pub async fn custom(&self, bytes: impl Into<Bytes>) -> Result<(), Failure> {
         let call = self.shared();
         let mut bytes = bytes.into();
         poll_fn(|cx| call.sink.poll_custom(&mut bytes, cx)).await
