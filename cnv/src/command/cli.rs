@@ -74,17 +74,20 @@ impl App {
     #[must_use]
     pub fn main(self) -> ExitCode {
         let arguments: Vec<OsString> = env::args_os().collect();
-        match self.runtime(&arguments) {
+        #[cfg(feature = "session")]
+        let runtime = self.runtime(&arguments);
+        #[cfg(not(feature = "session"))]
+        let runtime = runtime();
+        match runtime {
             Ok(runtime) => runtime.block_on(run(self, arguments)),
             Err(error) => Display::new(Format::Table).failure(&error.into()),
         }
     }
 
     /// One thread, as one command needs no more; a server has one for each processor.
-    #[cfg_attr(not(feature = "session"), expect(clippy::unused_self))]
+    #[cfg(feature = "session")]
     fn runtime(&self, words: &[OsString]) -> std::io::Result<tokio::runtime::Runtime> {
-        #[cfg(feature = "session")]
-        if self.sessions.is_some() && words.iter().any(|argument| argument == serve::SERVE) {
+        if self.sessions.is_some() && words.iter().any(|word| word == serve::SERVE) {
             return tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build();

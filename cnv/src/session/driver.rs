@@ -128,8 +128,8 @@ pub(super) struct State<C> {
 }
 
 /// The driver is woken for so many bytes, or so long after it was.
-const SETTLED_BYTES: usize = 16 << 10;
-const SETTLED_AFTER: Duration = Duration::from_micros(100);
+const SETTLED_BYTES: usize = 64 << 10;
+const SETTLED_AFTER: Duration = Duration::from_micros(200);
 
 impl<C> State<C> {
     /// The number of the newest connection.
