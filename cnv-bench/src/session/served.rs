@@ -25,7 +25,7 @@ async fn send(cx: Context, count: u32, len: usize) -> Result<(), Failure> {
 
 /// Does nothing.
 #[verb(noun = "items", effect = "pure")]
-fn none() -> Result<(), Failure> {
+async fn none() -> Result<(), Failure> {
     Ok(())
 }
 

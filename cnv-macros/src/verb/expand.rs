@@ -34,9 +34,16 @@ pub(crate) fn expand(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
     let spec = spec(model, facts);
     let invoke = invoke(model, facts);
     let output = output(facts);
+    let is_blocking = facts.signature.asyncness.is_none();
+    let blocking = is_blocking.then(|| {
+        quote!(
+            const IS_BLOCKING: bool = true;
+        )
+    });
     quote! {
         impl #krate::__private::command::Verb for #companion {
             const SPEC: #krate::command::VerbSpec = #spec;
+            #blocking
 
             fn arguments() -> #krate::__private::command::Arguments {
                 #[allow(unused_imports)]

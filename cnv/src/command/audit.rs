@@ -37,6 +37,30 @@ pub(super) struct Recorder {
     /// The digest of the token that was presented, for the entry of a denial: what the token says counts for nothing there.
     token: Option<Digest>,
     result: Arc<Mutex<PartsDigest>>,
+    /// Whether there is an entry that it may run, and none of its end.
+    is_under_way: bool,
+}
+
+/// A call that is dropped has an end, too.
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if !self.is_under_way {
+            return;
+        }
+        self.entry.time = self.clock.now();
+        let reason = Reason::new(
+            FailureCode::Cancelled.as_str(),
+            "the call was dropped before it ended",
+        );
+        self.entry.outcome = Some(Outcome::Failed(reason));
+        let (log, entry) = (Arc::clone(&self.log), self.entry.clone());
+        // Nobody is left to hear that it could not be recorded.
+        let record = move || drop(log.record(&entry));
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(record)),
+            Err(_) => record(),
+        }
+    }
 }
 
 impl Recorder {
@@ -58,6 +82,7 @@ impl Recorder {
             entry: recorded,
             token: None,
             result: Arc::new(Mutex::new(PartsDigest::new(RESULT))),
+            is_under_way: false,
         }
     }
 
@@ -84,7 +109,9 @@ impl Recorder {
     pub(super) async fn allowed(&mut self, evidence: &Evidence) -> Result<(), Failure> {
         self.used(evidence);
         let or_else = "the call was not run, because the audit log takes no entry";
-        self.write(AuditLog::record_written, or_else).await
+        let written = self.write(AuditLog::record_written, or_else).await;
+        self.is_under_way = written.is_ok();
+        written
     }
 
     /// Whose word the call rests on, once some of it does.
@@ -122,6 +149,7 @@ impl Recorder {
         usage: &Usage,
         evidence: &Evidence,
     ) -> Result<(), Failure> {
+        self.is_under_way = false;
         // A function within may be the first that asked for it.
         self.used(evidence);
         self.entry.time = self.clock.now();
@@ -199,7 +227,7 @@ impl Sink for Listener {
     fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
         let json = item.as_json().to_owned();
         let polled = self.sink.poll_item(item, cx);
-        if polled.is_ready() {
+        if let Poll::Ready(Ok(())) = polled {
             let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
             result.put(json.as_bytes());
         }
@@ -260,6 +288,8 @@ mod tests {
             spec,
             arguments: Vec::new,
             output: || None,
+            #[cfg(feature = "session")]
+            is_blocking: false,
             invoke: |cx, _matches| {
                 let when = usize::from(cx.verb().name() == "allow");
                 RAN[when].store(true, Ordering::Relaxed);
@@ -301,6 +331,8 @@ mod tests {
             spec: crate::command::spec::faulty_spec(),
             arguments: Vec::new,
             output: || None,
+            #[cfg(feature = "session")]
+            is_blocking: false,
             invoke: |_cx, _matches| Box::pin(async { Output::of("never") }),
         };
         let clock = Arc::new(crate::attestation::SystemClock);

@@ -79,7 +79,12 @@ impl App {
         #[cfg(not(feature = "session"))]
         let runtime = runtime();
         match runtime {
-            Ok(runtime) => runtime.block_on(run(self, arguments)),
+            Ok(runtime) => {
+                let code = runtime.block_on(run(self, arguments));
+                // A read of standard input that nobody ends is not waited for.
+                runtime.shutdown_background();
+                code
+            }
             Err(error) => Display::new(Format::Table).failure(&error.into()),
         }
     }

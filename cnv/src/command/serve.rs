@@ -83,6 +83,10 @@ pub(super) async fn serve(
         Ok(log) => app.audit = log,
         Err(failure) => return display.failure(&failure),
     }
+    #[cfg(feature = "reload")]
+    if let (Some(live), Some(log)) = (app.live_grammar(), &app.audit) {
+        live.lend(log);
+    }
     match attempt(app, matches, tell).await {
         Ok(0) => ExitCode::SUCCESS,
         Ok(cut_off) => display.failure(&Failure::new(FailureCode::Deadline, cut_off_text(cut_off))),
@@ -126,16 +130,16 @@ fn shutdown() -> Result<Pin<Box<dyn Future<Output = ()> + Send>>, Failure> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         Ok(Box::pin(async move {
-            let either = |cx: &mut Context<'_>| {
+            let mut either = move |cx: &mut Context<'_>| {
                 let terminated = terminate.poll_recv(cx).is_ready();
                 if terminated || interrupt.poll_recv(cx).is_ready() {
                     return Poll::Ready(());
                 }
                 Poll::Pending
             };
-            poll_fn(either).await;
+            poll_fn(&mut either).await;
             tokio::spawn(async move {
-                interrupt.recv().await;
+                poll_fn(either).await;
                 std::process::exit(FailureCode::Cancelled.exit_code().into());
             });
         }))

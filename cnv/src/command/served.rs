@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use super::app::App;
 use super::context::Cancellation;
@@ -35,7 +36,12 @@ pub(super) struct Served {
     pub(super) app: Arc<App>,
     /// Whom a session needs no attestation of.
     pub(super) user: Option<u32>,
+    /// Places for handlers that are not async.
+    pub(super) blocking: Arc<Semaphore>,
 }
+
+/// Handlers that are not async, at a time. The others wait; few threads have more than this to do for a processor.
+pub(super) const BLOCKING_HANDLERS: usize = 64;
 
 /// What a session presented.
 #[derive(Clone)]
@@ -116,15 +122,26 @@ impl Service for Served {
 
     fn call(&self, authority: &Authority, request: Request, caller: Caller) -> Begun {
         let cancellation = Arc::new(Cancellation::default());
+        let timeout = request.timeout_ms.map(Duration::from_millis);
+        // A deadline beyond the end of the clock is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (app, authority) = (Arc::clone(&self.app), authority.clone());
-        let asked = Arc::clone(&cancellation);
+        let (asked, blocking) = (Arc::clone(&cancellation), Arc::clone(&self.blocking));
         let ending = async move {
             let streams = Arc::new(Streams {
                 caller,
                 dropped: AtomicU64::new(0),
             });
             let sink = Arc::clone(&streams) as Arc<dyn Sink>;
-            let reply = attend(&app, &authority, request, asked, sink).await;
+            let asked = Asked {
+                app,
+                authority,
+                request,
+                deadline,
+                cancellation: asked,
+                sink,
+            };
+            let reply = asked.attend(blocking).await;
             streams.end(reply).await
         };
         Begun {
@@ -155,46 +172,79 @@ impl Served {
     }
 }
 
-/// Understands a request by the grammar in force, and carries it through the pipeline.
-async fn attend(
-    app: &App,
-    authority: &Authority,
+/// A request, and everything that a call of it needs.
+struct Asked {
+    app: Arc<App>,
+    authority: Authority,
     request: Request,
+    deadline: Option<Instant>,
     cancellation: Arc<Cancellation>,
     sink: Arc<dyn Sink>,
-) -> Reply {
-    let tell = |text: &str| sink.note(&Note::Remark(text));
-    // What is wrong with an overlay is for whoever serves, and not for each who calls.
-    let version = match app.ready(&|_| ()).await {
-        Ok(version) => version,
-        Err(failure) => return Reply::refused(failure),
-    };
-    if let [only] = &*request.arguments
-        && only == "--grammar"
-    {
-        return Reply::without_call(Output::of(&version.grammar()));
+}
+
+impl Asked {
+    /// Understands the request by the grammar in force, and carries it through the pipeline.
+    async fn attend(self, blocking: Arc<Semaphore>) -> Reply {
+        // What is wrong with an overlay is for whoever serves, and not for each who calls.
+        let version = match self.app.ready(&|_| ()).await {
+            Ok(version) => version,
+            Err(failure) => return Reply::refused(failure),
+        };
+        if let [only] = &*self.request.arguments
+            && only == "--grammar"
+        {
+            return Reply::without_call(Output::of(&version.grammar()));
+        }
+        if !self.is_blocking(&version) {
+            return self.carry(&version).await;
+        }
+        // A handler that is not async keeps its thread, which the others on it would wait for.
+        let Ok(place) = blocking.acquire_owned().await else {
+            return Reply::refused(Stopped::Cancelled.into());
+        };
+        let runtime = tokio::runtime::Handle::current();
+        let carried = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            runtime.block_on(self.carry(&version))
+        });
+        match carried.await {
+            Ok(reply) => reply,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Reply::refused(Stopped::Cancelled.into()),
+            },
+        }
     }
-    let (verb, matches) = match understand(&version, &request.arguments) {
-        Ok(understood) => understood,
-        Err(failure) => return Reply::refused(failure),
-    };
-    let transaction = request.transaction.map(|id| id.parse()).transpose();
-    let transaction = match transaction {
-        Ok(transaction) => transaction,
-        Err(error) => return Reply::refused(Failure::usage(format!("transaction: {error}"))),
-    };
-    let timeout = request.timeout_ms.map(Duration::from_millis);
-    let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));
-    let way = Way {
-        // A deadline beyond the end of the clock is none.
-        deadline: Ok(deadline.flatten()),
-        transaction,
-        cancellation,
-        sink: Arc::clone(&sink),
-        show_progress: false,
-    };
-    let evidence = |_: &dyn Fn() -> Digest| evidence(app, verb.spec(), authority);
-    app.attend(verb, matches, way, evidence, &tell).await
+
+    fn is_blocking(&self, version: &Version) -> bool {
+        let [noun, name, ..] = &*self.request.arguments else {
+            return false;
+        };
+        let verb = version.resolve(noun, name);
+        verb.is_ok_and(|verb| verb.entry().is_blocking)
+    }
+
+    async fn carry(self, version: &Version) -> Reply {
+        let (verb, matches) = match understand(version, &self.request.arguments) {
+            Ok(understood) => understood,
+            Err(failure) => return Reply::refused(failure),
+        };
+        let transaction = self.request.transaction.map(|id| id.parse()).transpose();
+        let transaction = match transaction {
+            Ok(transaction) => transaction,
+            Err(error) => return Reply::refused(Failure::usage(format!("transaction: {error}"))),
+        };
+        let tell = |text: &str| self.sink.note(&Note::Remark(text));
+        let way = Way {
+            deadline: Ok(self.deadline),
+            transaction,
+            cancellation: self.cancellation,
+            sink: Arc::clone(&self.sink),
+            show_progress: false,
+        };
+        let evidence = |_: &dyn Fn() -> Digest| evidence(&self.app, verb.spec(), &self.authority);
+        self.app.attend(verb, matches, way, evidence, &tell).await
+    }
 }
 
 fn understand<'v>(
@@ -225,10 +275,13 @@ fn evidence(
         Authority::Development if spec.contract().is_some() => (development(app), None),
         Authority::Development => (Ok(nothing(app)), None),
         Authority::Presented { evidence, token } => {
+            // Whoever may not begin a session any more makes no call on one, whatever the call asks for.
             let fresh = if spec.contract().is_some() {
                 verifier(app).map(|_| ())
             } else {
-                Ok(())
+                let pure = evidence.authorise(&CapabilityContract::pure());
+                pure.map(|_| ())
+                    .map_err(|denied| Unfit::Operators(denied.into()))
             };
             (fresh.map(|()| evidence.clone()), Some(*token))
         }

@@ -12,9 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
 
 use super::app::{App, Faults};
-use super::served::Served;
+use super::served::{BLOCKING_HANDLERS, Served};
 use crate::session::{Address, Peer, SessionLimits, Sessions, Stream};
 
 /// How long no connection is accepted after one could not be, such as for want of a file descriptor.
@@ -271,6 +272,7 @@ impl SessionServer {
         let served = Served {
             app: Arc::clone(&self.app),
             user: own_user(),
+            blocking: Arc::new(Semaphore::new(BLOCKING_HANDLERS)),
         };
         Sessions::new(served, self.limits.clone())
     }

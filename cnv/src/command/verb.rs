@@ -25,6 +25,9 @@ pub trait Verb {
     /// What is known before a call.
     const SPEC: VerbSpec;
 
+    /// Whether a call gives its thread away only when it is over.
+    const IS_BLOCKING: bool = false;
+
     /// The typed arguments, in the order of the parameters.
     fn arguments() -> Vec<clap::Arg>;
 
@@ -44,6 +47,8 @@ pub struct Registration {
     pub(super) spec: VerbSpec,
     pub(super) arguments: fn() -> Vec<clap::Arg>,
     pub(super) output: fn() -> Option<serde_json::Value>,
+    #[cfg(feature = "session")]
+    pub(super) is_blocking: bool,
     pub(super) invoke: fn(Context, ArgMatches) -> Invocation,
 }
 
@@ -55,6 +60,8 @@ impl Registration {
             spec: V::SPEC,
             arguments: V::arguments,
             output: V::output,
+            #[cfg(feature = "session")]
+            is_blocking: V::IS_BLOCKING,
             invoke: V::invoke,
         }
     }

@@ -123,6 +123,8 @@ pub(super) struct State<C> {
     closing: Option<Close>,
     /// Whether the driver is to be woken, for how many bytes, and when it was.
     is_unsettled: bool,
+    /// Handlers that are being polled, after which it is woken.
+    deferring: usize,
     unsettled_bytes: usize,
     settled: Instant,
 }
@@ -166,6 +168,7 @@ impl<C: Core> Shared<C> {
                 connection: 0,
                 closing: None,
                 is_unsettled: false,
+                deferring: 0,
                 unsettled_bytes: 0,
                 settled: Instant::now(),
             }),
@@ -216,7 +219,8 @@ impl<C: Core> Shared<C> {
             return;
         }
         let now = Instant::now();
-        let is_due = state.unsettled_bytes >= SETTLED_BYTES
+        let is_due = state.deferring == 0
+            || state.unsettled_bytes >= SETTLED_BYTES
             || now.saturating_duration_since(state.settled) >= SETTLED_AFTER;
         if is_due {
             state.settle(now);
@@ -225,9 +229,15 @@ impl<C: Core> Shared<C> {
         }
     }
 
+    /// Lets [`with_later`](Self::with_later) leave things to [`settle`](Self::settle), which has to follow.
+    pub(super) fn defer(&self) {
+        self.lock().deferring += 1;
+    }
+
     /// Has written what [`with_later`](Self::with_later) left to be.
     pub(super) fn settle(&self) {
         let mut state = self.lock();
+        state.deferring -= 1;
         if state.is_unsettled {
             state.settle(Instant::now());
         }
@@ -279,6 +289,8 @@ pub(super) struct Driver<'a, S, C: Core> {
     connection: u64,
     arrived: BytesMut,
     has_leftover: bool,
+    /// Whether what was written may still be on this side of the socket.
+    needs_flush: bool,
     outgoing: VecDeque<Bytes>,
     timing: Timing,
     sleep: Pin<Box<Sleep>>,
@@ -309,6 +321,7 @@ where
             connection,
             arrived,
             has_leftover,
+            needs_flush: false,
             outgoing: VecDeque::new(),
             timing: Timing {
                 heard: now,
@@ -437,6 +450,18 @@ where
 
     /// Writes once, if there is anything to write.
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Broken>> {
+        if self.outgoing.is_empty() && self.needs_flush {
+            // Standard output keeps what it was given until it is flushed, and only then takes more.
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.needs_flush = false,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Lost(error))),
+                Poll::Pending => {
+                    self.timing.stalled.get_or_insert(now);
+                    return Poll::Pending;
+                }
+            }
+            self.timing.stalled = None;
+        }
         if self.outgoing.is_empty() {
             let mut state = self.shared.lock();
             if state.connection != self.connection {
@@ -480,10 +505,7 @@ where
         };
         self.timing.stalled = None;
         self.take_written(written);
-        if self.outgoing.is_empty() {
-            // Standard output keeps what it was given until it is flushed.
-            let _ = Pin::new(&mut self.stream).poll_flush(cx);
-        }
+        self.needs_flush = true;
         Poll::Ready(Ok(()))
     }
 

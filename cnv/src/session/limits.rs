@@ -84,6 +84,9 @@ const MIN_WINDOW_BYTES: u64 = 32 << 10;
 const MIN_CALL_WINDOW_BYTES: u64 = 16 << 10;
 pub(super) const MIN_FRAME_BYTES: usize = 16 << 10;
 
+/// What is meant to be for ever still has to be ahead of the clock: a year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 impl SessionLimits {
     /// The limits with each of them in its range.
     pub(super) fn in_range(mut self) -> Self {
@@ -97,6 +100,18 @@ impl SessionLimits {
         // A request is one frame.
         self.max_request_bytes = self.max_request_bytes.min(self.max_frame_bytes);
         self.max_calls = self.max_calls.max(1);
+        for time in [
+            &mut self.handshake_timeout,
+            &mut self.idle_timeout,
+            &mut self.write_timeout,
+            &mut self.ping_interval,
+            &mut self.ping_timeout,
+            &mut self.resume_window,
+            &mut self.cancel_grace,
+            &mut self.drain_timeout,
+        ] {
+            *time = (*time).min(LONGEST);
+        }
         self
     }
 

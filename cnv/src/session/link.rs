@@ -44,6 +44,8 @@ pub(super) struct Link {
     received: u64,
     told: u64,
     untold_bytes: u64,
+    /// Whether an acknowledgement does not wait for another frame.
+    is_due: bool,
     free_frames: u32,
     refilled: Instant,
 }
@@ -64,6 +66,7 @@ impl Link {
             received: 0,
             told: 0,
             untold_bytes: 0,
+            is_due: false,
             free_frames: FREE_FRAMES,
             refilled: now,
         }
@@ -121,7 +124,8 @@ impl Link {
 
     /// Whether there is anything for the socket.
     pub(super) fn has_frames(&self) -> bool {
-        !self.open.is_empty() || !self.waiting.is_empty()
+        let is_due = self.is_due && self.owes_acknowledgement();
+        is_due || !self.open.is_empty() || !self.waiting.is_empty()
     }
 
     /// Hands all to the socket, and beside it an acknowledgement that is due.
@@ -141,6 +145,7 @@ impl Link {
         if self.received > self.told {
             self.told = self.received;
             self.untold_bytes = 0;
+            self.is_due = false;
             self.tell(Kind::Ack, 0, self.received);
         }
     }
@@ -171,9 +176,8 @@ impl Link {
         }
         self.received = number;
         self.untold_bytes += cost(frame.payload.len());
-        if self.is_resumable && self.untold_bytes >= self.window / 4 {
-            self.acknowledge();
-        }
+        // One is written for however many are due.
+        self.is_due |= self.untold_bytes >= self.window / 4;
         Ok(true)
     }
 
@@ -275,6 +279,12 @@ impl Link {
     #[cfg(test)]
     pub(super) const fn kept_bytes(&self) -> u64 {
         self.kept_bytes
+    }
+
+    /// Lets so many control frames carry nothing forward: those that may cross something on its way.
+    pub(super) fn excuse(&mut self, frames: u32) {
+        let excused = self.free_frames.saturating_add(frames);
+        self.free_frames = self.free_frames.max(excused.min(4 * FREE_FRAMES));
     }
 
     /// Counts a control frame that carries nothing forward.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -488,13 +488,13 @@ impl<S: Service> Sessions<S> {
             // It broke just when a newer one took over.
             return;
         }
+        let goes_on = goes_on && session.secret.is_some();
+        if goes_on && registry.is_draining {
+            // Its calls have the time that all have.
+            return;
+        }
         let runtime = tokio::runtime::Handle::try_current().ok();
-        let (true, false, true, Some(runtime)) = (
-            goes_on,
-            registry.is_draining,
-            session.secret.is_some(),
-            runtime,
-        ) else {
+        let (true, Some(runtime)) = (goes_on, runtime) else {
             registry.sessions.remove(&session.number);
             drop(registry);
             session.abandon();
@@ -560,6 +560,7 @@ impl<S: Service> Sessions<S> {
             session: Arc::clone(session),
             call,
             ending: None,
+            has_ended: Arc::new(AtomicBool::new(false)),
         };
         if session.shared.lock().core.is_draining() {
             let message = "the server takes no new calls, because it ends";
@@ -578,8 +579,7 @@ impl<S: Service> Sessions<S> {
             call,
         };
         let Begun { ending, cancel } = self.service.call(&session.authority, request, caller);
-        // Held until the call is known, so that its end does not come before it is.
-        let mut running = session.running();
+        let has_ended = Arc::clone(&ender.has_ended);
         let task = tokio::spawn(async move {
             let isolated = Isolated {
                 future: ending,
@@ -591,33 +591,31 @@ impl<S: Service> Sessions<S> {
             });
             drop(ender);
         });
-        running.insert(
-            call,
-            Running {
-                abort: task.abort_handle(),
-                cancel: cancel.into(),
-            },
-        );
+        let mut running = session.running();
+        // It may be over by now, or never have begun where the process ends.
+        if !has_ended.load(Ordering::Relaxed) {
+            running.insert(
+                call,
+                Running {
+                    abort: task.abort_handle(),
+                    cancel: cancel.into(),
+                },
+            );
+        }
     }
 
     /// Takes no new sessions and calls, and returns once those that are there have ended, or their time is up. Says how
     /// many calls were cut off.
     pub(crate) async fn drain(self: &Arc<Self>) -> usize {
-        let (sessions, detached) = {
+        // Those whose connection broke have the same time to end.
+        let sessions = {
             let mut registry = self.registry();
             registry.is_draining = true;
-            let detached = std::mem::take(&mut registry.detached);
-            for session in &detached {
-                registry.sessions.remove(&session.number);
-            }
             let sessions = registry.sessions.values();
-            let sessions = sessions.filter_map(Weak::upgrade);
-            (sessions.collect::<Vec<_>>(), detached)
+            let sessions = sessions.filter_map(Weak::upgrade).collect::<Vec<_>>();
+            registry.detached.clear();
+            sessions
         };
-        // Nobody comes again for these.
-        for session in detached {
-            session.abandon();
-        }
         for session in &sessions {
             session.shared.with(ServerCore::drain);
         }
@@ -732,6 +730,8 @@ struct Ender<A> {
     session: Arc<Session<A>>,
     call: u32,
     ending: Option<Ending>,
+    /// Changed while the list of running calls is held.
+    has_ended: Arc<AtomicBool>,
 }
 
 impl<A> Drop for Ender<A> {
@@ -740,7 +740,10 @@ impl<A> Drop for Ender<A> {
         // A handler that is dropped before its end was told to stop.
         let ending =
             ending.unwrap_or_else(|| failed("cancelled", 130, "the call was cancelled".to_owned()));
-        self.session.running().remove(&self.call);
+        let mut running = self.session.running();
+        self.has_ended.store(true, Ordering::Relaxed);
+        running.remove(&self.call);
+        drop(running);
         self.session
             .shared
             .with(|core| core.end(self.call, encode_ending(ending)));
@@ -757,6 +760,7 @@ impl<A, T> Future for Isolated<A, T> {
     type Output = Result<T, String>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.session.shared.defer();
         // The future is not polled again after a panic.
         let polled = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx)));
         self.session.shared.settle();

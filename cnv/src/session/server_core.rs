@@ -30,6 +30,9 @@ pub(super) enum Event {
     Close(Close),
 }
 
+/// Frames of a call that may come after its end.
+const CROSSING_FRAMES: u32 = 4;
+
 /// Frames beside the calls' credit that a connection begins with and that may change nothing.
 const EXCUSED_FRAMES: usize = 8;
 
@@ -189,6 +192,8 @@ impl ServerCore {
             )));
         }
         self.opened = call;
+        // Its credit, and a wish to stop it, may cross its end.
+        self.link.excuse(CROSSING_FRAMES);
         self.calls.insert(
             call,
             Sending {

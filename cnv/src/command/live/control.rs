@@ -39,6 +39,8 @@ pub fn grammar_control() -> [Registration; 2] {
         ),
         arguments: Vec::new,
         output: || None,
+        #[cfg(feature = "session")]
+        is_blocking: false,
         invoke: |cx, _| invocation(async move { Output::of(&live(&cx)?.status()) }),
     };
     let reload = Registration {
@@ -52,6 +54,8 @@ pub fn grammar_control() -> [Registration; 2] {
         ),
         arguments: Vec::new,
         output: || None,
+        #[cfg(feature = "session")]
+        is_blocking: false,
         invoke: |cx, _| {
             invocation(async move {
                 let status: LiveStatus = live(&cx)?.reload().await?;

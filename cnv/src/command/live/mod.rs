@@ -27,7 +27,7 @@ use super::failure::Failure;
 use super::version::Version;
 use crate::attestation::{Clock, Timestamp};
 use crate::audit::{AuditLog, Digest};
-use crate::grammar::{Grammar, Published, Reader};
+use crate::grammar::{Grammar, Published};
 
 /// How long a name that an argument had is understood.
 const DRAIN: Duration = Duration::from_secs(600);
@@ -229,12 +229,6 @@ impl LiveGrammar {
         self.shared.published.current()
     }
 
-    /// For a door that serves call after call.
-    #[allow(dead_code)]
-    pub(super) fn reader(&self) -> Reader<Version> {
-        self.shared.published.reader()
-    }
-
     /// The version of a call that begins now; the first one reads the file.
     pub(super) async fn ready(&self, tell: &Tell<'_>) -> Result<Arc<Version>, Failure> {
         self.shared.begin().await.map_err(Failure::failed)?;
@@ -327,6 +321,8 @@ mod tests {
             spec,
             arguments: Vec::new,
             output: || None,
+            #[cfg(feature = "session")]
+            is_blocking: false,
             invoke: |_cx, _matches| Box::pin(async { Output::of("ran") }),
         };
         let app = App::new("ops")

@@ -1,0 +1,131 @@
+//! `ops serve` and `cnv call` as processes.
+#![cfg(unix)]
+
+mod programs;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use cnv::session::{Channel, Client, ClientOptions};
+use programs::{Folder, cnv, expect, ops_alone};
+
+/// A server that ends with the test.
+struct Server(Child);
+
+impl Server {
+    /// Serves at a socket, once it says so.
+    fn start(socket: &Path) -> Self {
+        let mut command = ops_alone(["serve", "--unix"]);
+        let child = command.arg(socket).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap();
+        let mut line = String::new();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        stderr.read_line(&mut line).unwrap();
+        assert!(line.contains("serving at unix:"), "{line}");
+        Self(child)
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args([signal, &self.0.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_call_has_the_output_and_the_exit_code_that_it_would_have_here() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("tree")).unwrap();
+    folder.file("tree/a", "a");
+    let (tree, socket) = (folder.path("tree"), folder.path("ops.sock"));
+    let mut server = Server::start(&socket);
+    let address = format!("unix:{}", socket.display());
+    let call = |code, words: &[&str]| {
+        let mut command = cnv(["-q", "--json", "call", &address]);
+        expect(code, command.args(words))
+    };
+    let tree = tree.to_str().unwrap();
+    let here = expect(0, &mut ops_alone(["-q", "--json", "tree", "digest", tree])).json();
+    assert_eq!(call(0, &["tree", "digest", tree]).json(), here);
+    call(2, &["tree", "digset", tree]);
+    call(2, &["tree", "digest"]);
+    let grammar = call(0, &["--grammar"]).json();
+    assert_eq!(grammar["application"], "ops");
+    // What is guarded is denied to who presents nothing.
+    call(8, &["log", "scan", "access.log"]);
+    let mut other = cnv([
+        "-q",
+        "call",
+        "--application",
+        "others",
+        &address,
+        "tree",
+        "digest",
+    ]);
+    expect(1, other.arg(tree)).says("this is the server of `ops`, and not of `others`");
+
+    server.signal("-TERM");
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+    assert!(!socket.exists());
+    let mut gone = cnv(["-q", "call", &address, "tree", "digest", "."]);
+    expect(1, &mut gone).says("no server answers at unix:");
+}
+
+#[test]
+fn a_second_server_does_not_take_the_socket() {
+    let folder = Folder::new();
+    let socket = folder.path("ops.sock");
+    let server = Server::start(&socket);
+    let mut second = ops_alone(["serve", "--unix"]);
+    expect(1, second.arg(&socket)).says("a server listens at");
+    // One that was killed leaves its socket, which the next takes away.
+    server.signal("-KILL");
+    drop(server);
+    assert!(socket.exists());
+    Server::start(&socket);
+    let file = folder.file("a-file", "mine");
+    let mut third = ops_alone(["serve", "--unix"]);
+    expect(1, third.arg(&file)).says("is no socket");
+}
+
+#[test]
+fn standard_input_and_output_are_a_session() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("tree")).unwrap();
+    folder.file("tree/a", "a");
+    let tree = folder.path("tree");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut command = ops_alone(["serve", "--stdio"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut server = Server(command.spawn().unwrap());
+        let input = tokio::process::ChildStdin::from_std(server.0.stdin.take().unwrap());
+        let output = tokio::process::ChildStdout::from_std(server.0.stdout.take().unwrap());
+        let stream = tokio::io::join(output.unwrap(), input.unwrap());
+        let client = Client::over(stream, ClientOptions::new()).await.unwrap();
+        for _ in 0..20 {
+            let call = client.call([
+                "tree".into(),
+                "digest".into(),
+                tree.clone().into_os_string(),
+            ]);
+            let reply = call.await.unwrap().collect().await.unwrap();
+            assert_eq!(reply.result.channel(), Channel::Result);
+        }
+        // It is asked to end while its input is open still.
+        server.signal("-TERM");
+        assert_eq!(server.0.wait().unwrap().code(), Some(0));
+    });
+}
