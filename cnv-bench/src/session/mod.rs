@@ -24,6 +24,8 @@ pub const SERVER: &str = "session-server";
 /// What is measured. The server is a process of its own.
 pub fn run(settings: Settings) -> io::Result<Run> {
     let settings = settings.at_most(31);
+    // The process that serves gets the same.
+    idle::open_more_files();
     let server = Server::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
