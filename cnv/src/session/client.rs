@@ -652,7 +652,7 @@ impl RemoteFailure {
 }
 
 impl Call {
-    /// The next item; `None` once the call has succeeded and all of it was taken. The last one is the result, on
+    /// The next item; `None` once the call is over and its end was taken. The last one is the result, on
     /// [`Channel::Result`].
     ///
     /// # Errors

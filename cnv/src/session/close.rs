@@ -69,6 +69,11 @@ impl Close {
         }
     }
 
+    /// The server takes no more calls, and all have ended.
+    pub(super) fn drain() -> Self {
+        Self::new(CloseCode::Drain, "the server ends")
+    }
+
     /// A frame that is not allowed.
     pub(super) fn protocol(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CloseCode::Protocol, message)

@@ -37,7 +37,7 @@ const SLICES: usize = 32;
 const ROUNDS: usize = 32;
 
 /// How long the reason of an end may take to be written.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// An end of a session, as the connection sees it.
 pub(super) trait Core {
@@ -78,8 +78,7 @@ impl Core for ServerCore {
     }
 
     fn farewell(&self) -> Option<Close> {
-        (self.is_draining() && self.is_done())
-            .then(|| Close::new(CloseCode::Drain, "the server ends"))
+        (self.is_draining() && self.is_done()).then(Close::drain)
     }
 }
 

@@ -88,9 +88,14 @@
 //!
 //! # Costs and limits
 //!
-//! [`SessionLimits`] has them all with their defaults, and each has a refusal of its own. A session that waits holds
-//! no buffers. What is in flight is bounded by the windows of both ends, whatever is sent; a handler that has more to say
-//! waits, and a record of its log that has no room is dropped and counted. Paths in arguments are the server's.
+//! [`SessionLimits`] has them all with their defaults. What goes over one ends the session, with a [`Close`] whose text says
+//! which; also one item that is larger than the client takes. A session that waits holds no buffers. What is in flight is
+//! bounded by the windows of both ends. Beside that a server holds up to 256 KiB and one item of each call until there is
+//! credit for it, and a client an item that comes in several frames until all of it is there. A handler that has more to say
+//! waits, and a record of its log that has no room is dropped and counted.
+//!
+//! Calls share their session's window: as soon as some of them fill it and nobody takes what they sent, the others wait too.
+//! Handlers that are not async have threads of their own, 64 at a time. Paths in arguments are the server's.
 //!
 //! # Sources
 //!

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 
 use super::close::{Close, CloseCode};
-use super::driver::{Broken, Driver, Shared, say_goodbye};
+use super::driver::{Broken, Driver, GOODBYE, Shared, say_goodbye};
 use super::error::SessionError;
 use super::handshake::{Handshake, common_version, request_digest};
 use super::limits::{MIN_FRAME_BYTES, SessionLimits};
@@ -22,7 +22,7 @@ use super::message::{
     Auth, ClientHello, DRAINING, Ending, Ready, RemoteFailure, Request, Resume, ServerHello,
     decode, encode,
 };
-use super::server_core::{Event, Offer, ServerCore, too_many_connections};
+use super::server_core::{Event, Offer, ServerCore};
 use super::wire::{Channel, Kind};
 use crate::attestation::{Nonce, ProofOfPossession, RequestDigest, random};
 
@@ -388,7 +388,7 @@ impl<S: Service> Sessions<S> {
             ));
         }
         if self.registry().is_draining {
-            return Err(draining());
+            return Err(Close::drain());
         }
         Ok(())
     }
@@ -417,7 +417,7 @@ impl<S: Service> Sessions<S> {
         });
         let mut registry = self.registry();
         if registry.is_draining {
-            return Err(draining());
+            return Err(Close::drain());
         }
         registry.sessions.insert(number, Arc::downgrade(&session));
         Ok(session)
@@ -646,9 +646,6 @@ impl<S: Service> Sessions<S> {
     }
 }
 
-/// How long the reason of an end may take to be written.
-const GOODBYE: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// The longest end of a call: what every client takes in one frame.
 const MAX_ENDING_BYTES: usize = MIN_FRAME_BYTES;
 
@@ -672,13 +669,17 @@ fn cancel<A: Send + Sync + 'static>(session: &Arc<Session<A>>, call: u32) {
     });
 }
 
+/// What is told when no more connections are taken.
+fn too_many_connections(max: usize) -> Close {
+    Close::new(
+        CloseCode::Connections,
+        format!("the server has {max} connections, which is as many as it takes"),
+    )
+}
+
 async fn goodbye<T: AsyncRead + AsyncWrite + Unpin>(stream: &mut T, close: &Close) {
     // It is told if that works; the connection ends either way.
     let _ = tokio::time::timeout(GOODBYE, say_goodbye(stream, close)).await;
-}
-
-fn draining() -> Close {
-    Close::new(CloseCode::Drain, "the server ends")
 }
 
 fn failed(code: &str, exit_code: u8, message: String) -> Ending {

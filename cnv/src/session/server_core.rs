@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::close::{Close, CloseCode};
+use super::close::Close;
 use super::limits::SessionLimits;
 use super::link::{Credit, Link, cost};
 use super::wire::{Channel, Frame, Head, Kind, LINE_BYTES};
@@ -429,12 +429,4 @@ impl ServerCore {
     pub(super) fn pending_bytes(&self) -> usize {
         self.calls.values().map(|call| call.pending_bytes).sum()
     }
-}
-
-/// What a server says when it takes no more connections.
-pub(super) fn too_many_connections(max: usize) -> Close {
-    Close::new(
-        CloseCode::Connections,
-        format!("the server has {max} connections, which is as many as it takes"),
-    )
 }
