@@ -359,3 +359,146 @@ proptest! {
         }
     }
 }
+
+/// What is taken and released by hand, without a reservation.
+mod by_hand {
+    use super::*;
+
+    #[test]
+    fn pool_allocation() -> Result<(), BudgetExceeded> {
+        let pool = BudgetPool::from_budget(&MediumBudget::default());
+        pool.allocate_memory(100_000)?;
+        pool.consume_cpu(50_000)?;
+        pool.consume_io(10)?;
+        pool.consume_network(1)?;
+        let stats = pool.stats();
+        let used = Resource::ALL.map(|resource| stats.used(resource));
+        assert_eq!(used, [100_000, 50_000, 10, 1]);
+        assert_eq!(stats.limit(Resource::Memory), 1_000_000);
+        assert_eq!(stats.remaining(Resource::Memory), 900_000);
+        Ok(())
+    }
+
+    #[test]
+    fn pool_exhaustion() {
+        let pool = BudgetPool::from_budget(&MediumBudget::default());
+        pool.allocate_memory(950_000).unwrap();
+        let before = pool.stats();
+        let refused = pool.allocate_memory(100_000).unwrap_err();
+        assert_eq!(pool.stats(), before, "a refused request takes nothing");
+        assert_eq!(refused.resource, Resource::Memory);
+        assert_eq!(refused.remaining(), 50_000);
+        assert_eq!(
+            refused.to_string(),
+            "over budget: memory: 100 KB asked for, 50 KB left of 1 MB"
+        );
+        pool.release_memory(50_000);
+        pool.allocate_memory(100_000).unwrap();
+        assert!(pool.allocate_memory(u64::MAX).is_err());
+
+        assert_eq!(
+            pool.consume_cpu(1_000_001).unwrap_err().resource,
+            Resource::Cpu
+        );
+        assert_eq!(pool.consume_io(101).unwrap_err().resource, Resource::Io);
+        assert_eq!(
+            pool.consume_network(100_001).unwrap_err().resource,
+            Resource::Network
+        );
+    }
+
+    #[test]
+    fn pool_utilization() {
+        let pool = BudgetPool::from_budget(&MediumBudget::default());
+        assert_eq!(pool.stats().memory_utilization(), 0.0);
+        pool.allocate_memory(250_000).unwrap();
+        pool.consume_cpu(500_000).unwrap();
+        pool.consume_io(75).unwrap();
+        pool.consume_network(100_000).unwrap();
+        let stats = pool.stats();
+        assert_eq!(stats.memory_utilization(), 0.25);
+        assert_eq!(stats.cpu_utilization(), 0.5);
+        assert_eq!(stats.io_utilization(), 0.75);
+        assert_eq!(stats.network_utilization(), 1.0);
+    }
+
+    #[test]
+    fn utilization_is_a_number_without_a_limit_and_with_none_allowed() {
+        let pool = BudgetPool::from_limits(Limits {
+            network_bytes: 0,
+            ..Limits::unlimited()
+        });
+        pool.consume_io(u64::MAX).unwrap();
+        pool.consume_io(1).unwrap();
+        assert!(pool.consume_network(1).is_err());
+        pool.consume_network(0).unwrap();
+        let stats = pool.stats();
+        assert_eq!(stats.io_utilization(), 0.0);
+        assert_eq!(stats.network_utilization(), 0.0);
+        assert_eq!(stats.remaining(Resource::Io), UNLIMITED);
+        assert_eq!(stats.remaining(Resource::Network), 0);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Request {
+        Take(Resource, u64),
+        Release(u64),
+    }
+
+    fn amount() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            0..2_000_u64,
+            Just(u64::MAX - 1),
+            Just(u64::MAX),
+            any::<u64>()
+        ]
+    }
+
+    fn request() -> impl Strategy<Value = Request> {
+        prop_oneof![
+            (0..4_usize, amount()).prop_map(|(i, amount)| Request::Take(Resource::ALL[i], amount)),
+            amount().prop_map(Request::Release),
+        ]
+    }
+
+    proptest! {
+        /// Against the same in wide integers, where nothing can overflow.
+        #[test]
+        fn a_pool_is_four_counters_with_a_limit(
+            limits in [amount(), amount(), amount(), amount()],
+            requests in prop::collection::vec(request(), 0..40),
+        ) {
+            let [memory_bytes, cpu_ns, io_ops, network_bytes] = limits;
+            let pool = BudgetPool::from_limits(Limits { memory_bytes, cpu_ns, io_ops, network_bytes });
+            let mut model = [0_u128; 4];
+            for request in requests {
+                match request {
+                    Request::Take(resource, amount) => {
+                        let taken = match resource {
+                            Resource::Memory => pool.allocate_memory(amount),
+                            Resource::Cpu => pool.consume_cpu(amount),
+                            Resource::Io => pool.consume_io(amount),
+                            _ => pool.consume_network(amount),
+                        };
+                        let (used, limit) = (&mut model[resource as usize], limits[resource as usize]);
+                        let sum = *used + u128::from(amount);
+                        let fits = limit == UNLIMITED || sum <= u128::from(limit);
+                        prop_assert_eq!(taken.is_ok(), fits);
+                        if fits {
+                            *used = sum.min(u128::from(u64::MAX));
+                        }
+                    }
+                    Request::Release(bytes) => {
+                        pool.release_memory(bytes);
+                        model[0] = model[0].saturating_sub(bytes.into());
+                    }
+                }
+                let stats = pool.stats();
+                for resource in Resource::ALL {
+                    prop_assert_eq!(u128::from(stats.used(resource)), model[resource as usize]);
+                    prop_assert!((0.0..=1.0).contains(&stats.utilization(resource)));
+                }
+            }
+        }
+    }
+}

@@ -341,11 +341,11 @@ fn call_of(entry: &AuditEntry) -> Call {
 fn row(verb: &str, resource: Resource, found: &mut Measured) -> MeasuredRow {
     let declared = found.declared;
     let declared = declared.map_or("no budget".to_owned(), |limits| {
-        shown(resource, limits.limit(resource))
+        limits.shown(resource).to_string()
     });
     let amounts = found.amounts(resource);
     let mut at = |percent| match amounts.percentile(percent) {
-        Some(amount) => shown(resource, amount),
+        Some(amount) => resource.shown(amount).to_string(),
         None => "not metered".to_owned(),
     };
     MeasuredRow {
@@ -356,19 +356,6 @@ fn row(verb: &str, resource: Resource, found: &mut Measured) -> MeasuredRow {
         p99: at(99),
         maximum: at(100),
     }
-}
-
-/// An amount in the units of a budget.
-fn shown(resource: Resource, amount: u64) -> String {
-    let mut limits = Limits::unlimited();
-    let place = match resource {
-        Resource::Memory => &mut limits.memory_bytes,
-        Resource::Cpu => &mut limits.cpu_ns,
-        Resource::Io => &mut limits.io_ops,
-        _ => &mut limits.network_bytes,
-    };
-    *place = amount;
-    limits.shown(resource).to_string()
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ fn key(resource: Resource, maximum: u64) -> Option<String> {
         _ if maximum == 0 => return None,
         _ => with_margin(resource, maximum),
     };
-    let literal = shown(resource, amount).replace(' ', "");
+    let literal = resource.shown(amount).to_string().replace(' ', "");
     Some(match literal.parse::<u64>() {
         Ok(count) => format!("{name} = {count}"),
         Err(_) => format!("{name} = \"{literal}\""),

@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::quantity::Quantity;
 use super::resource::{Resource, UNLIMITED};
 
 /// The most that a piece of work may use of each resource.
@@ -61,7 +60,7 @@ impl Limits {
     /// ```
     #[must_use]
     pub const fn shown(&self, resource: Resource) -> impl fmt::Display {
-        Quantity::new(resource, self.limit(resource))
+        resource.shown(self.limit(resource))
     }
 
     /// Whether every limit is at most the one that `limit` sets.
@@ -98,7 +97,7 @@ impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, resource) in Resource::ALL.into_iter().enumerate() {
             let separator = if i == 0 { "" } else { ", " };
-            let amount = Quantity::new(resource, self.limit(resource));
+            let amount = resource.shown(self.limit(resource));
             write!(f, "{separator}{resource} {amount}")?;
         }
         Ok(())

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::quantity::Quantity;
+
 /// The value of a limit that does not limit: `u64::MAX`, in whatever unit the resource has.
 pub const UNLIMITED: u64 = u64::MAX;
 
@@ -34,6 +36,18 @@ impl Resource {
             Self::Io => "io",
             Self::Network => "network",
         }
+    }
+
+    /// An amount of it as people write it: "1 MB", "200 us", "100k", "unlimited" for [`UNLIMITED`].
+    ///
+    /// ```
+    /// use cnv::quota::Resource;
+    ///
+    /// assert_eq!(Resource::Memory.shown(1_000_000).to_string(), "1 MB");
+    /// ```
+    #[must_use]
+    pub const fn shown(self, amount: u64) -> impl fmt::Display {
+        Quantity::new(self, amount)
     }
 }
 

@@ -266,22 +266,12 @@ impl fmt::Display for Over<'_> {
         }
         for (i, (resource, used, _)) in over {
             let separator = if i == 0 { ": " } else { ", " };
-            let used = shown(resource, used);
+            let used = resource.shown(used);
             let limit = self.limits.shown(resource);
             write!(f, "{separator}{resource} {used} of {limit}")?;
         }
         write!(f, "\n  declared {}\n  used     {}", self.limits, self.usage)
     }
-}
-
-fn shown(resource: Resource, amount: u64) -> String {
-    let all = Limits {
-        memory_bytes: amount,
-        cpu_ns: amount,
-        io_ops: amount,
-        network_bytes: amount,
-    };
-    all.shown(resource).to_string()
 }
 
 /// Runs a call of a function or method with a [`macro@budget`](crate::budget) and gives what it used, as a
