@@ -22,6 +22,17 @@ pub trait Source {
         let a = spend!(self.fetch(key))?;
         spend!(self.fetch(a))
     }
+    #[budget(memory = "1KB", cpu = "10us", io = 1)]
+    fn sent(&self, key: u32) -> impl Future<Output = Option<u32>> + Send
+    where
+        Self: Sized;
+    #[budget(memory = "1KB", cpu = "10us")]
+    fn keys(&self) -> impl Iterator<Item = u32>
+    where
+        Self: Sized,
+    {
+        0..3
+    }
     fn name(&self) -> &str {
         "x"
     }
@@ -35,6 +46,10 @@ impl Source for Store {
     }
     #[budget]
     async fn afetch(&self, key: u32) -> Option<u32> {
+        self.values.get(key as usize).copied()
+    }
+    #[budget]
+    async fn sent(&self, key: u32) -> Option<u32> {
         self.values.get(key as usize).copied()
     }
 }
@@ -122,7 +137,9 @@ async fn asynchronous(store: &Store) -> Result<u32, std::num::ParseIntError> {
     let a = spend!(store.slow("4")).await?;
     let f = spend!(store.slow("5"));
     let (x, y) = std::future::ready((f.await?, spend!(later()).await)).await;
-    Ok(a + x + y + spend!(store.afetch(0)).await.unwrap())
+    let keys = spend!(store.keys()).count() as u32;
+    let sent = spend!(store.sent(0)).await.unwrap() + keys;
+    Ok(a + x + y + sent + spend!(store.afetch(0)).await.unwrap())
 }
 
 fn main() {
@@ -136,7 +153,7 @@ fn main() {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert_eq!(
         future.as_mut().poll(&mut context),
-        std::task::Poll::Ready(Ok(19))
+        std::task::Poll::Ready(Ok(23))
     );
     send(run!(asynchronous(&store)));
     assert_eq!(run!(store.fetch(1)), Some(2));

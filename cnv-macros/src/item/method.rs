@@ -112,8 +112,13 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     };
     let mut forwarded = quote!(Self::#spend #generics (#(#arguments),*).value() #awaiting);
     if in_trait {
-        // No implementation can have a method like it: nobody would be charged for that one.
-        value.output = parse_quote!(-> #krate::__private::quota::NeedsABudget<#output>);
+        // No implementation can have a method like it: nobody would be charged for that one. It never returns, so
+        // nothing says which type an `impl Trait` in it is.
+        let of = match has_impl_trait(output.to_token_stream()) {
+            true => parse_quote!(()),
+            false => output,
+        };
+        value.output = parse_quote!(-> #krate::__private::quota::NeedsABudget<#of>);
         forwarded = quote!(#krate::__private::never());
     }
     if budget.open.is_none() {
@@ -190,6 +195,14 @@ fn returns_self(output: TokenStream) -> bool {
         }
     }
     false
+}
+
+fn has_impl_trait(output: TokenStream) -> bool {
+    output.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "impl",
+        TokenTree::Group(group) => has_impl_trait(group.stream()),
+        _ => false,
+    })
 }
 
 /// What the implementations of a trait have to be: the body, without one.
