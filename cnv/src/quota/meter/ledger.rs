@@ -180,21 +180,26 @@ impl Ledger {
         }
     }
 
+    /// Ends the stretch that found `before`.
     #[inline]
-    pub(super) fn put_back(&self, before: Before) {
+    pub(super) fn end(&self, before: Before) {
+        if self.depth.get() != before.depth + 1 {
+            return self.end_out_of_order();
+        }
+        self.depth.set(before.depth);
         let peak_bytes = self.peak_bytes.get().max(before.peak_bytes);
         self.peak_bytes.set(peak_bytes);
         self.io.put_back(before.io);
         self.network.put_back(before.network);
     }
 
-    /// Ends a stretch that is not the innermost. The last of them all found no ceilings: to say so, rather than to trust
-    /// what it saved, keeps the thread from being held for ever.
+    /// Ends a stretch that is not the innermost. What it found is nothing to go by; with the last of them all, which found
+    /// no ceilings, they are gone.
     #[cold]
-    pub(super) fn leave_out_of_order(&self, before: Before) {
+    #[inline(never)]
+    fn end_out_of_order(&self) {
         let depth = self.depth.get().saturating_sub(1);
         self.depth.set(depth);
-        self.put_back(before);
         if depth == 0 {
             self.io.at.set(UNLIMITED);
             self.network.at.set(UNLIMITED);

@@ -88,15 +88,8 @@ impl Stretch {
 impl Drop for Stretch {
     #[inline]
     fn drop(&mut self) {
-        let before = self.before;
         // A native ledger has no destructor, so it outlives every stretch of its thread.
-        let _ = LEDGER.try_with(|ledger| {
-            if ledger.depth.get() != before.depth + 1 {
-                return ledger.leave_out_of_order(before);
-            }
-            ledger.depth.set(before.depth);
-            ledger.put_back(before);
-        });
+        let _ = LEDGER.try_with(|ledger| ledger.end(self.before));
     }
 }
 
