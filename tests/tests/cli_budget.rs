@@ -54,6 +54,14 @@ fn what_a_program_writes_is_what_a_report_reads() {
     );
 }
 
+/// `tree digest` declares enough for the clock of the thread itself to be read.
+#[test]
+fn a_receipt_says_whether_processor_time_is_an_upper_bound() {
+    let receipt: serde_json::Value =
+        serde_json::from_str(receipts().lines().next().unwrap()).unwrap();
+    assert_eq!(receipt["receipt"]["cpu_is_upper_bound"], false, "{receipt}");
+}
+
 #[test]
 fn what_is_no_receipt_ends_it_with_the_line() {
     let ended = report(1, &["-q"], &(receipts() + "warning: something else\n"));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use cnv::attestation::PublicKey;
 use cnv::audit::{AuditEntry, AuditReader, Decision, LogFile, Outcome};
 use cnv::prelude::*;
-use cnv::quota::{BudgetExceeded, Limits, Resource, charge_io};
+use cnv::quota::{BudgetExceeded, Resource, charge_io};
 use serde::Serialize;
 
 use crate::audit::{Refused, verifier};

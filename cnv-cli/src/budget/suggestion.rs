@@ -3,7 +3,6 @@
 use cnv::quota::{Resource, UNLIMITED};
 
 use super::measured::Measured;
-use super::shown;
 
 /// Of this many calls that are alike, the next one is above all of them in one case of 21, and the margin is for that
 /// one. Of fewer, the largest says little. Those that failed do not count towards it: they may have ended early.

@@ -120,7 +120,7 @@ impl fmt::Display for AttestedBy {
 
 impl Serialize for Receipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut receipt = serializer.serialize_struct("Receipt", 9)?;
+        let mut receipt = serializer.serialize_struct("Receipt", 10)?;
         receipt.serialize_field("call_id", &self.call_id.to_string())?;
         let transaction_id = self.transaction_id.map(|id| id.to_string());
         receipt.serialize_field("transaction_id", &transaction_id)?;
@@ -129,6 +129,9 @@ impl Serialize for Receipt {
         receipt.serialize_field("outcome", self.failure.map_or("ok", FailureCode::as_str))?;
         receipt.serialize_field("allowed", &self.allowed().map(Amounts::from))?;
         receipt.serialize_field("used", &Amounts::from(&self.usage))?;
+        // Whether the processor time is what was used, or only no less than that.
+        let is_upper_bound = self.usage.cpu_clock.is_upper_bound();
+        receipt.serialize_field("cpu_is_upper_bound", &is_upper_bound)?;
         receipt.serialize_field("over", &self.over().map(|resource| resource.to_string()))?;
         receipt.serialize_field("attestation", &self.attestation)?;
         receipt.end()
