@@ -25,6 +25,8 @@ pub mod command;
 pub mod grammar;
 #[cfg(feature = "attestation")]
 pub mod privileged;
+#[cfg(feature = "recovery")]
+pub mod recovery;
 #[cfg(feature = "session")]
 pub mod session;
 #[cfg(feature = "testing")]
