@@ -10,7 +10,10 @@ use syn::{
     parse_quote,
 };
 
-use super::expand::{braced, forwarded_generics, guarded, makes_a_future, named_parameters};
+use super::expand::{
+    attempt_limits, braced, forwarded_generics, guarded, makes_a_future, named_parameters,
+    signature,
+};
 use super::model::{ItemModel, Place};
 use crate::budget::BudgetModel;
 use crate::budget::call::spend_name;
@@ -247,11 +250,7 @@ fn body(
     } = model;
     let name = &function.signature.ident;
     let site = trait_site();
-    let is_async = makes_a_future(&function.signature);
-    let own = {
-        let charge = budget.charge_type(is_async, krate);
-        quote!(<#charge as #krate::__private::quota::Charge>::LIMITS)
-    };
+    let own = attempt_limits(model, budget);
     let (limits, funds) = if budget.inherits {
         (quote!(#site.limits()), Funds::OfTrait(&site))
     } else {
@@ -261,6 +260,7 @@ fn body(
         name,
         companion: None,
         funds,
+        timeout_ns: model.timeout_ns(),
         krate,
     };
     let fits = of_trait.map(|of_trait| {
@@ -287,7 +287,7 @@ fn body(
         .filter(|a| !a.path().is_ident("deprecated"));
     let visibility =
         matches!(model.place, Place::Free | Place::Inherent).then_some(&function.visibility);
-    let mut signature = function.signature.clone();
+    let mut signature = signature(model);
     signature.ident = body_name(name, &model.place);
     quote! {
         #[doc(hidden)]

@@ -7,6 +7,8 @@ mod clock;
 mod counters;
 mod course;
 mod deadline;
+#[doc(hidden)]
+pub mod expansion;
 mod fault;
 mod future;
 mod gate;

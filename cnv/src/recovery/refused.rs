@@ -3,6 +3,7 @@
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
+use std::io;
 
 /// Where a call ended that was refused or cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -166,6 +167,20 @@ impl fmt::Display for Refused {
 }
 
 impl Error for Refused {}
+
+impl From<Refused> for io::Error {
+    /// Of kind [`TimedOut`](io::ErrorKind::TimedOut) where time ran out, and otherwise
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy).
+    fn from(refused: Refused) -> Self {
+        let kind = match refused.cause {
+            Cause::DeadlinePassed | Cause::AttemptTimedOut | Cause::WaitTimedOut => {
+                io::ErrorKind::TimedOut
+            }
+            _ => io::ErrorKind::ResourceBusy,
+        };
+        Self::new(kind, refused)
+    }
+}
 
 /// How a call under a policy failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
