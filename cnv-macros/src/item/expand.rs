@@ -52,7 +52,7 @@ fn imports(model: &ItemModel) -> TokenStream {
 fn plain(model: &ItemModel) -> TokenStream {
     let function = &model.function;
     let statements = model.entry();
-    if statements.is_none() && model.recovery.is_none() {
+    if statements.is_none() && model.recovery.is_none() && function.taken.is_empty() {
         return function.to_token_stream();
     }
     let attributes = &function.attributes;
@@ -61,7 +61,9 @@ fn plain(model: &ItemModel) -> TokenStream {
     let hint = hint(model);
     let body = recovered(model, body, hint);
     let signature = signature(model);
-    let body = braced(quote!(#statements #body), Span::call_site());
+    // Where there is no room beside the function for it.
+    let used = (!model.has_companion()).then(|| method::used(&function.taken));
+    let body = braced(quote!(#used #statements #body), Span::call_site());
     quote!(#(#attributes)* #visibility #signature #body)
 }
 
@@ -384,7 +386,7 @@ fn return_hint(output: &ReturnType, krate: &syn::Path) -> TokenStream {
     let ReturnType::Type(_, ty) = output else {
         return TokenStream::new();
     };
-    if ty.to_token_stream().into_iter().any(mentions_impl) {
+    if mentions_impl(ty.to_token_stream()) {
         return TokenStream::new();
     }
     quote! {
@@ -394,12 +396,13 @@ fn return_hint(output: &ReturnType, krate: &syn::Path) -> TokenStream {
     }
 }
 
-fn mentions_impl(token: proc_macro2::TokenTree) -> bool {
-    match token {
-        proc_macro2::TokenTree::Ident(ident) => ident == "impl",
-        proc_macro2::TokenTree::Group(group) => group.stream().into_iter().any(mentions_impl),
+/// Whether a type has an `impl Trait` in it.
+pub(crate) fn mentions_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "impl",
+        TokenTree::Group(group) => mentions_impl(group.stream()),
         _ => false,
-    }
+    })
 }
 
 /// Whether a call only makes a future, as far as the signature says.

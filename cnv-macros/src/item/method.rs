@@ -11,8 +11,8 @@ use syn::{
 };
 
 use super::expand::{
-    attempt_limits, braced, forwarded_generics, guarded, makes_a_future, named_parameters,
-    signature,
+    attempt_limits, braced, forwarded_generics, guarded, makes_a_future, mentions_impl,
+    named_parameters, signature,
 };
 use super::model::{ItemModel, Place};
 use crate::budget::BudgetModel;
@@ -117,7 +117,7 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     if in_trait {
         // No implementation can have a method like it: nobody would be charged for that one. It never returns, so
         // nothing says which type an `impl Trait` in it is.
-        let of = match has_impl_trait(output.to_token_stream()) {
+        let of = match mentions_impl(output.to_token_stream()) {
             true => parse_quote!(()),
             false => output,
         };
@@ -198,14 +198,6 @@ fn returns_self(output: TokenStream) -> bool {
         }
     }
     false
-}
-
-fn has_impl_trait(output: TokenStream) -> bool {
-    output.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == "impl",
-        TokenTree::Group(group) => has_impl_trait(group.stream()),
-        _ => false,
-    })
 }
 
 /// What the implementations of a trait have to be: the body, without one.
@@ -316,7 +308,7 @@ fn fits(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 }
 
 /// Uses the siblings that were taken off, whose imports would be reported as unused.
-fn used(taken: &[Path]) -> TokenStream {
+pub(super) fn used(taken: &[Path]) -> TokenStream {
     quote! {
         #(
             #[allow(unused_imports)]

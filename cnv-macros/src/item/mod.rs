@@ -13,6 +13,7 @@ use quote::quote;
 
 use crate::args::Arguments;
 use crate::errors::ErrorSink;
+pub(crate) use expand::mentions_impl;
 use function::{Function, Kind};
 use model::{ItemModel, Place};
 

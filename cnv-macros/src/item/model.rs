@@ -114,7 +114,7 @@ impl ItemModel {
         let has_permit = permit.is_some();
         let recovery =
             RecoveryModel::from_arguments(recovery, &signature, is_verb, has_permit, errors);
-        let supported = check_function(&signature, is_verb, budget.is_some(), errors);
+        let supported = check_function(&signature, is_verb, budget.is_some(), guarded, errors);
         if !supported
             && !is_verb
             && let Some(budget) = &mut budget
@@ -311,9 +311,13 @@ fn check_function(
     signature: &Signature,
     is_verb: bool,
     budgeted: bool,
+    guarded: bool,
     errors: &mut ErrorSink,
 ) -> bool {
     let mut supported = true;
+    if !is_verb && !budgeted && !guarded {
+        return supported;
+    }
     let mut refuse = |tokens: &dyn ToTokens, message: String| {
         errors.push(syn::Error::new_spanned(tokens, message));
         supported = false;

@@ -1,8 +1,10 @@
 //! The tokens around the body: the policy, and the call under it.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
-use syn::{FnArg, Ident, Pat, Path, Signature, parse_quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{FnArg, Ident, Pat, Path, ReturnType, Signature, parse_quote};
+
+use crate::item::mentions_impl;
 
 use super::RecoveryModel;
 
@@ -52,12 +54,11 @@ impl RecoveryModel {
         let is_async = body.signature.asyncness.is_some();
         let again = self.retry.is_some();
 
-        // What the function has of its own beside a policy that is shared.
-        let own =
-            (self.on.is_some() && (self.timeout.is_some() || self.retry.is_some())).then(|| {
-                let settings = self.settings(krate);
-                quote!(.settings(&const { #settings }))
-            });
+        // A policy that is shared has the circuit breaker and the bulkhead; the rest is the function's.
+        let own = self.on.is_some().then(|| {
+            let settings = self.settings(krate);
+            quote!(.settings(&const { #settings }))
+        });
         let deadline = self.context.as_ref().map(|context| {
             let name = &context.name;
             quote!(.deadline(#private::deadline(&#name)))
@@ -96,15 +97,17 @@ impl RecoveryModel {
         } else {
             TokenStream::new()
         };
-        let Body { tokens, hint, .. } = body;
         let classify = match &self.when {
             Some(when) => {
                 let span = syn::spanned::Spanned::span(when);
-                quote_spanned!(span=> |#error| #when(#error))
+                let of = failed_with(&body.signature.output, &private);
+                let error = Ident::new("error", Span::mixed_site().located_at(span));
+                quote_spanned!(span=> |#error #of| #when(#error))
             }
             None if again => quote!(|_| #recovery::Verdict::Retry),
             None => quote!(|_| #recovery::Verdict::Fail),
         };
+        let Body { tokens, hint, .. } = body;
         let attempts = match (is_async, again) {
             (true, true) => quote! {
                 |#attempt: #recovery::Attempt| {
@@ -213,6 +216,14 @@ impl RecoveryModel {
         }
         Some(named)
     }
+}
+
+/// The type of the errors, as far as it can be written, so that a function of another one is underlined.
+fn failed_with(output: &ReturnType, private: &TokenStream) -> Option<TokenStream> {
+    let ReturnType::Type(_, ty) = output else {
+        return None;
+    };
+    (!mentions_impl(ty.to_token_stream())).then(|| quote!(: &<#ty as #private::Refusal>::Error))
 }
 
 fn argument_name(pattern: &Pat, index: usize) -> Ident {

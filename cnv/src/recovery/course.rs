@@ -11,7 +11,7 @@ use super::gate::{Entry, Refusal};
 use super::policy::{Call, PolicyHandle};
 use super::queue::Ticket;
 use super::refused::{Cause, Refused, Stage, UNKNOWN};
-use super::settings::ns;
+use super::settings::{Settings, ns};
 use super::trace::{Decision, Trace};
 use super::verdict::Verdict;
 
@@ -44,6 +44,8 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Course<'t, P: PolicyHandle> {
     policy: P,
     trace: Option<&'t mut Trace>,
+    /// The call's own timeouts and retries, in place of the policy's.
+    own: Option<&'t Settings>,
     /// The caller's deadline, and from the beginning on the call's.
     deadline_ns: u64,
     attempts: u32,
@@ -75,6 +77,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         Self {
             policy,
             trace: call.trace,
+            own: call.settings,
             deadline_ns: call
                 .deadline
                 .map_or(NEVER, |deadline| deadline.moment().as_ns()),
@@ -87,6 +90,20 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         }
     }
 
+    /// Which timeouts and retries the call has.
+    #[inline]
+    fn settings(&self) -> &Settings {
+        self.own.unwrap_or_else(|| self.policy.settings())
+    }
+
+    #[inline]
+    fn timeout_ns(&self) -> u64 {
+        match self.own {
+            None => self.policy.timeout_ns(),
+            Some(own) => own.timeout.map_or(NEVER, ns),
+        }
+    }
+
     /// Asks for a place, or for one in the queue, with a waker that is made where it has to wait.
     #[inline]
     pub(super) fn enter(&mut self, waker: impl FnOnce() -> Waker) -> Result<Place, Refused> {
@@ -94,7 +111,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         let now_ns = policy.now().as_ns();
         self.deadline_ns = self
             .deadline_ns
-            .min(now_ns.saturating_add(policy.timeout_ns()));
+            .min(now_ns.saturating_add(self.timeout_ns()));
         if now_ns >= self.deadline_ns {
             return Err(self.refuse_late());
         }
@@ -199,7 +216,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             trace.begin_attempt();
         }
         self.is_in_body = true;
-        let own_ns = match self.policy.settings().attempt_timeout {
+        let own_ns = match self.settings().attempt_timeout {
             Some(timeout) => self.began_ns.saturating_add(ns(timeout)),
             None => NEVER,
         };
@@ -218,7 +235,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// How long an attempt may take from now on; `None` where nothing ends it.
     pub(super) fn attempt_limit(&self) -> Option<Duration> {
-        shorter(self.policy.settings().attempt_timeout, self.remaining())
+        shorter(self.settings().attempt_timeout, self.remaining())
     }
 
     fn remaining(&self) -> Option<Duration> {
@@ -293,7 +310,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// Whether the present attempt is over its time.
     pub(super) fn is_late(&self) -> bool {
         let policy = &*self.policy;
-        let limit_ns = policy.settings().attempt_timeout.map_or(NEVER, ns);
+        let limit_ns = self.settings().attempt_timeout.map_or(NEVER, ns);
         let end_ns = self.began_ns.saturating_add(limit_ns).min(self.deadline_ns);
         end_ns != NEVER && policy.now().as_ns() >= end_ns
     }
@@ -321,7 +338,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// Decides whether another attempt follows.
     fn back_off(&mut self, pushback_ns: Option<u64>, now_ns: u64) -> Next {
         let policy = &*self.policy;
-        let Some(retry) = &policy.settings().retry else {
+        let Some(retry) = &self.settings().retry else {
             return Next::End;
         };
         let remaining_ns = match self.deadline_ns {
@@ -349,7 +366,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// A call that fails at once earns its part of a retry, too.
     fn end_without_retry(&mut self) -> Next {
         let policy = &*self.policy;
-        if let Some(retry) = &policy.settings().retry
+        if let Some(retry) = &self.settings().retry
             && self.attempts == 1
         {
             policy.gate.earn(retry);

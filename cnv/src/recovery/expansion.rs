@@ -20,11 +20,17 @@ pub fn once<R>(body: impl FnOnce(Attempt) -> R) -> impl FnMut(Attempt) -> R {
     note = "return `Result<_, E>` where `E: From<cnv::recovery::Refused>`"
 )]
 pub trait Refusal {
+    /// What it is when the body failed.
+    type Error;
+
     /// The value that says so.
     fn refuse(refused: Refused) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E: From<Refused>> Refusal for Result<T, E> {
+    type Error = E;
+
     #[inline]
     fn refuse(refused: Refused) -> Self {
         Err(refused.into())
@@ -48,6 +54,7 @@ pub trait Again {
     fn again(&self) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Clone> Again for T {
     #[inline]
     fn again(&self) -> Self {

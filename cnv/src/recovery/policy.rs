@@ -297,6 +297,7 @@ impl<C: Clock> PolicyHandle for Arc<Policy<C>> {
 pub struct Call<'a> {
     pub(super) deadline: Option<Deadline>,
     pub(super) trace: Option<&'a mut Trace>,
+    pub(super) settings: Option<&'a Settings>,
 }
 
 impl<'a> Call<'a> {
@@ -306,6 +307,7 @@ impl<'a> Call<'a> {
         Self {
             deadline: None,
             trace: None,
+            settings: None,
         }
     }
 
@@ -313,6 +315,14 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn deadline(mut self, deadline: impl Into<Option<Deadline>>) -> Self {
         self.deadline = deadline.into();
+        self
+    }
+
+    /// The call's own timeouts and retries, in place of the policy's: none where these settings have none. The circuit
+    /// breaker, the bulkhead and what is in the retry budget are the policy's.
+    #[must_use]
+    pub const fn settings(mut self, settings: &'a Settings) -> Self {
+        self.settings = Some(settings);
         self
     }
 
