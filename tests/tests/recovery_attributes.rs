@@ -282,3 +282,88 @@ fn two_policies_of_one_name_are_a_fault_at_start_up() {
         "{faults}"
     );
 }
+
+static FORCED: Policy = Policy::new(
+    "dependency",
+    Settings::new().circuit_breaker(CircuitBreaker::new().consecutive(3)),
+);
+
+/// Asks a dependency.
+#[verb(noun = "place", effect = "read")]
+#[circuit_breaker(on = FORCED)]
+async fn find(cx: &Context, #[arg(long)] fails: bool) -> Result<u8, Failure> {
+    cx.checkpoint()?;
+    match fails {
+        true => Err(Failure::failed("down")),
+        false => Ok(1),
+    }
+}
+
+/// A reload that says the same changes nothing, and what the overlay does not name any more goes by its rules.
+#[test]
+fn an_overlay_forces_a_breaker_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ops.toml");
+    let write = |text: &str| std::fs::write(&file, format!("schema = 1\n{text}")).unwrap();
+    write("policies.dependency.breaker = \"forced_open\"");
+    let app = App::new("places").verbs(verbs![find]).overlay(&file);
+    let reload = || {
+        let live = app.live_grammar().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(live.reload())
+    };
+    let call = |fails: &[&str]| {
+        let words = ["place", "find"].into_iter().chain(fails.iter().copied());
+        let result = app.call_blocking(words).result;
+        result.map_err(|failure| failure.code())
+    };
+    assert_eq!(call(&[]).unwrap_err(), FailureCode::Unavailable);
+    write("policies.dependency.breaker = \"disabled\"");
+    reload().unwrap();
+    for _ in 0..9 {
+        assert_eq!(call(&["--fails"]).unwrap_err(), FailureCode::Failed);
+    }
+    write("");
+    reload().unwrap();
+    for _ in 0..3 {
+        assert_eq!(call(&["--fails"]).unwrap_err(), FailureCode::Failed);
+    }
+    assert_eq!(FORCED.state(), BreakerState::Open);
+    write("# The same in other words.");
+    reload().unwrap();
+    assert_eq!(FORCED.state(), BreakerState::Open, "it is left alone");
+
+    write("[policies.dependenzy]\nbreaker = \"force_open\"\n");
+    let why = reload().unwrap_err().why;
+    assert!(
+        why.contains("there is no policy `dependenzy`")
+            && why.contains("did you mean `dependency`?"),
+        "{why}"
+    );
+    assert!(
+        why.contains("`force_open` is no mode of a circuit breaker")
+            && why.contains("did you mean `forced_open`?"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_row_for_each_policy() {
+    let app = App::new("places")
+        .verbs(verbs![book])
+        .verbs(cnv::command::recovery_control());
+    let rows = app.call_blocking(["recovery", "show"]).result.unwrap();
+    let rows: serde_json::Value = serde_json::from_str(rows.as_json()).unwrap();
+    assert_eq!(
+        (&rows[0]["policy"], &rows[0]["breaker"]),
+        (&"full".into(), &"closed".into())
+    );
+    // It looks once, and again until its time is over.
+    let reply = app.call_blocking(["recovery", "watch", "--every", "1min", "--timeout", "500ms"]);
+    assert_eq!(reply.result.unwrap_err().code(), FailureCode::Deadline);
+    assert_eq!(reply.items.len(), 1);
+}

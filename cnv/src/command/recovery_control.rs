@@ -12,7 +12,6 @@ use super::output::Output;
 use super::spec::{VerbSpec, verb_spec};
 use super::stopped::Stopped;
 use super::verb::{Registration, invocation};
-use crate::capability::CapabilityContract;
 use crate::grammar::Effect;
 use crate::recovery::Policy;
 
@@ -20,14 +19,14 @@ use crate::recovery::Policy;
 const EVERY: &str = "1s";
 
 /// `recovery show` and `recovery watch`, for a program that serves more than one call: a row for each of its
-/// [`policies`](super::App::policies), once or again and again, until the call is cancelled. Both need an attestation for
-/// `read_only`.
+/// [`policies`](super::App::policies), once or again and again, until the call is cancelled. Whoever may open a session may
+/// call them.
 ///
 /// ```
 /// use cnv::command::recovery_control;
 /// use cnv::prelude::*;
 ///
-/// let app = App::new("ops").verbs(recovery_control()).development();
+/// let app = App::new("ops").verbs(recovery_control());
 /// app.check().unwrap();
 /// let reply = app.call_blocking(["recovery", "show"]);
 /// assert_eq!(reply.result.unwrap().as_json(), "[]");
@@ -85,7 +84,7 @@ const fn spec((name, about): (&'static str, &'static str), line: u32) -> VerbSpe
         ("recovery", name, &[]),
         (about, None, None),
         (Effect::Read, true),
-        Some(CapabilityContract::read_only()),
+        None,
         None,
         (module_path!(), file!(), line),
     )
