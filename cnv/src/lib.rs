@@ -25,7 +25,7 @@ pub mod command;
 pub mod grammar;
 #[cfg(feature = "attestation")]
 pub mod privileged;
-#[cfg(feature = "recovery")]
+#[cfg(any(feature = "recovery", all(loom, test)))]
 pub mod recovery;
 #[cfg(feature = "session")]
 pub mod session;

@@ -104,6 +104,14 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         }
     }
 
+    /// One that may have its permit already.
+    #[cfg(feature = "tower")]
+    pub(super) fn reserved(policy: P, call: Call<'t>, has_permit: bool) -> Self {
+        let mut course = Self::new(policy, call);
+        course.has_permit = has_permit;
+        course
+    }
+
     /// Asks for a place, or for one in the queue, with a waker that is made where it has to wait.
     #[inline]
     pub(super) fn enter(&mut self, waker: impl FnOnce() -> Waker) -> Result<Place, Refused> {
@@ -114,6 +122,9 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             .min(now_ns.saturating_add(self.timeout_ns()));
         if now_ns >= self.deadline_ns {
             return Err(self.refuse_late());
+        }
+        if self.has_permit {
+            return self.enter_attempt().map(|()| Place::Taken);
         }
         match policy.gate.enter(now_ns) {
             Some(pass) => {

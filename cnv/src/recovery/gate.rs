@@ -87,6 +87,14 @@ pub(super) enum Entry {
     Refused(Refusal),
 }
 
+/// What became of who asked for a permit alone.
+#[cfg(feature = "tower")]
+pub(super) enum Reserved {
+    Taken,
+    Queued(Ticket),
+    Full,
+}
+
 /// Why a call was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -237,6 +245,28 @@ impl Gate {
                 Entry::Refused(Refusal::FULL)
             }
         }
+    }
+
+    /// Takes a permit for a call that is not known yet, or queues it.
+    #[cfg(feature = "tower")]
+    pub(super) fn reserve(&self, settings: &Settings, waker: &Waker) -> Reserved {
+        let mut machine = self.lock();
+        if self.take_permit(&mut machine) {
+            return Reserved::Taken;
+        }
+        let places = settings
+            .bulkhead
+            .map_or(0, |bulkhead| bulkhead.queue as usize);
+        if machine.queue.waiting() >= places {
+            machine.tally.add(Event::RefusedByBulkhead);
+            return Reserved::Full;
+        }
+        let ticket = machine.queue.push(waker.clone());
+        machine.tally.add(Event::Queued);
+        self.publish(&machine);
+        drop(machine);
+        self.settle();
+        Reserved::Queued(ticket)
     }
 
     /// Whether the turn of a call that waits has come. Its permit is then its own.

@@ -1,19 +1,20 @@
 //! Deadlines, retries, circuit breakers and bulkheads for calls that may fail.
+#![cfg_attr(
+    all(loom, test),
+    allow(dead_code, reason = "the models need a part of it")
+)]
 
 mod backoff;
-mod blocking;
 mod breaker;
 mod clock;
 mod counters;
-mod course;
 mod deadline;
 #[doc(hidden)]
 pub mod expansion;
 mod fault;
-mod future;
 mod gate;
-mod permit;
-mod policy;
+#[cfg(all(loom, test))]
+mod models;
 mod queue;
 mod random;
 mod refused;
@@ -24,15 +25,36 @@ mod trace;
 mod verdict;
 mod window;
 
+// What has timers needs tokio, which has other ideas of loom.
+#[cfg(not(all(loom, test)))]
+mod blocking;
+#[cfg(not(all(loom, test)))]
+mod course;
+#[cfg(not(all(loom, test)))]
+mod future;
+#[cfg(not(all(loom, test)))]
+mod permit;
+#[cfg(not(all(loom, test)))]
+mod policy;
+#[cfg(all(feature = "tower", not(all(loom, test))))]
+mod reservation;
+#[cfg(all(feature = "tower", not(all(loom, test))))]
+mod service;
+
 pub use breaker::{BreakerState, Mode};
 pub use clock::{Clock, Moment, Monotonic};
 pub use counters::Counters;
+#[cfg(not(all(loom, test)))]
 pub use course::Attempt;
 pub use deadline::Deadline;
 pub use fault::SettingsFault;
+#[cfg(not(all(loom, test)))]
 pub use permit::Permit;
+#[cfg(not(all(loom, test)))]
 pub use policy::{Call, Policy, PolicyHandle};
 pub use refused::{CallError, Cause, Refused, Stage};
+#[cfg(all(feature = "tower", not(all(loom, test))))]
+pub use service::{DeadlineOf, NoDeadline, RecoveryFuture, RecoveryLayer, RecoveryService};
 pub use settings::{BULKHEAD_MAX, Bulkhead, CircuitBreaker, Jitter, Retry, Settings};
 pub use trace::{Decision, Trace};
 pub use verdict::Verdict;

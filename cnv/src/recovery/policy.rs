@@ -135,6 +135,12 @@ impl<C> Policy<C> {
         &self.settings
     }
 
+    /// Its clock.
+    #[must_use]
+    pub const fn clock(&self) -> &C {
+        &self.clock
+    }
+
     /// The state of its circuit breaker; [`Closed`](BreakerState::Closed) where it has none.
     ///
     /// A breaker that was open long enough is [`Open`](BreakerState::Open) until somebody calls.

@@ -57,6 +57,7 @@ impl Slots {
         let counter = of(&self.0[number.min(SHARED)]);
         if is_seen || number >= SHARED {
             counter.fetch_add(1, Ordering::SeqCst);
+            keep_one_order();
         } else {
             let count = counter.load(Ordering::Relaxed);
             counter.store(count.wrapping_add(1), Ordering::Release);
@@ -70,6 +71,7 @@ impl Slots {
 
     /// How many calls are over.
     pub(super) fn over(&self) -> u64 {
+        keep_one_order();
         self.sum(|slot| {
             let successes = slot.successes.load(Ordering::SeqCst);
             successes.wrapping_add(slot.others.load(Ordering::SeqCst))
@@ -79,6 +81,14 @@ impl Slots {
     fn sum(&self, of: impl Fn(&Slot) -> u64) -> u64 {
         self.0.iter().map(of).fold(0, u64::wrapping_add)
     }
+}
+
+/// Nothing but for loom, which takes `SeqCst` operations for weaker ones than they are, and not fences (its documentation,
+/// "Limitations").
+#[inline]
+fn keep_one_order() {
+    #[cfg(all(loom, test))]
+    loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
 impl Slot {
