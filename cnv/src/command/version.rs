@@ -440,6 +440,7 @@ mod tests {
             output: || None,
             #[cfg(feature = "session")]
             is_blocking: false,
+            policy: || None,
             invoke: |_cx, _matches| Box::pin(async { Output::of(&0) }),
         };
         let compiled = Version::compiled(&App::new("ops").verbs([scan]));

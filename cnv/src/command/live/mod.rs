@@ -326,6 +326,7 @@ mod tests {
             output: || None,
             #[cfg(feature = "session")]
             is_blocking: false,
+            policy: || None,
             invoke: |_cx, _matches| Box::pin(async { Output::of("ran") }),
         };
         let app = App::new("ops")
