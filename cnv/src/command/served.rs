@@ -20,7 +20,7 @@ use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::{Note, Sink};
 use super::version::{LiveVerb, Version};
-use crate::attestation::{Evidence, Nonce};
+use crate::attestation::Evidence;
 use crate::audit::{AuditEntry, Decision, Digest, Reason};
 use crate::capability::CapabilityContract;
 use crate::session::{
@@ -74,10 +74,6 @@ impl Service for Served {
         self.grammar() == grammar
     }
 
-    fn challenge(&self) -> Option<Nonce> {
-        verifier(&self.app).ok()?.challenge().ok()
-    }
-
     async fn authenticate(
         &self,
         peer: Peer,
@@ -98,7 +94,9 @@ impl Service for Served {
             Ok(verifier) => {
                 let evidence = Evidence::new(&verifier).with_token(presented.token);
                 let evidence = match presented.proof {
-                    Some(proof) => evidence.with_proof(proof, presented.request),
+                    Some(proof) => {
+                        evidence.with_answer(proof, presented.request, presented.nonce)
+                    }
                     None => evidence,
                 };
                 match evidence.authorise(&CapabilityContract::pure()) {
@@ -365,5 +363,92 @@ impl Sink for Streams {
         if !self.caller.try_send(channel, Bytes::from(text)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attestation::{
+        CapabilityAttestation, Nonce, Possession, PrivateKey, RequestDigest, Timestamp, TrustStore,
+    };
+    use crate::command::SessionServer;
+    use crate::session::{Client, ClientOptions, SessionError};
+
+    fn root() -> PrivateKey {
+        PrivateKey::from_seed(&[1; 32])
+    }
+
+    fn agent() -> PrivateKey {
+        PrivateKey::from_seed(&[2; 32])
+    }
+
+    fn guarded() -> App {
+        let mut trust = TrustStore::new();
+        trust.add("root", root().public_key()).unwrap();
+        App::new("jobs").trust(trust).without_revocation()
+    }
+
+    fn token() -> String {
+        CapabilityAttestation::builder(CapabilityContract::pure(), "agent-42")
+            .audience("jobs")
+            .held_by(&agent().public_key())
+            .sign(&root())
+            .unwrap()
+            .to_string()
+    }
+
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(test)
+    }
+
+    /// Begins a session with the server of an application.
+    async fn begin(server: SessionServer) -> Result<Client, SessionError> {
+        let (here, there) = tokio::io::duplex(1 << 16);
+        tokio::spawn(server.run_over(there));
+        let options = ClientOptions::new().application("jobs");
+        Client::over(here, options.attest(token(), Some(agent()))).await
+    }
+
+    #[test]
+    fn strangers_who_use_up_the_nonces_keep_nobody_out() {
+        run(async {
+            let app = Arc::new(guarded());
+            let verifier = verifier(&app).ok().unwrap();
+            while verifier.challenge().is_ok() {}
+            let begun = begin(SessionServer::of(app)).await;
+            assert!(begun.is_ok(), "{:?}", begun.err());
+        });
+    }
+
+    #[test]
+    fn a_proof_answers_the_nonce_of_its_own_connection() {
+        run(async {
+            let served = SessionServer::of(Arc::new(guarded())).served();
+            let [own, other] = [(); 2].map(|()| Nonce::of_connection().unwrap());
+            let kept = verifier(&served.app).ok().unwrap().challenge().unwrap();
+            let request = RequestDigest::of(b"both hellos");
+            for (nonce, is_good) in [(other, false), (kept, false), (own, true)] {
+                let token = token();
+                let possession = Possession {
+                    token: &token,
+                    audience: Some("jobs"),
+                    nonce,
+                    request,
+                    signed_at: Timestamp::now(),
+                };
+                let presented = Presented {
+                    proof: Some(possession.sign(&agent())),
+                    token,
+                    request,
+                    nonce: own,
+                };
+                let decided = served.authenticate(Peer::Anyone, Some(presented)).await;
+                assert_eq!(decided.is_ok(), is_good);
+            }
+        });
     }
 }

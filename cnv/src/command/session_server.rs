@@ -125,13 +125,17 @@ impl SessionServer {
     /// [`ServeError::Faults`], which a unit test finds with [`App::check`].
     pub fn new(app: App) -> Result<Self, ServeError> {
         app.check()?;
+        Ok(Self::of(Arc::new(app)))
+    }
+
+    pub(super) fn of(app: Arc<App>) -> Self {
         let limits = app.sessions.clone().unwrap_or_default();
-        Ok(Self {
-            app: Arc::new(app),
+        Self {
+            app,
             limits,
             listeners: Vec::new(),
             is_plaintext: false,
-        })
+        }
     }
 
     /// What the server grants its clients. Default: those of [`App::sessions`].
@@ -269,12 +273,15 @@ impl SessionServer {
     }
 
     fn sessions(&self) -> Arc<Sessions<Served>> {
-        let served = Served {
+        Sessions::new(self.served(), self.limits.clone())
+    }
+
+    pub(super) fn served(&self) -> Served {
+        Served {
             app: Arc::clone(&self.app),
             user: own_user(),
             blocking: Arc::new(Semaphore::new(BLOCKING_HANDLERS)),
-        };
-        Sessions::new(served, self.limits.clone())
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Presented {
     pub(crate) proof: Option<ProofOfPossession>,
     /// What the proof is to be about.
     pub(crate) request: RequestDigest,
+    /// The number that it is to answer, which this connection alone was given.
+    pub(crate) nonce: Nonce,
 }
 
 /// A call that has begun.
@@ -66,9 +68,6 @@ pub(crate) trait Service: Send + Sync + 'static {
 
     /// Whether a client that was written for this grammar is understood.
     fn understands(&self, grammar: &str) -> bool;
-
-    /// A number for the client to sign; `None` where nothing could be checked with it.
-    fn challenge(&self) -> Option<Nonce>;
 
     /// Decides whether the session may begin.
     fn authenticate(
@@ -304,7 +303,9 @@ impl<S: Service> Sessions<S> {
             client.max_frame_bytes,
         )?;
         self.check_wishes(&client)?;
-        let nonce = client.attests.then(|| self.service.challenge()).flatten();
+        // It is kept here, with the connection: strangers who ask for many take none from anybody.
+        let nonce = client.attests.then(Nonce::of_connection).transpose();
+        let nonce = nonce.map_err(|_| without_randomness())?;
         let answer = encode(&ServerHello {
             protocol,
             application: self.service.application().to_owned(),
@@ -317,7 +318,7 @@ impl<S: Service> Sessions<S> {
             max_frame_bytes: self.limits.max_frame_bytes,
         });
         handshake.send(Kind::Hello, &answer).await?;
-        let presented = if client.attests {
+        let presented = if let Some(nonce) = nonce {
             let auth = handshake.expect(Kind::Auth).await?;
             let auth: Auth = decode("what the client presents", &auth)?;
             let proof = auth.proof.map(|proof| proof.parse()).transpose();
@@ -330,6 +331,7 @@ impl<S: Service> Sessions<S> {
                     )
                 })?,
                 request: request_digest(&hello, &answer),
+                nonce,
             })
         } else {
             None
@@ -404,7 +406,7 @@ impl<S: Service> Sessions<S> {
         let mut number = [0; 16];
         let mut secret = [0; 32];
         let filled = random::fill(&mut number).and_then(|()| random::fill(&mut secret));
-        filled.map_err(|_| Close::protocol("the server has no randomness for a session"))?;
+        filled.map_err(|_| without_randomness())?;
         let session = Arc::new(Session {
             number,
             secret: is_resumable.then_some(secret),
@@ -677,6 +679,10 @@ fn too_many_connections(max: usize) -> Close {
     )
 }
 
+fn without_randomness() -> Close {
+    Close::protocol("the server has no randomness for a session")
+}
+
 async fn goodbye<T: AsyncRead + AsyncWrite + Unpin>(stream: &mut T, close: &Close) {
     // It is told if that works; the connection ends either way.
     let _ = tokio::time::timeout(GOODBYE, say_goodbye(stream, close)).await;
@@ -819,10 +825,6 @@ mod tests {
 
         fn understands(&self, _: &str) -> bool {
             false
-        }
-
-        fn challenge(&self) -> Option<Nonce> {
-            None
         }
 
         async fn authenticate(&self, _: Peer, _: Option<Presented>) -> Result<(), Close> {
