@@ -94,9 +94,7 @@ impl Service for Served {
             Ok(verifier) => {
                 let evidence = Evidence::new(&verifier).with_token(presented.token);
                 let evidence = match presented.proof {
-                    Some(proof) => {
-                        evidence.with_answer(proof, presented.request, presented.nonce)
-                    }
+                    Some(proof) => evidence.with_answer(proof, presented.request, presented.nonce),
                     None => evidence,
                 };
                 match evidence.authorise(&CapabilityContract::pure()) {

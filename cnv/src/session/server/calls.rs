@@ -1,0 +1,244 @@
+//! The calls of a session: each handler is a task, which its client is told the end of however it ends.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tokio::task::AbortHandle;
+
+use super::ending::{encode_ending, failed};
+use super::registry::Session;
+use super::{Begun, Service, Sessions};
+use crate::session::message::{DRAINING, Ending, Request, decode};
+use crate::session::server_core::{Event, Offer, ServerCore};
+use crate::session::wire::Channel;
+
+pub(super) struct Running {
+    abort: AbortHandle,
+    cancel: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl<A> Session<A> {
+    pub(super) fn running(&self) -> MutexGuard<'_, BTreeMap<u32, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends every call: asks the handlers to stop, and drops them.
+    pub(super) fn abandon(&self) {
+        let running = std::mem::take(&mut *self.running());
+        for call in running.into_values() {
+            (call.cancel)();
+            call.abort.abort();
+        }
+        self.shared.with(ServerCore::abandon);
+    }
+
+    /// Asks every handler to stop, and leaves them the time to.
+    pub(super) fn cancel_all(&self) {
+        for call in self.running().values() {
+            (call.cancel)();
+        }
+    }
+}
+
+/// The client of a call, as its handler knows it.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    end: Arc<dyn CallEnd>,
+    call: u32,
+}
+
+/// A session without the type of its authority.
+trait CallEnd: Send + Sync {
+    fn offer(
+        &self,
+        call: u32,
+        channel: Channel,
+        item: &mut dyn FnMut() -> Bytes,
+        waker: Option<&Waker>,
+    ) -> Offer;
+}
+
+impl<A: Send + Sync> CallEnd for Session<A> {
+    fn offer(
+        &self,
+        call: u32,
+        channel: Channel,
+        item: &mut dyn FnMut() -> Bytes,
+        waker: Option<&Waker>,
+    ) -> Offer {
+        let mut offer = Offer::Gone;
+        self.shared.with_later(|core| {
+            let mut bytes = 0;
+            let mut counted = || {
+                let item = item();
+                bytes = item.len();
+                item
+            };
+            offer = core.offer(call, channel, &mut counted, waker);
+            bytes
+        });
+        offer
+    }
+}
+
+/// The client of a call is gone, or not interested any more.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl Caller {
+    /// Sends an item, which is made once there is room for it.
+    pub(crate) fn poll_send(
+        &self,
+        channel: Channel,
+        item: &mut dyn FnMut() -> Bytes,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Gone>> {
+        match self.end.offer(self.call, channel, item, Some(cx.waker())) {
+            Offer::Taken => Poll::Ready(Ok(())),
+            Offer::Gone => Poll::Ready(Err(Gone)),
+            Offer::Full => Poll::Pending,
+        }
+    }
+
+    /// Sends an item if there is room for it now. `false` where there is none.
+    pub(crate) fn try_send(&self, channel: Channel, item: Bytes) -> bool {
+        let mut item = Some(item);
+        let mut make = || item.take().unwrap_or_default();
+        self.end.offer(self.call, channel, &mut make, None) != Offer::Full
+    }
+}
+
+impl<S: Service> Sessions<S> {
+    pub(super) fn on_event(&self, session: &Arc<Session<S::Authority>>, event: Event) {
+        match event {
+            Event::Open { call, request } => self.start(session, call, &request),
+            Event::Cancel { call } => cancel(session, call),
+            Event::Reset { call } => {
+                // Not within the condition, where the lock would still be held.
+                let running = session.running().remove(&call);
+                if let Some(running) = running {
+                    (running.cancel)();
+                    running.abort.abort();
+                }
+            }
+            Event::Close(_) => {}
+        }
+    }
+
+    fn start(&self, session: &Arc<Session<S::Authority>>, call: u32, request: &Bytes) {
+        let mut ender = Ender {
+            session: Arc::clone(session),
+            call,
+            ending: None,
+            has_ended: Arc::new(AtomicBool::new(false)),
+        };
+        if session.shared.lock().core.is_draining() {
+            let message = "the server takes no new calls, because it ends";
+            ender.ending = Some(failed(DRAINING, 1, message.to_owned()));
+            return;
+        }
+        let request = match decode::<Request>("the request", request) {
+            Ok(request) => request,
+            Err(close) => {
+                ender.ending = Some(failed("usage", 2, close.to_string()));
+                return;
+            }
+        };
+        let caller = Caller {
+            end: Arc::clone(session) as Arc<dyn CallEnd>,
+            call,
+        };
+        let Begun { ending, cancel } = self.service.call(&session.authority, request, caller);
+        let has_ended = Arc::clone(&ender.has_ended);
+        let task = tokio::spawn(async move {
+            let isolated = Isolated {
+                future: ending,
+                session: Arc::clone(&ender.session),
+            };
+            ender.ending = Some(match isolated.await {
+                Ok(ending) => ending,
+                Err(message) => failed("failed", 1, message),
+            });
+            drop(ender);
+        });
+        let mut running = session.running();
+        // It may be over by now, or never have begun where the process ends.
+        if !has_ended.load(Ordering::Relaxed) {
+            running.insert(
+                call,
+                Running {
+                    abort: task.abort_handle(),
+                    cancel: cancel.into(),
+                },
+            );
+        }
+    }
+}
+
+/// Asks a handler to stop, and drops it if it does not.
+fn cancel<A: Send + Sync + 'static>(session: &Arc<Session<A>>, call: u32) {
+    let Some((ask, abort)) = session
+        .running()
+        .get(&call)
+        .map(|running| (Arc::clone(&running.cancel), running.abort.clone()))
+    else {
+        return;
+    };
+    ask();
+    let grace = session.limits.cancel_grace;
+    tokio::spawn(async move {
+        tokio::time::sleep(grace).await;
+        abort.abort();
+    });
+}
+
+/// Tells the client how a call ended, however it did.
+struct Ender<A> {
+    session: Arc<Session<A>>,
+    call: u32,
+    ending: Option<Ending>,
+    /// Changed while the list of running calls is held.
+    has_ended: Arc<AtomicBool>,
+}
+
+impl<A> Drop for Ender<A> {
+    fn drop(&mut self) {
+        let ending = self.ending.take();
+        // A handler that is dropped before its end was told to stop.
+        let ending =
+            ending.unwrap_or_else(|| failed("cancelled", 130, "the call was cancelled".to_owned()));
+        let mut running = self.session.running();
+        self.has_ended.store(true, Ordering::Relaxed);
+        running.remove(&self.call);
+        drop(running);
+        self.session
+            .shared
+            .with(|core| core.end(self.call, encode_ending(ending)));
+    }
+}
+
+/// A handler whose panic is a message. What it has sent is on its way whenever it waits.
+struct Isolated<A, T> {
+    future: Pin<Box<dyn Future<Output = T> + Send>>,
+    session: Arc<Session<A>>,
+}
+
+impl<A, T> Future for Isolated<A, T> {
+    type Output = Result<T, String>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.session.shared.defer();
+        // The future is not polled again after a panic.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx)));
+        self.session.shared.settle();
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(_) => Poll::Ready(Err("the handler panicked".to_owned())),
+        }
+    }
+}
