@@ -5,7 +5,7 @@ mod sessions;
 use std::time::Duration;
 
 use cnv::command::SessionServer;
-use cnv::session::{Client, ClientOptions, CloseCode, SessionError, SessionLimits};
+use cnv::session::{Address, Client, ClientOptions, CloseCode, SessionError, SessionLimits};
 
 use sessions::raw::{self, Raw, hello};
 use sessions::{Served, app, probe, run, until};
@@ -91,6 +91,42 @@ fn connections_are_counted() {
                 Err(error) => panic!("{error:?}"),
             }
         }
+    });
+}
+
+/// Whoever connects over TCP and says nothing takes no place of those who are known.
+#[test]
+fn strangers_take_no_places_of_users() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.sock");
+        let server = SessionServer::new(app()).unwrap().limits(SessionLimits {
+            max_connections: 2,
+            max_handshakes: 3,
+            ..SessionLimits::default()
+        });
+        let tcp = "tcp:127.0.0.1:0".parse().unwrap();
+        let server = server.listen(&tcp).await.unwrap();
+        let server = server.listen(&Address::Unix(path.clone())).await.unwrap();
+        let Address::Tcp(address) = server.addresses()[0] else {
+            unreachable!();
+        };
+        let served = tokio::spawn(server.run(std::future::pending()));
+        let connect = || tokio::net::TcpStream::connect(address);
+        let mut silent = Vec::new();
+        for _ in 0..3 {
+            silent.push(connect().await.unwrap());
+        }
+        let mut said = Vec::new();
+        let mut refused = connect().await.unwrap();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut refused, &mut said).await;
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains(r#""code":"connections""#), "{said:?}");
+        let _first = Raw::begin(&path, &hello()).await;
+        let _second = Raw::begin(&path, &hello()).await;
+        let mut third = Raw::connect(&path).await;
+        assert_eq!(third.closed().await, "connections");
+        served.abort();
     });
 }
 

@@ -21,8 +21,11 @@ use super::wire::MAX_PAYLOAD_BYTES;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// Server: connections at a time, those included that are not authenticated yet. Default: 4096.
+    /// Server: connections at a time of those who are known: over a unix socket all, over TCP those who have attested.
+    /// Default: 4096.
     pub max_connections: usize,
+    /// Server: connections over TCP at a time on which nobody has attested yet. Default: 256.
+    pub max_handshakes: usize,
     /// Server: calls of one session at a time. Default: 64.
     pub max_calls: u32,
     /// Bytes of one session that are in flight: sent, and not taken by whoever made the call. The smaller one of the two
@@ -60,6 +63,7 @@ impl Default for SessionLimits {
     fn default() -> Self {
         Self {
             max_connections: 4096,
+            max_handshakes: 256,
             max_calls: 64,
             window_bytes: 1 << 20,
             call_window_bytes: 256 << 10,

@@ -1,6 +1,5 @@
 //! The end of a server: no new calls, and time for those that are there.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -30,8 +29,7 @@ impl<S: Service> Sessions<S> {
         }
         let until = Instant::now() + self.limits.drain_timeout;
         let is_over = |sessions: &[Arc<Session<S::Authority>>]| {
-            sessions.iter().all(|session| session.running().is_empty())
-                && self.connections.load(Ordering::Relaxed) == 0
+            sessions.iter().all(|session| session.running().is_empty()) && self.places.is_empty()
         };
         while !is_over(&sessions) && Instant::now() < until {
             tokio::time::sleep(DRAIN_POLL).await;
@@ -48,7 +46,7 @@ impl<S: Service> Sessions<S> {
             session.abandon();
         }
         let until = Instant::now() + GOODBYE;
-        while self.connections.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+        while !self.places.is_empty() && Instant::now() < until {
             tokio::time::sleep(DRAIN_POLL).await;
         }
         cut

@@ -6,10 +6,12 @@
 mod calls;
 mod drain;
 mod ending;
+#[cfg(test)]
+mod nothing;
+mod places;
 mod registry;
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -25,6 +27,7 @@ use super::server_core::Event;
 use super::wire::Kind;
 use crate::attestation::{Nonce, ProofOfPossession, RequestDigest};
 pub(crate) use calls::Caller;
+use places::{Place, Places};
 use registry::{Attached, Registry, hexadecimal};
 
 /// Who is at the other end of a connection, as far as the operating system knows.
@@ -84,25 +87,17 @@ pub(crate) trait Service: Send + Sync + 'static {
 pub(crate) struct Sessions<S: Service> {
     service: S,
     limits: SessionLimits,
-    connections: AtomicUsize,
+    places: Places,
     registry: Mutex<Registry<S::Authority>>,
-}
-
-/// Counts a connection for as long as it is there.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl<S: Service> Sessions<S> {
     pub(crate) fn new(service: S, limits: SessionLimits) -> Arc<Self> {
+        let limits = limits.in_range();
         Arc::new(Self {
             service,
-            limits: limits.in_range(),
-            connections: AtomicUsize::new(0),
+            places: Places::new(&limits),
+            limits,
             registry: Mutex::default(),
         })
     }
@@ -112,16 +107,19 @@ impl<S: Service> Sessions<S> {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let count = self.connections.fetch_add(1, Ordering::Relaxed);
-        let _counted = Counted(&self.connections);
-        if count >= self.limits.max_connections {
-            let close = too_many_connections(self.limits.max_connections);
-            return goodbye(&mut stream, &close).await;
-        }
+        let mut place = match self.places.enter(peer) {
+            Ok(place) => place,
+            Err(close) => {
+                if let Some(_place) = self.places.enter_refused() {
+                    goodbye(&mut stream, &close).await;
+                }
+                return;
+            }
+        };
         let mut handshake = Handshake::new(stream);
         let time = self.limits.handshake_timeout;
         let until = tokio::time::Instant::now() + time;
-        let begun = self.begin(&mut handshake, peer, is_resumable);
+        let begun = self.begin(&mut handshake, peer, is_resumable, &mut place);
         let begun = match tokio::time::timeout_at(until, begun).await {
             Ok(begun) => begun,
             Err(_) => Err(SessionError::Refused(Close::new(
@@ -162,11 +160,12 @@ impl<S: Service> Sessions<S> {
     }
 
     /// The server's part of the handshake.
-    async fn begin<T: AsyncRead + AsyncWrite + Unpin>(
-        self: &Arc<Self>,
+    async fn begin<'p, T: AsyncRead + AsyncWrite + Unpin>(
+        self: &'p Arc<Self>,
         handshake: &mut Handshake<T>,
         peer: Peer,
         is_resumable: bool,
+        place: &mut Place<'p>,
     ) -> Result<(Attached<S>, Bytes), SessionError> {
         let hello = handshake.expect(Kind::Hello).await?;
         let client: ClientHello = decode("the client's hello", &hello)?;
@@ -212,6 +211,9 @@ impl<S: Service> Sessions<S> {
         };
         let token = presented.as_ref().map(|presented| presented.token.clone());
         let authority = self.service.authenticate(peer, presented).await?;
+        if peer == Peer::Anyone {
+            *place = self.places.enter_known()?;
+        }
         let is_resumable = is_resumable && client.is_resumable;
         let (session, connection, received) = match client.resume.as_ref().filter(|_| is_resumable)
         {
@@ -268,14 +270,6 @@ impl<S: Service> Sessions<S> {
         }
         Ok(())
     }
-}
-
-/// What is told when no more connections are taken.
-fn too_many_connections(max: usize) -> Close {
-    Close::new(
-        CloseCode::Connections,
-        format!("the server has {max} connections, which is as many as it takes"),
-    )
 }
 
 fn without_randomness() -> Close {

@@ -239,40 +239,8 @@ fn is_same(a: &str, b: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Begun, Caller, Presented};
+    use super::super::nothing::Nothing;
     use super::*;
-    use crate::session::message::Request;
-
-    /// Serves nothing, to everybody.
-    struct Nothing;
-
-    impl Service for Nothing {
-        type Authority = ();
-
-        fn application(&self) -> &str {
-            "nothing"
-        }
-
-        fn version(&self) -> Option<&str> {
-            None
-        }
-
-        fn grammar(&self) -> String {
-            String::new()
-        }
-
-        fn understands(&self, _: &str) -> bool {
-            false
-        }
-
-        async fn authenticate(&self, _: Peer, _: Option<Presented>) -> Result<(), Close> {
-            Ok(())
-        }
-
-        fn call(&self, (): &(), _: Request, _: Caller) -> Begun {
-            unreachable!("no call is made")
-        }
-    }
 
     fn lost() -> Broken {
         Broken::Lost(std::io::ErrorKind::UnexpectedEof.into())

@@ -1,0 +1,36 @@
+//! A service for tests of what is around one.
+
+use super::{Begun, Caller, Peer, Presented, Service};
+use crate::session::close::Close;
+use crate::session::message::Request;
+
+/// Serves nothing, to everybody.
+pub(super) struct Nothing;
+
+impl Service for Nothing {
+    type Authority = ();
+
+    fn application(&self) -> &str {
+        "nothing"
+    }
+
+    fn version(&self) -> Option<&str> {
+        None
+    }
+
+    fn grammar(&self) -> String {
+        String::new()
+    }
+
+    fn understands(&self, _: &str) -> bool {
+        false
+    }
+
+    async fn authenticate(&self, _: Peer, _: Option<Presented>) -> Result<(), Close> {
+        Ok(())
+    }
+
+    fn call(&self, (): &(), _: Request, _: Caller) -> Begun {
+        unreachable!("no call is made")
+    }
+}
