@@ -5,7 +5,9 @@ mod sessions;
 use std::time::Duration;
 
 use cnv::command::SessionServer;
-use cnv::session::{Address, Client, ClientOptions, CloseCode, SessionError, SessionLimits};
+use cnv::session::{
+    Address, CallError, Client, ClientOptions, CloseCode, SessionError, SessionLimits,
+};
 
 use sessions::raw::{self, Raw, hello};
 use sessions::{Served, app, probe, run, until};
@@ -127,6 +129,39 @@ fn strangers_take_no_places_of_users() {
         let mut third = Raw::connect(&path).await;
         assert_eq!(third.closed().await, "connections");
         served.abort();
+    });
+}
+
+#[test]
+fn a_client_has_so_many_calls_over_all_its_sessions() {
+    run(async {
+        let served = Served::start(SessionLimits {
+            max_client_calls: 2,
+            ..SessionLimits::default()
+        })
+        .await;
+        let [one, other] = [served.client().await, served.client().await];
+        let first = one.call(["job", "hang", "counted"]).await.unwrap();
+        let _second = other.call(["job", "hang", "counted"]).await.unwrap();
+        until("both run", || probe("counted").begun() == 2).await;
+        for client in [&one, &other] {
+            let refused = client.call(["job", "echo", "x"]).await.unwrap();
+            match refused.collect().await {
+                Err(CallError::Failed(failure)) => assert_eq!(failure.code, "client-calls"),
+                other => panic!("{other:?}"),
+            }
+        }
+        drop(first);
+        until("one is dropped", || probe("counted").dropped() == 1).await;
+        // Its place is free once it has ended, which is just after.
+        loop {
+            let call = other.call(["job", "echo", "x"]).await.unwrap();
+            match call.collect().await {
+                Ok(_) => break,
+                Err(CallError::Failed(failure)) => assert_eq!(failure.code, "client-calls"),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
     });
 }
 

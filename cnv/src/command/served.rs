@@ -24,8 +24,8 @@ use crate::attestation::Evidence;
 use crate::audit::{AuditEntry, Decision, Digest, Reason};
 use crate::capability::CapabilityContract;
 use crate::session::{
-    Begun, Caller, Channel, Close, CloseCode, Ending, Peer, Presented, RemoteFailure, Request,
-    Service,
+    Begun, Caller, Channel, Close, CloseCode, Ending, Identity, Peer, Presented, RemoteFailure,
+    Request, Service,
 };
 
 /// What the audit log calls the beginning of a session.
@@ -114,6 +114,26 @@ impl Service for Served {
         };
         self.record_denial(refused, token).await;
         Err(Close::new(CloseCode::Attestation, told))
+    }
+
+    fn identity(&self, peer: Peer, authority: &Authority) -> Identity {
+        let verified = match authority {
+            Authority::Presented { evidence, .. } => evidence.verified(),
+            Authority::Nothing | Authority::Development => None,
+        };
+        match (peer, verified) {
+            (Peer::User(user), _) => Identity::User(user),
+            (Peer::Anyone, Some(verified)) => {
+                let first = verified.chain().root();
+                let mut digest = Sha256::new_with_prefix(first.issuer().as_bytes());
+                match first.holder_key() {
+                    Some(holder) => digest.update(holder.as_bytes()),
+                    None => digest.update(first.subject()),
+                }
+                Identity::Attested(digest.finalize().into())
+            }
+            (Peer::Parent | Peer::Anyone, _) => Identity::Parent,
+        }
     }
 
     fn call(&self, authority: &Authority, request: Request, caller: Caller) -> Begun {

@@ -28,6 +28,10 @@ pub struct SessionLimits {
     pub max_handshakes: usize,
     /// Server: calls of one session at a time. Default: 64.
     pub max_calls: u32,
+    /// Server: calls of one client at a time, over all of its sessions. A call beyond fails with the code `client-calls`.
+    /// A client is a user of the machine or, over TCP, whom a root has vouched for, with all whom that one delegates to.
+    /// Default: 1024.
+    pub max_client_calls: usize,
     /// Bytes of one session that are in flight: sent, and not taken by whoever made the call. The smaller one of the two
     /// ends counts. Default: 1 MiB; at least 32 KiB.
     pub window_bytes: u64,
@@ -51,8 +55,11 @@ pub struct SessionLimits {
     pub ping_timeout: Duration,
     /// Server: how long a session whose connection broke waits for its client, while its calls go on. Default: 30 s.
     pub resume_window: Duration,
-    /// Server: how many such sessions are kept; the one that broke first goes first. Default: 256.
+    /// Server: how many such sessions are kept. Default: 256.
     pub max_detached: usize,
+    /// Server: how many of them one client may have. One more takes the place of its own that broke first, and never of
+    /// another client's. Default: 64.
+    pub max_client_detached: usize,
     /// Server: how long a cancelled handler may take to return what it has, before it is dropped. Default: 1 s.
     pub cancel_grace: Duration,
     /// Server: how long calls may go on after the server was asked to end. Default: 30 s.
@@ -65,6 +72,7 @@ impl Default for SessionLimits {
             max_connections: 4096,
             max_handshakes: 256,
             max_calls: 64,
+            max_client_calls: 1024,
             window_bytes: 1 << 20,
             call_window_bytes: 256 << 10,
             max_frame_bytes: MAX_PAYLOAD_BYTES,
@@ -77,6 +85,7 @@ impl Default for SessionLimits {
             ping_timeout: Duration::from_secs(20),
             resume_window: Duration::from_secs(30),
             max_detached: 256,
+            max_client_detached: 64,
             cancel_grace: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(30),
         }

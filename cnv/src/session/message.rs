@@ -102,6 +102,9 @@ pub(crate) struct Request {
 /// The code of a call that came when the server had begun to end. It was not begun.
 pub(super) const DRAINING: &str = "draining";
 
+/// The code of a call that was one more than its client may have, over all of its sessions. It was not begun.
+pub(super) const CLIENT_CALLS: &str = "client-calls";
+
 /// How a call ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ending {

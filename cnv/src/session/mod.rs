@@ -131,4 +131,4 @@ pub use wire::{Channel, WireError};
 
 pub(crate) use address::Stream;
 pub(crate) use message::{Ending, Request};
-pub(crate) use server::{Begun, Caller, Peer, Presented, Service, Sessions};
+pub(crate) use server::{Begun, Caller, Identity, Peer, Presented, Service, Sessions};

@@ -10,10 +10,11 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
+use super::clients::CallPlace;
 use super::ending::{encode_ending, failed};
 use super::registry::Session;
 use super::{Begun, Service, Sessions};
-use crate::session::message::{DRAINING, Ending, Request, decode};
+use crate::session::message::{CLIENT_CALLS, DRAINING, Ending, Request, decode};
 use crate::session::server_core::{Event, Offer, ServerCore};
 use crate::session::wire::Channel;
 
@@ -136,6 +137,7 @@ impl<S: Service> Sessions<S> {
             call,
             ending: None,
             has_ended: Arc::new(AtomicBool::new(false)),
+            place: None,
         };
         if session.shared.lock().core.is_draining() {
             let message = "the server takes no new calls, because it ends";
@@ -149,6 +151,15 @@ impl<S: Service> Sessions<S> {
                 return;
             }
         };
+        let max = self.limits.max_client_calls;
+        ender.place = session.client.enter(max);
+        if ender.place.is_none() {
+            let message = format!(
+                "the client has {max} calls in all of its sessions, which is as many as the server takes"
+            );
+            ender.ending = Some(failed(CLIENT_CALLS, 1, message));
+            return;
+        }
         let caller = Caller {
             end: Arc::clone(session) as Arc<dyn CallEnd>,
             call,
@@ -204,6 +215,7 @@ struct Ender<A> {
     ending: Option<Ending>,
     /// Changed while the list of running calls is held.
     has_ended: Arc<AtomicBool>,
+    place: Option<CallPlace>,
 }
 
 impl<A> Drop for Ender<A> {
@@ -212,6 +224,7 @@ impl<A> Drop for Ender<A> {
         // A handler that is dropped before its end was told to stop.
         let ending =
             ending.unwrap_or_else(|| failed("cancelled", 130, "the call was cancelled".to_owned()));
+        drop(self.place.take());
         let mut running = self.session.running();
         self.has_ended.store(true, Ordering::Relaxed);
         running.remove(&self.call);

@@ -4,6 +4,7 @@
 //! one's end; `drain` ends them all.
 
 mod calls;
+mod clients;
 mod drain;
 mod ending;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use super::server_core::Event;
 use super::wire::Kind;
 use crate::attestation::{Nonce, ProofOfPossession, RequestDigest};
 pub(crate) use calls::Caller;
+pub(crate) use clients::Identity;
 use places::{Place, Places};
 use registry::{Attached, Registry, hexadecimal};
 
@@ -79,6 +81,9 @@ pub(crate) trait Service: Send + Sync + 'static {
         peer: Peer,
         presented: Option<Presented>,
     ) -> impl Future<Output = Result<Self::Authority, Close>> + Send;
+
+    /// Whom this authority was given to.
+    fn identity(&self, peer: Peer, authority: &Self::Authority) -> Identity;
 
     fn call(&self, authority: &Self::Authority, request: Request, caller: Caller) -> Begun;
 }

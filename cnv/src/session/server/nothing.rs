@@ -1,6 +1,6 @@
 //! A service for tests of what is around one.
 
-use super::{Begun, Caller, Peer, Presented, Service};
+use super::{Begun, Caller, Identity, Peer, Presented, Service};
 use crate::session::close::Close;
 use crate::session::message::Request;
 
@@ -28,6 +28,13 @@ impl Service for Nothing {
 
     async fn authenticate(&self, _: Peer, _: Option<Presented>) -> Result<(), Close> {
         Ok(())
+    }
+
+    fn identity(&self, peer: Peer, (): &()) -> Identity {
+        match peer {
+            Peer::User(user) => Identity::User(user),
+            Peer::Parent | Peer::Anyone => Identity::Parent,
+        }
     }
 
     fn call(&self, (): &(), _: Request, _: Caller) -> Begun {

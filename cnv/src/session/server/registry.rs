@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use super::calls::Running;
+use super::clients::{Client, Clients};
 use super::{Peer, Service, Sessions, without_randomness};
 use crate::attestation::random;
 use crate::session::close::{Close, CloseCode};
@@ -19,6 +20,7 @@ pub(super) struct Registry<A> {
     /// Those whose connection broke, from the oldest on.
     pub(super) detached: VecDeque<Arc<Session<A>>>,
     pub(super) is_draining: bool,
+    clients: Clients,
 }
 
 pub(super) type SessionNumber = [u8; 16];
@@ -29,6 +31,7 @@ impl<A> Default for Registry<A> {
             sessions: HashMap::new(),
             detached: VecDeque::new(),
             is_draining: false,
+            clients: Clients::default(),
         }
     }
 }
@@ -42,6 +45,7 @@ pub(super) struct Session<A> {
     /// Whose session it is: that which was presented, to be presented again.
     token: Option<String>,
     pub(super) authority: A,
+    pub(super) client: Arc<Client>,
     pub(super) limits: SessionLimits,
     pub(super) shared: Shared<ServerCore>,
     pub(super) running: Mutex<BTreeMap<u32, Running>>,
@@ -64,20 +68,22 @@ impl<S: Service> Sessions<S> {
         let mut secret = [0; 32];
         let filled = random::fill(&mut number).and_then(|()| random::fill(&mut secret));
         filled.map_err(|_| without_randomness())?;
+        let identity = self.service.identity(peer, &authority);
+        let mut registry = self.registry();
+        if registry.is_draining {
+            return Err(Close::drain());
+        }
         let session = Arc::new(Session {
             number,
             secret: is_resumable.then_some(secret),
             peer,
             token,
             authority,
+            client: registry.clients.of(identity),
             shared: Shared::new(ServerCore::new(agreed, is_resumable, Instant::now())),
             limits: self.limits.clone(),
             running: Mutex::new(BTreeMap::new()),
         });
-        let mut registry = self.registry();
-        if registry.is_draining {
-            return Err(Close::drain());
-        }
         registry.sessions.insert(number, Arc::downgrade(&session));
         Ok(session)
     }
@@ -160,15 +166,13 @@ impl<S: Service> Sessions<S> {
             return;
         };
         registry.detached.push_back(Arc::clone(session));
-        let oldest = (registry.detached.len() > self.limits.max_detached)
-            .then(|| registry.detached.pop_front())
-            .flatten();
-        if let Some(oldest) = &oldest {
-            registry.sessions.remove(&oldest.number);
+        let one_too_many = self.one_too_many(&mut registry, session);
+        if let Some(session) = &one_too_many {
+            registry.sessions.remove(&session.number);
         }
         drop(registry);
-        if let Some(oldest) = oldest {
-            oldest.abandon();
+        if let Some(session) = one_too_many {
+            session.abandon();
         }
         let (sessions, session) = (Arc::downgrade(self), Arc::downgrade(session));
         let window = self.limits.resume_window;
@@ -178,6 +182,23 @@ impl<S: Service> Sessions<S> {
                 sessions.forget(&session, connection);
             }
         });
+    }
+
+    /// The session that is not waited for any longer, now that `newest` is waited for: the oldest one of the same client,
+    /// so that nobody pushes out another's.
+    fn one_too_many(
+        &self,
+        registry: &mut Registry<S::Authority>,
+        newest: &Session<S::Authority>,
+    ) -> Option<Arc<Session<S::Authority>>> {
+        let is_own = |other: &Arc<Session<_>>| Arc::ptr_eq(&other.client, &newest.client);
+        let own = registry.detached.iter().filter(|&other| is_own(other));
+        let is_over = registry.detached.len() > self.limits.max_detached
+            || own.count() > self.limits.max_client_detached;
+        let oldest = registry.detached.iter().position(is_own);
+        oldest
+            .filter(|_| is_over)
+            .and_then(|at| registry.detached.remove(at))
     }
 
     /// Ends a session that nobody came again for.
@@ -248,15 +269,18 @@ mod tests {
 
     fn limits() -> SessionLimits {
         SessionLimits {
-            max_detached: 1,
+            max_detached: 3,
+            max_client_detached: 1,
             ..SessionLimits::default()
         }
     }
 
+    fn open_of(sessions: &Sessions<Nothing>, peer: Peer) -> Arc<Session<()>> {
+        sessions.open(&limits(), peer, None, (), true).unwrap()
+    }
+
     fn open(sessions: &Sessions<Nothing>) -> Arc<Session<()>> {
-        sessions
-            .open(&limits(), Peer::Parent, None, (), true)
-            .unwrap()
+        open_of(sessions, Peer::Parent)
     }
 
     fn run(test: impl Future<Output = ()>) {
@@ -294,6 +318,39 @@ mod tests {
             assert!(Arc::ptr_eq(&registry.detached[0], &second));
             assert_eq!(registry.detached.len(), 1);
             assert!(!registry.sessions.contains_key(&first.number));
+        });
+    }
+
+    #[test]
+    fn nobody_pushes_out_the_session_of_another() {
+        run(async {
+            let limits = SessionLimits {
+                max_detached: 3,
+                max_client_detached: 2,
+                ..SessionLimits::default()
+            };
+            let sessions = Sessions::new(Nothing, limits);
+            let first = open_of(&sessions, Peer::User(1));
+            let of_others = [2; 9].map(|user| open_of(&sessions, Peer::User(user)));
+            let last = open_of(&sessions, Peer::User(3));
+            let late = open_of(&sessions, Peer::User(4));
+            let broke = |session: &Arc<Session<()>>| {
+                sessions.broke(session, session.shared.attach(), &lost());
+            };
+            broke(&first);
+            of_others.iter().for_each(broke);
+            let kept = |session: &Arc<Session<()>>| {
+                sessions.registry().sessions.contains_key(&session.number)
+            };
+            assert!(kept(&first) && !kept(&of_others[6]));
+            assert!(kept(&of_others[7]) && kept(&of_others[8]));
+            // There is no room, and none of its own to make some.
+            for session in [&last, &late] {
+                broke(session);
+                assert!(!kept(session));
+            }
+            assert!(kept(&first) && kept(&of_others[7]));
+            assert_eq!(sessions.registry().detached.len(), 3);
         });
     }
 
