@@ -40,7 +40,7 @@ fn floods_are_cut_off() {
         for call in 1..=most + 1 {
             raw.open(call, &["job", "hang", "flooded"]).await;
         }
-        assert_eq!(raw.closed().await, "protocol");
+        assert_eq!(raw.closed().await, "calls");
         let probe = probe("flooded");
         until("no call is left", || probe.dropped() == probe.begun()).await;
         let client = served.client().await;
@@ -65,7 +65,7 @@ fn output_that_nobody_takes_does_not_pile_up() {
         for call in 61..=110 {
             raw.open(call, &words).await;
         }
-        assert_eq!(raw.closed().await, "protocol");
+        assert_eq!(raw.closed().await, "calls");
     });
 }
 
@@ -212,7 +212,7 @@ fn requests_are_as_long_as_they_may_be() {
         assert!(call.collect().await.is_ok());
         let mut raw = Raw::begin(served.path(), &hello()).await;
         raw.send(raw::OPEN, 1, &[b' '; 1001]).await;
-        assert_eq!(raw.closed().await, "protocol");
+        assert_eq!(raw.closed().await, "request");
         // What is no request at all ends its call alone.
         let mut raw = Raw::begin(served.path(), &hello()).await;
         for (call, request) in [(1, "{"), (2, "[]"), (3, r#"{"arguments":[1]}"#)] {
@@ -231,8 +231,8 @@ fn hellos_that_do_not_fit_are_refused() {
             ("protocol", serde_json::json!("1"), "protocol"),
             ("application", "other".into(), "application"),
             ("grammar", "sha256:0".into(), "grammar"),
-            ("window_bytes", 0.into(), "protocol"),
-            ("max_frame_bytes", 1.into(), "protocol"),
+            ("window_bytes", 0.into(), "window"),
+            ("max_frame_bytes", 1.into(), "frame"),
             ("attests", 1.into(), "protocol"),
         ] {
             let mut hello = hello();
@@ -243,7 +243,7 @@ fn hellos_that_do_not_fit_are_refused() {
         }
         let mut raw = Raw::connect(served.path()).await;
         raw.send(raw::HELLO, 0, &[b' '; 20_000]).await;
-        assert_eq!(raw.closed().await, "protocol");
+        assert_eq!(raw.closed().await, "frame");
         let options = ClientOptions::new().grammar("0000");
         let refused = Client::connect(&served.address, options).await;
         let Err(SessionError::Closed(close)) = refused else {

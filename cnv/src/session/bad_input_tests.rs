@@ -132,10 +132,6 @@ fn a_server_names_what_a_client_must_not_do() {
             "call 1 follows call 1",
         ),
         (
-            vec![with(made(1), vec![b' '; 101])],
-            "a request of 101 bytes is over the limit of 100",
-        ),
-        (
             vec![frame(Kind::Cancel, 1, 1)],
             "call 1 is taken back, and was never made",
         ),
@@ -168,7 +164,10 @@ fn a_server_names_what_a_client_must_not_do() {
     }
     let message = "call 5 is one more than the 4 that a session may have at a time";
     let close = refused!(server(4), [frame(Kind::Open, 5, 5)]);
-    assert_says(&close, CloseCode::Protocol, message);
+    assert_says(&close, CloseCode::Calls, message);
+    let message = "a request of 101 bytes is over the limit of 100";
+    let close = refused!(server(0), [with(made(1), vec![b' '; 101])]);
+    assert_says(&close, CloseCode::Request, message);
 }
 
 #[test]
@@ -220,11 +219,21 @@ fn a_client_names_what_a_server_must_not_do() {
             "two items' frames are mixed",
         ),
         (
+            vec![frame(Kind::Ack, 0, 4)],
+            "frame 4 is acknowledged, and 3 were sent",
+        ),
+    ] {
+        assert_says(&refused!(client(3), frames), CloseCode::Protocol, message);
+    }
+    for (frames, code, message) in [
+        (
             vec![large(1, 1), large(1, 2)],
+            CloseCode::Window,
             "call 1 has more bytes in flight than granted",
         ),
         (
             vec![large(1, 1), large(2, 2), large(3, 3)],
+            CloseCode::Window,
             "more bytes are in flight than were granted",
         ),
         (
@@ -232,14 +241,11 @@ fn a_client_names_what_a_server_must_not_do() {
                 part(large(1, 1), Channel::Custom, true),
                 part(large(1, 2), Channel::Custom, true),
             ],
+            CloseCode::Item,
             "an item of call 1 is over the limit of 20000 bytes",
         ),
-        (
-            vec![frame(Kind::Ack, 0, 4)],
-            "frame 4 is acknowledged, and 3 were sent",
-        ),
     ] {
-        assert_says(&refused!(client(3), frames), CloseCode::Protocol, message);
+        assert_says(&refused!(client(3), frames), code, message);
     }
     let whole = SessionLimits {
         max_item_bytes: 10,
@@ -249,7 +255,7 @@ fn a_client_names_what_a_server_must_not_do() {
     core.open(&Bytes::new(), &nobody()).unwrap();
     let close = refused!(core, [with(data(1, 1), vec![0; 11])]);
     let message = "an item of call 1 is over the limit of 10 bytes";
-    assert_says(&close, CloseCode::Protocol, message);
+    assert_says(&close, CloseCode::Item, message);
 }
 
 /// What changes nothing is free so many times, and again after a while.
@@ -482,13 +488,13 @@ fn versions_and_windows_that_do_not_fit_are_refused() {
     let agreed = |(window, call_window, frame)| limits().agreed(window, call_window, frame);
     assert!(agreed(enough).is_ok());
     assert_eq!(agreed((u64::MAX, u64::MAX, usize::MAX)), Ok(limits()));
-    for less in [
-        (enough.0 - 1, enough.1, enough.2),
-        (enough.0, enough.1 - 1, enough.2),
-        (enough.0, enough.1, enough.2 - 1),
-        (0, 0, 0),
+    for (less, code) in [
+        ((enough.0 - 1, enough.1, enough.2), CloseCode::Window),
+        ((enough.0, enough.1 - 1, enough.2), CloseCode::Window),
+        ((enough.0, enough.1, enough.2 - 1), CloseCode::Frame),
+        ((0, 0, 0), CloseCode::Frame),
     ] {
-        assert_eq!(agreed(less).unwrap_err().code(), CloseCode::Protocol);
+        assert_eq!(agreed(less).unwrap_err().code(), code);
     }
 }
 
@@ -504,20 +510,23 @@ fn a_handshake_is_short() {
 async fn refuses_long_handshakes() {
     use tokio::io::AsyncWriteExt as _;
 
-    for (len, kind, message) in [
+    for (len, kind, code, message) in [
         (
             MAX_HANDSHAKE_BYTES + 1,
             Kind::Hello,
+            CloseCode::Frame,
             "a payload of 16385 bytes is over the limit of 16384",
         ),
         (
             2,
             Kind::Open,
+            CloseCode::Protocol,
             "a session begins with Hello, and this is Open",
         ),
         (
             2,
             Kind::Ready,
+            CloseCode::Protocol,
             "a session begins with Hello, and this is Ready",
         ),
     ] {
@@ -532,6 +541,6 @@ async fn refuses_long_handshakes() {
         let Err(SessionError::Refused(close)) = refused else {
             panic!("{refused:?}");
         };
-        assert_says(&close, CloseCode::Protocol, message);
+        assert_says(&close, code, message);
     }
 }

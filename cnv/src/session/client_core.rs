@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::close::Close;
+use super::close::{Close, CloseCode};
 use super::limits::SessionLimits;
 use super::link::{Credit, Link, cost};
 use super::wire::{Channel, Frame, Head, Kind};
@@ -63,9 +63,8 @@ struct Receiving {
 }
 
 fn over_limit(call: u32, max: usize) -> Close {
-    Close::protocol(format!(
-        "an item of call {call} is over the limit of {max} bytes"
-    ))
+    let message = format!("an item of call {call} is over the limit of {max} bytes");
+    Close::new(CloseCode::Item, message)
 }
 
 /// Frames that a connection begins with and that may change nothing.
@@ -281,7 +280,8 @@ impl ClientCore {
         let cost = cost(payload.len());
         self.granted.used += cost;
         if self.granted.left() == 0 && self.granted.used > self.granted.limit {
-            return Err(Close::protocol(
+            return Err(Close::new(
+                CloseCode::Window,
                 "more bytes are in flight than were granted",
             ));
         }
@@ -298,7 +298,7 @@ impl ClientCore {
         receiving.granted.used += cost;
         if receiving.granted.used > receiving.granted.limit {
             let message = format!("call {} has more bytes in flight than granted", head.call);
-            return Err(Close::protocol(message));
+            return Err(Close::new(CloseCode::Window, message));
         }
         if receiving.end.is_some() {
             let message = format!("an item of call {}, which has ended", head.call);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::close::Close;
+use super::close::{Close, CloseCode};
 use super::wire::MAX_PAYLOAD_BYTES;
 
 /// What one end of a session grants the other. Whatever goes over a limit is refused with a [`Close`](super::Close) whose text
@@ -144,10 +144,17 @@ impl SessionLimits {
             || call_window_bytes < MIN_CALL_WINDOW_BYTES
             || max_frame_bytes < MIN_FRAME_BYTES
         {
-            return Err(Close::protocol(format!(
-                "windows of {window_bytes} and {call_window_bytes} bytes and frames of {max_frame_bytes} are stated, and \
+            let code = match max_frame_bytes < MIN_FRAME_BYTES {
+                true => CloseCode::Frame,
+                false => CloseCode::Window,
+            };
+            return Err(Close::new(
+                code,
+                format!(
+                    "windows of {window_bytes} and {call_window_bytes} bytes and frames of {max_frame_bytes} are stated, and \
                  less than {MIN_WINDOW_BYTES}, {MIN_CALL_WINDOW_BYTES} and {MIN_FRAME_BYTES} is not enough"
-            )));
+                ),
+            ));
         }
         Ok(Self {
             window_bytes: self.window_bytes.min(window_bytes),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::close::Close;
+use super::close::{Close, CloseCode};
 use super::limits::SessionLimits;
 use super::link::{Credit, Link, cost};
 use super::wire::{Channel, Frame, Head, Kind, LINE_BYTES};
@@ -181,15 +181,14 @@ impl ServerCore {
         }
         if u64::from(call) > self.allowed() {
             let max = self.max_calls;
-            return Err(Close::protocol(format!(
-                "call {call} is one more than the {max} that a session may have at a time"
-            )));
+            let message =
+                format!("call {call} is one more than the {max} that a session may have at a time");
+            return Err(Close::new(CloseCode::Calls, message));
         }
         if request.len() > self.max_request {
             let (len, max) = (request.len(), self.max_request);
-            return Err(Close::protocol(format!(
-                "a request of {len} bytes is over the limit of {max}"
-            )));
+            let message = format!("a request of {len} bytes is over the limit of {max}");
+            return Err(Close::new(CloseCode::Request, message));
         }
         self.opened = call;
         // Its credit, and a wish to stop it, may cross its end.
