@@ -257,6 +257,42 @@ fn hellos_that_do_not_fit_are_refused() {
     });
 }
 
+/// An item that is larger than the client takes fails its call, and the others go on.
+#[test]
+fn items_are_as_long_as_both_ends_take() {
+    run(async {
+        let limits = |max_item_bytes| SessionLimits {
+            max_item_bytes,
+            ..SessionLimits::default()
+        };
+        for (server, client) in [(1000, 100_000), (100_000, 1000)] {
+            let served = Served::start(limits(server)).await;
+            let client = served.connect(limits(client)).await.unwrap();
+            let other = client.call(["job", "wait", "beside"]).await.unwrap();
+            // Two of them are quotes.
+            for (len, is_taken) in [("998", true), ("999", false)] {
+                let words = ["job", "count", "items", "2", len];
+                match client.call(words).await.unwrap().collect().await {
+                    Ok(all) => assert!(is_taken && all.items.len() == 2),
+                    Err(CallError::Failed(failure)) => {
+                        assert!(!is_taken);
+                        assert_eq!(failure.code, "item-too-large");
+                        assert!(failure.message.contains("1001 bytes"), "{failure}");
+                    }
+                    Err(error) => panic!("{error:?}"),
+                }
+                // What it returns is an item as well.
+                let text = "x".repeat(len.parse().unwrap());
+                let echoed = client.call(["job", "echo", &text]).await.unwrap();
+                assert_eq!(echoed.collect().await.is_ok(), is_taken);
+            }
+            let may_end = &probe("beside").may_end;
+            may_end.store(true, std::sync::atomic::Ordering::SeqCst);
+            assert!(other.collect().await.is_ok());
+        }
+    });
+}
+
 /// Whoever serves one connection and stops waiting for it leaves no call behind.
 #[test]
 fn a_connection_that_is_not_waited_for_ends_its_calls() {

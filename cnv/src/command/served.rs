@@ -24,8 +24,8 @@ use crate::attestation::Evidence;
 use crate::audit::{AuditEntry, Decision, Digest, Reason};
 use crate::capability::CapabilityContract;
 use crate::session::{
-    Begun, Caller, Channel, Close, CloseCode, Ending, Identity, Peer, Presented, RemoteFailure,
-    Request, Service,
+    Begun, Caller, Channel, Close, CloseCode, Ending, Identity, ItemTooLarge, Peer, Presented,
+    RemoteFailure, Request, Service, Unsent,
 };
 
 /// What the audit log calls the beginning of a session.
@@ -319,8 +319,11 @@ impl Streams {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Failure>> {
         let sent = self.caller.poll_send(channel, item, cx);
-        // Whoever forgets a call has taken it back.
-        sent.map_err(|_| Stopped::Cancelled.into())
+        sent.map_err(|unsent| match unsent {
+            // Whoever forgets a call has taken it back.
+            Unsent::Gone => Stopped::Cancelled.into(),
+            Unsent::TooLarge(error) => error.into(),
+        })
     }
 
     /// Sends the result, and says how the call ended.
@@ -347,10 +350,20 @@ impl Streams {
     }
 }
 
+/// The code of a call that had an item which is larger than the two ends take.
+const ITEM_TOO_LARGE: &str = "item-too-large";
+
 /// A failure as the client hears it.
 fn remote(failure: &Failure) -> RemoteFailure {
-    let code = failure.code();
-    let mut remote = RemoteFailure::new(code.as_str(), code.exit_code(), failure.to_string());
+    let is_too_large = failure
+        .error()
+        .is_some_and(|error| error.is::<ItemTooLarge>());
+    let code = match is_too_large {
+        true => ITEM_TOO_LARGE,
+        false => failure.code().as_str(),
+    };
+    let exit_code = failure.code().exit_code();
+    let mut remote = RemoteFailure::new(code, exit_code, failure.to_string());
     let retry_after = failure.retry_after().map(|after| after.as_millis());
     remote.retry_after_ms = retry_after.and_then(|after| u64::try_from(after).ok());
     remote

@@ -428,6 +428,7 @@ fn hello() -> ClientHello {
         window_bytes: 1 << 20,
         call_window_bytes: 1 << 20,
         max_frame_bytes: 1 << 20,
+        max_item_bytes: 1 << 20,
     }
 }
 
@@ -479,13 +480,15 @@ fn versions_and_windows_that_do_not_fit_are_refused() {
         window_bytes: 0,
         call_window_bytes: 0,
         max_frame_bytes: 0,
+        max_item_bytes: 0,
     };
     assert_eq!(
         check_answer(&answer).unwrap_err().code(),
         CloseCode::Version
     );
     let enough = (32 << 10, 16 << 10, 16 << 10);
-    let agreed = |(window, call_window, frame)| limits().agreed(window, call_window, frame);
+    let agreed =
+        |(window, call_window, frame)| limits().agreed(window, call_window, frame, usize::MAX);
     assert!(agreed(enough).is_ok());
     assert_eq!(agreed((u64::MAX, u64::MAX, usize::MAX)), Ok(limits()));
     for (less, code) in [

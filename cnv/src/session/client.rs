@@ -455,6 +455,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         window_bytes: limits.window_bytes,
         call_window_bytes: limits.call_window_bytes,
         max_frame_bytes: limits.max_frame_bytes,
+        max_item_bytes: limits.max_item_bytes,
     });
     handshake.send(Kind::Hello, &hello).await?;
     let answer = handshake.expect(Kind::Hello).await?;
@@ -464,6 +465,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         server.window_bytes,
         server.call_window_bytes,
         server.max_frame_bytes,
+        server.max_item_bytes,
     )?;
     if let Some(token) = &options.token {
         let auth = prove(token, options, &server, &hello, &answer)?;

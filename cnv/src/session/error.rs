@@ -42,6 +42,16 @@ pub enum SessionError {
     Attestation(String),
 }
 
+/// An item of a call is larger than its client takes. It is not sent; the call may go on with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an item of {len} bytes is over the limit of {max} that the caller and the server have")]
+pub(crate) struct ItemTooLarge {
+    /// The item's length in bytes.
+    pub(crate) len: usize,
+    /// The limit in bytes.
+    pub(crate) max: usize,
+}
+
 impl From<Close> for SessionError {
     fn from(close: Close) -> Self {
         Self::Refused(close)

@@ -39,7 +39,9 @@ pub struct SessionLimits {
     pub call_window_bytes: u64,
     /// The payload of one frame. Default and maximum: 1 MiB; at least 16 KiB.
     pub max_frame_bytes: usize,
-    /// Client: one item of a stream, which may come in several frames. Default: 16 MiB.
+    /// One item of a stream, which may come in several frames. The smaller one of the two ends counts: what is larger fails
+    /// its call. A client has room for one such item of each call beside the windows, while its frames come: up to the
+    /// server's `max_calls` of them. Default: 16 MiB.
     pub max_item_bytes: usize,
     /// Server: what a call is begun with, as JSON. Default: 64 KiB; at most `max_frame_bytes`.
     pub max_request_bytes: usize,
@@ -139,6 +141,7 @@ impl SessionLimits {
         window_bytes: u64,
         call_window_bytes: u64,
         max_frame_bytes: usize,
+        max_item_bytes: usize,
     ) -> Result<Self, Close> {
         if window_bytes < MIN_WINDOW_BYTES
             || call_window_bytes < MIN_CALL_WINDOW_BYTES
@@ -160,6 +163,7 @@ impl SessionLimits {
             window_bytes: self.window_bytes.min(window_bytes),
             call_window_bytes: self.call_window_bytes.min(call_window_bytes),
             max_frame_bytes: self.max_frame_bytes.min(max_frame_bytes),
+            max_item_bytes: self.max_item_bytes.min(max_item_bytes),
             ..self.clone()
         })
     }

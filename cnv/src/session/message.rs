@@ -33,6 +33,8 @@ pub(super) struct ClientHello {
     pub(super) call_window_bytes: u64,
     /// The largest payload that it takes.
     pub(super) max_frame_bytes: usize,
+    /// The largest item, which may come in several frames.
+    pub(super) max_item_bytes: usize,
 }
 
 /// A session that a client comes again with.
@@ -62,6 +64,7 @@ pub(super) struct ServerHello {
     pub(super) window_bytes: u64,
     pub(super) call_window_bytes: u64,
     pub(super) max_frame_bytes: usize,
+    pub(super) max_item_bytes: usize,
 }
 
 /// Who the client is.

@@ -88,8 +88,9 @@
 //!
 //! # Costs and limits
 //!
-//! [`SessionLimits`] has them all with their defaults. What goes over one ends the session, with a [`Close`] whose text says
-//! which; also one item that is larger than the client takes. A session that waits holds no buffers. What is in flight is
+//! [`SessionLimits`] has them all with their defaults. What goes over one ends the session, with a [`CloseCode`] of its own
+//! and a [`Close`] whose text says by how much. An item that is larger than both ends take fails its call alone, with the code
+//! `item-too-large`, and so does a call that is one more than its client may have, with `client-calls`. A session that waits holds no buffers. What is in flight is
 //! bounded by the windows of both ends. Beside that a server holds up to 256 KiB and one item of each call until there is
 //! credit for it, and a client an item that comes in several frames until all of it is there. A handler that has more to say
 //! waits, and a record of its log that has no room is dropped and counted.
@@ -130,5 +131,6 @@ pub use message::RemoteFailure;
 pub use wire::{Channel, WireError};
 
 pub(crate) use address::Stream;
+pub(crate) use error::ItemTooLarge;
 pub(crate) use message::{Ending, Request};
-pub(crate) use server::{Begun, Caller, Identity, Peer, Presented, Service, Sessions};
+pub(crate) use server::{Begun, Caller, Identity, Peer, Presented, Service, Sessions, Unsent};

@@ -153,6 +153,7 @@ impl World {
                 client.window_bytes,
                 client.call_window_bytes,
                 client.max_frame_bytes,
+                client.max_item_bytes,
             )
             .unwrap();
         let agreed = client
@@ -160,6 +161,7 @@ impl World {
                 server.window_bytes,
                 server.call_window_bytes,
                 server.max_frame_bytes,
+                server.max_item_bytes,
             )
             .unwrap();
         let now = Instant::now();
@@ -271,6 +273,7 @@ impl World {
             Offer::Taken => expected.sent.push_back((channel, made.unwrap())),
             Offer::Full => assert!(made.is_none()),
             Offer::Gone => assert!(expected.is_reset, "call {call} is not taken back"),
+            Offer::TooLarge { .. } => assert!(len > self.limits.max_item_bytes),
         }
         if expected.is_reset {
             expected.sent.clear();
@@ -506,13 +509,17 @@ fn limits() -> impl Strategy<Value = SessionLimits> {
     let window = prop_oneof![Just(32_u64 << 10), Just(100 << 10), Just(1 << 20)];
     let call_window = prop_oneof![Just(16_u64 << 10), Just(100 << 10)];
     let frame = prop_oneof![Just(16_usize << 10), Just(1 << 20)];
-    (window, call_window, frame, 1..6_u32).prop_map(
-        |(window_bytes, call_window_bytes, max_frame_bytes, max_calls)| SessionLimits {
-            window_bytes,
-            call_window_bytes,
-            max_frame_bytes,
-            max_calls,
-            ..SessionLimits::default()
+    let item = prop_oneof![Just(20_000_usize), Just(16 << 20)];
+    (window, call_window, frame, item, 1..6_u32).prop_map(
+        |(window_bytes, call_window_bytes, max_frame_bytes, max_item_bytes, max_calls)| {
+            SessionLimits {
+                max_item_bytes,
+                window_bytes,
+                call_window_bytes,
+                max_frame_bytes,
+                max_calls,
+                ..SessionLimits::default()
+            }
         },
     )
 }

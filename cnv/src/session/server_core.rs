@@ -44,6 +44,11 @@ pub(super) enum Offer {
     Full,
     /// Nobody is interested any more.
     Gone,
+    /// It is larger than the client takes.
+    TooLarge {
+        len: usize,
+        max: usize,
+    },
 }
 
 /// The server's end of a session.
@@ -56,6 +61,7 @@ pub(super) struct ServerCore {
     credit: Credit,
     call_window: u64,
     max_part: u64,
+    max_item: usize,
     max_calls: u64,
     max_request: usize,
     opened: u32,
@@ -104,6 +110,7 @@ impl ServerCore {
             credit: Credit::new(limits.window_bytes),
             call_window: limits.call_window_bytes,
             max_part: limits.max_frame_bytes as u64,
+            max_item: limits.max_item_bytes,
             max_calls: limits.max_calls.into(),
             max_request: limits.max_request_bytes,
             opened: 0,
@@ -285,6 +292,10 @@ impl ServerCore {
             return Offer::Full;
         }
         let payload = item();
+        let (len, max) = (payload.len(), self.max_item);
+        if len > max {
+            return Offer::TooLarge { len, max };
+        }
         sending.pending_bytes += payload.len() + LINE_BYTES;
         self.push(call, Piece::Item { channel, payload });
         Offer::Taken

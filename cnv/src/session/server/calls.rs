@@ -14,6 +14,7 @@ use super::clients::CallPlace;
 use super::ending::{encode_ending, failed};
 use super::registry::Session;
 use super::{Begun, Service, Sessions};
+use crate::session::error::ItemTooLarge;
 use crate::session::message::{CLIENT_CALLS, DRAINING, Ending, Request, decode};
 use crate::session::server_core::{Event, Offer, ServerCore};
 use crate::session::wire::Channel;
@@ -87,9 +88,13 @@ impl<A: Send + Sync> CallEnd for Session<A> {
     }
 }
 
-/// The client of a call is gone, or not interested any more.
+/// Why an item is not sent.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) enum Unsent {
+    /// The client is gone, or not interested any more.
+    Gone,
+    TooLarge(ItemTooLarge),
+}
 
 impl Caller {
     /// Sends an item, which is made once there is room for it.
@@ -98,19 +103,23 @@ impl Caller {
         channel: Channel,
         item: &mut dyn FnMut() -> Bytes,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Gone>> {
+    ) -> Poll<Result<(), Unsent>> {
         match self.end.offer(self.call, channel, item, Some(cx.waker())) {
             Offer::Taken => Poll::Ready(Ok(())),
-            Offer::Gone => Poll::Ready(Err(Gone)),
+            Offer::Gone => Poll::Ready(Err(Unsent::Gone)),
+            Offer::TooLarge { len, max } => {
+                Poll::Ready(Err(Unsent::TooLarge(ItemTooLarge { len, max })))
+            }
             Offer::Full => Poll::Pending,
         }
     }
 
-    /// Sends an item if there is room for it now. `false` where there is none.
+    /// Sends an item if there is room for it now. `false` where it has none.
     pub(crate) fn try_send(&self, channel: Channel, item: Bytes) -> bool {
         let mut item = Some(item);
         let mut make = || item.take().unwrap_or_default();
-        self.end.offer(self.call, channel, &mut make, None) != Offer::Full
+        let offer = self.end.offer(self.call, channel, &mut make, None);
+        matches!(offer, Offer::Taken | Offer::Gone)
     }
 }
 

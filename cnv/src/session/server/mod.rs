@@ -27,7 +27,7 @@ use super::message::{Auth, ClientHello, Ending, Ready, Request, ServerHello, dec
 use super::server_core::Event;
 use super::wire::Kind;
 use crate::attestation::{Nonce, ProofOfPossession, RequestDigest};
-pub(crate) use calls::Caller;
+pub(crate) use calls::{Caller, Unsent};
 pub(crate) use clients::Identity;
 use places::{Place, Places};
 use registry::{Attached, Registry, hexadecimal};
@@ -179,6 +179,7 @@ impl<S: Service> Sessions<S> {
             client.window_bytes,
             client.call_window_bytes,
             client.max_frame_bytes,
+            client.max_item_bytes,
         )?;
         self.check_wishes(&client)?;
         // It is kept here, with the connection: strangers who ask for many take none from anybody.
@@ -194,6 +195,7 @@ impl<S: Service> Sessions<S> {
             window_bytes: self.limits.window_bytes,
             call_window_bytes: self.limits.call_window_bytes,
             max_frame_bytes: self.limits.max_frame_bytes,
+            max_item_bytes: self.limits.max_item_bytes,
         });
         handshake.send(Kind::Hello, &answer).await?;
         let presented = if let Some(nonce) = nonce {
