@@ -1,5 +1,7 @@
 //! The session door: an application's commands over the sessions of a server.
 
+mod denials;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
@@ -14,6 +16,7 @@ use super::app::App;
 use super::context::Cancellation;
 use super::evidence::{Unfit, development, is_bare, nothing, verifier};
 use super::failure::{Failure, FailureCode};
+use super::log::audit_log;
 use super::output::Output;
 use super::pipeline::{Reply, Way};
 use super::spec::VerbSpec;
@@ -27,6 +30,7 @@ use crate::session::{
     Begun, Caller, Channel, Close, CloseCode, Ending, Identity, ItemTooLarge, Peer, Presented,
     RemoteFailure, Request, Service, Unsent,
 };
+use denials::Denials;
 
 /// What the audit log calls the beginning of a session.
 const SESSION_OPEN: &str = "session open";
@@ -35,13 +39,14 @@ const SESSION_OPEN: &str = "session open";
 pub(super) struct Served {
     pub(super) app: Arc<App>,
     /// Whom a session needs no attestation of.
-    pub(super) user: Option<u32>,
+    user: Option<u32>,
     /// Places for handlers that are not async.
-    pub(super) blocking: Arc<Semaphore>,
+    blocking: Arc<Semaphore>,
+    denials: Denials,
 }
 
 /// Handlers that are not async, at a time. The others wait; few threads have more than this to do for a processor.
-pub(super) const BLOCKING_HANDLERS: usize = 64;
+const BLOCKING_HANDLERS: usize = 64;
 
 /// What a session presented.
 #[derive(Clone)]
@@ -80,39 +85,31 @@ impl Service for Served {
         presented: Option<Presented>,
     ) -> Result<Authority, Close> {
         let Some(presented) = presented else {
-            return match peer {
-                Peer::Parent => Ok(self.without_token()),
-                Peer::User(user) if Some(user) == self.user => Ok(self.without_token()),
-                Peer::User(_) | Peer::Anyone => Err(Close::new(
-                    CloseCode::Attestation,
-                    "this server asks who is calling: present an attestation",
-                )),
+            let who = match peer {
+                Peer::Parent => return Ok(self.without_token()),
+                Peer::User(user) if Some(user) == self.user => return Ok(self.without_token()),
+                Peer::User(user) => format!("the user {user}"),
+                Peer::Anyone => "whoever connected over TCP".to_owned(),
             };
+            let code = FailureCode::Attestation.as_str();
+            let refused = Reason::new(code, format!("{who} presented no attestation"));
+            self.record_denial(refused, None).await;
+            return Err(Close::new(
+                CloseCode::Attestation,
+                "this server asks who is calling: present an attestation",
+            ));
         };
         let token = Digest::from_bytes(Sha256::digest(&presented.token).into());
-        let refused = match verifier(&self.app) {
-            Ok(verifier) => {
-                let evidence = Evidence::new(&verifier).with_token(presented.token);
-                let evidence = match presented.proof {
-                    Some(proof) => evidence.with_answer(proof, presented.request, presented.nonce),
-                    None => evidence,
-                };
-                match evidence.authorise(&CapabilityContract::pure()) {
-                    Ok(_) => return Ok(Authority::Presented { evidence, token }),
-                    Err(denied) => Reason::from(&denied),
-                }
-            }
-            Err(unfit) => Reason::new(
-                FailureCode::Attestation.as_str(),
-                unfit.failure().to_string(),
-            ),
+        let refused = match decide(&self.app, presented) {
+            Ok(evidence) => return Ok(Authority::Presented { evidence, token }),
+            Err(refused) => refused,
         };
         let told = if self.app.explains_denials {
             format!("attestation refused: {}", refused.detail())
         } else {
             "attestation refused".to_owned()
         };
-        self.record_denial(refused, token).await;
+        self.record_denial(refused, Some(token)).await;
         Err(Close::new(CloseCode::Attestation, told))
     }
 
@@ -167,7 +164,34 @@ impl Service for Served {
     }
 }
 
+/// What a session presents, once that is decided to be good enough to begin it.
+fn decide(app: &App, presented: Presented) -> Result<Evidence, Reason> {
+    let refused = |why: String| Reason::new(FailureCode::Attestation.as_str(), why);
+    let proof = presented.proof;
+    let proof = proof.map_err(|error| refused(format!("the proof is none: {error}")))?;
+    let verifier = verifier(app).map_err(|unfit| refused(unfit.failure().to_string()))?;
+    let evidence = Evidence::new(&verifier).with_token(presented.token);
+    let evidence = match proof {
+        Some(proof) => evidence.with_answer(proof, presented.request, presented.nonce),
+        None => evidence,
+    };
+    let denied = evidence.authorise(&CapabilityContract::pure()).err();
+    match denied {
+        None => Ok(evidence),
+        Some(denied) => Err(Reason::from(&denied)),
+    }
+}
+
 impl Served {
+    pub(super) fn new(app: Arc<App>, user: Option<u32>) -> Self {
+        Self {
+            app,
+            user,
+            blocking: Arc::new(Semaphore::new(BLOCKING_HANDLERS)),
+            denials: Denials::new(Instant::now()),
+        }
+    }
+
     fn without_token(&self) -> Authority {
         if self.app.development && is_bare(&self.app) {
             Authority::Development
@@ -177,15 +201,43 @@ impl Served {
     }
 
     /// Records that a session was not begun. It is not, whether that succeeds or not.
-    async fn record_denial(&self, reason: Reason, token: Digest) {
-        let Some(log) = self.app.audit.clone() else {
+    async fn record_denial(&self, reason: Reason, token: Option<Digest>) {
+        let reason = match self.denials.admit(Instant::now()) {
+            None => return,
+            Some(0) => reason,
+            Some(left_out) => {
+                let detail = format!("{} ({})", reason.detail(), left_out_text(left_out));
+                Reason::new(reason.code(), detail)
+            }
+        };
+        self.record(reason, token).await;
+    }
+
+    /// Records how many denials were left out at the end.
+    pub(super) async fn record_left_out(&self) {
+        let left_out = self.denials.take_left_out();
+        if left_out > 0 {
+            let code = FailureCode::Attestation.as_str();
+            let reason = Reason::new(code, left_out_text(left_out));
+            self.record(reason, None).await;
+        }
+    }
+
+    async fn record(&self, reason: Reason, token: Option<Digest>) {
+        let Ok(Some(log)) = audit_log(&self.app).await else {
             return;
         };
         let now = self.app.time().now();
         let mut entry = AuditEntry::new(now, [0; 16], SESSION_OPEN, Decision::Denied(reason));
-        entry.token = Some(token);
+        entry.token = token;
         let _ = tokio::task::spawn_blocking(move || log.record(&entry)).await;
     }
+}
+
+fn left_out_text(denials: u64) -> String {
+    format!(
+        "{denials} denials before this one were left out, because there were too many at a time"
+    )
 }
 
 /// A request, and everything that a call of it needs.
@@ -472,7 +524,7 @@ mod tests {
                     signed_at: Timestamp::now(),
                 };
                 let presented = Presented {
-                    proof: Some(possession.sign(&agent())),
+                    proof: Ok(Some(possession.sign(&agent()))),
                     token,
                     request,
                     nonce: own,

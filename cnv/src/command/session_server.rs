@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
-use tokio::sync::Semaphore;
 
 use super::app::{App, Faults};
-use super::served::{BLOCKING_HANDLERS, Served};
+use super::log::audit_log;
+use super::served::Served;
 use crate::session::{Address, Peer, SessionLimits, Sessions, Stream};
 
 /// How long no connection is accepted after one could not be, such as for want of a file descriptor.
@@ -200,7 +200,8 @@ impl SessionServer {
 
     /// Serves until `shutdown` completes. Then no new calls are taken, and those that are there have
     /// [`SessionLimits::drain_timeout`] to end.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Drained {
+        self.open_log().await;
         let sessions = self.sessions();
         #[cfg(feature = "reload")]
         let _watch = self.watch();
@@ -221,17 +222,18 @@ impl SessionServer {
         }
         shutdown.await;
         accepting.shutdown().await;
-        Drained {
-            cut_off: sessions.drain().await,
-        }
+        let cut_off = sessions.drain().await;
+        sessions.service().record_left_out().await;
+        Drained { cut_off }
     }
 
     /// Serves one connection that is there already, such as the process's standard input and output, to its end. Whoever
     /// made it needs no attestation to begin a session.
-    pub async fn run_over<S>(self, stream: S)
+    pub async fn run_over<S>(mut self, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.open_log().await;
         let sessions = self.sessions();
         #[cfg(feature = "reload")]
         let _watch = self.watch();
@@ -265,6 +267,14 @@ impl SessionServer {
         Drained { cut_off }
     }
 
+    /// Opens the audit log that the environment names: one for all calls and for the sessions that are denied, rather than
+    /// one after another. Where that fails, each call tries again, and does not run if it cannot be recorded.
+    async fn open_log(&mut self) {
+        if let (Ok(log), Some(app)) = (audit_log(&self.app).await, Arc::get_mut(&mut self.app)) {
+            app.audit = log;
+        }
+    }
+
     /// Follows the overlay, where the application has one. Without a thread for that, what is in force at the beginning
     /// stays so, and `grammar reload` changes it.
     #[cfg(feature = "reload")]
@@ -277,11 +287,7 @@ impl SessionServer {
     }
 
     pub(super) fn served(&self) -> Served {
-        Served {
-            app: Arc::clone(&self.app),
-            user: own_user(),
-            blocking: Arc::new(Semaphore::new(BLOCKING_HANDLERS)),
-        }
+        Served::new(Arc::clone(&self.app), own_user())
     }
 }
 

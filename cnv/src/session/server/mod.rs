@@ -26,7 +26,7 @@ use super::limits::SessionLimits;
 use super::message::{Auth, ClientHello, Ending, Ready, Request, ServerHello, decode, encode};
 use super::server_core::Event;
 use super::wire::Kind;
-use crate::attestation::{Nonce, ProofOfPossession, RequestDigest};
+use crate::attestation::{Nonce, ProofError, ProofOfPossession, RequestDigest};
 pub(crate) use calls::{Caller, Unsent};
 pub(crate) use clients::Identity;
 use places::{Place, Places};
@@ -46,7 +46,7 @@ pub(crate) enum Peer {
 /// What a client presents.
 pub(crate) struct Presented {
     pub(crate) token: String,
-    pub(crate) proof: Option<ProofOfPossession>,
+    pub(crate) proof: Result<Option<ProofOfPossession>, ProofError>,
     /// What the proof is to be about.
     pub(crate) request: RequestDigest,
     /// The number that it is to answer, which this connection alone was given.
@@ -105,6 +105,10 @@ impl<S: Service> Sessions<S> {
             limits,
             registry: Mutex::default(),
         })
+    }
+
+    pub(crate) const fn service(&self) -> &S {
+        &self.service
     }
 
     /// Serves one connection to its end.
@@ -201,15 +205,9 @@ impl<S: Service> Sessions<S> {
         let presented = if let Some(nonce) = nonce {
             let auth = handshake.expect(Kind::Auth).await?;
             let auth: Auth = decode("what the client presents", &auth)?;
-            let proof = auth.proof.map(|proof| proof.parse()).transpose();
             Some(Presented {
                 token: auth.token,
-                proof: proof.map_err(|error| {
-                    Close::new(
-                        CloseCode::Attestation,
-                        format!("the proof is none: {error}"),
-                    )
-                })?,
+                proof: auth.proof.map(|proof| proof.parse()).transpose(),
                 request: request_digest(&hello, &answer),
                 nonce,
             })
