@@ -2,6 +2,7 @@
 
 mod denials;
 
+use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
@@ -14,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::app::App;
 use super::context::Cancellation;
-use super::evidence::{Unfit, development, is_bare, nothing, verifier};
+use super::evidence::{REVOCATIONS, Unfit, development, is_bare, nothing, verifier};
 use super::failure::{Failure, FailureCode};
 use super::log::audit_log;
 use super::output::Output;
@@ -100,9 +101,11 @@ impl Service for Served {
             ));
         };
         let token = Digest::from_bytes(Sha256::digest(&presented.token).into());
-        let refused = match decide(&self.app, presented) {
-            Ok(evidence) => return Ok(Authority::Presented { evidence, token }),
-            Err(refused) => refused,
+        let app = Arc::clone(&self.app);
+        let refused = match elsewhere(move || decide(&app, presented)).await {
+            Ok(Ok(evidence)) => return Ok(Authority::Presented { evidence, token }),
+            Ok(Err(refused)) => refused,
+            Err(failure) => Reason::new(failure.code().as_str(), failure.to_string()),
         };
         let told = if self.app.explains_denials {
             format!("attestation refused: {}", refused.detail())
@@ -162,6 +165,14 @@ impl Service for Served {
             cancel: Box::new(move || cancellation.cancel()),
         }
     }
+}
+
+/// Does what reads files or checks signatures where no connection waits for it.
+async fn elsewhere<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Failure::failed("it could not be decided"))
 }
 
 /// What a session presents, once that is decided to be good enough to begin it.
@@ -310,7 +321,8 @@ impl Asked {
             sink: Arc::clone(&self.sink),
             show_progress: false,
         };
-        let evidence = |_: &dyn Fn() -> Digest| evidence(&self.app, verb.spec(), &self.authority);
+        let decided_by = evidence(&self.app, verb.spec(), &self.authority).await;
+        let evidence = |_: &dyn Fn() -> Digest| decided_by;
         self.app.attend(verb, matches, way, evidence, &tell).await
     }
 }
@@ -333,8 +345,8 @@ fn understand<'v>(
 }
 
 /// What a call of the session is decided by, and the digest of its token. Lists and roots are those of now.
-fn evidence(
-    app: &App,
+async fn evidence(
+    app: &Arc<App>,
     spec: &VerbSpec,
     authority: &Authority,
 ) -> (Result<Evidence, Unfit>, Option<Digest>) {
@@ -345,7 +357,7 @@ fn evidence(
         Authority::Presented { evidence, token } => {
             // Whoever may not begin a session any more makes no call on one, whatever the call asks for.
             let fresh = if spec.contract().is_some() {
-                verifier(app).map(|_| ())
+                renewed(app).await
             } else {
                 let pure = evidence.authorise(&CapabilityContract::pure());
                 pure.map(|_| ())
@@ -354,6 +366,18 @@ fn evidence(
             (fresh.map(|()| evidence.clone()), Some(*token))
         }
     }
+}
+
+/// Has the verifier decide by the roots and lists that the operator's files have now.
+async fn renewed(app: &Arc<App>) -> Result<(), Unfit> {
+    // Roots of the program and lists that it follows are in memory.
+    let reads_files = app.trust.is_none() || env::var_os(REVOCATIONS).is_some();
+    if !reads_files {
+        return verifier(app).map(|_| ());
+    }
+    let app = Arc::clone(app);
+    let renewed = elsewhere(move || verifier(&app).map(|_| ())).await;
+    renewed.unwrap_or_else(|failure| Err(Unfit::Operators(failure)))
 }
 
 /// The streams of a call in a session.
@@ -533,5 +557,49 @@ mod tests {
                 assert_eq!(decided.is_ok(), is_good);
             }
         });
+    }
+
+    /// Whether a future has to wait for another thread.
+    fn waits<T>(future: impl Future<Output = T>) -> bool {
+        let mut future = std::pin::pin!(future);
+        let mut cx = TaskContext::from_waker(std::task::Waker::noop());
+        future.as_mut().poll(&mut cx).is_pending()
+    }
+
+    #[test]
+    fn no_connection_waits_while_a_session_is_decided_about() {
+        run(async {
+            let served = Served::new(Arc::new(guarded()), None);
+            let presented = Presented {
+                token: token(),
+                proof: Ok(None),
+                request: RequestDigest::of(b""),
+                nonce: Nonce::of_connection().unwrap(),
+            };
+            assert!(waits(served.authenticate(Peer::Anyone, Some(presented))));
+        });
+    }
+
+    /// The roots that the environment names are read at each guarded call.
+    #[test]
+    fn no_connection_waits_while_files_are_read() {
+        if env::var_os("CNV_TRUST").is_some() {
+            // The process that is started below.
+            return run(async {
+                let app = Arc::new(App::new("jobs").without_revocation());
+                assert!(waits(renewed(&app)));
+                assert!(renewed(&app).await.is_ok());
+            });
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let roots = folder.path().join("roots");
+        std::fs::write(&roots, format!("{} root\n", root().public_key())).unwrap();
+        let this = "command::served::tests::no_connection_waits_while_files_are_read";
+        let status = std::process::Command::new(env::current_exe().unwrap())
+            .args(["--exact", this])
+            .env("CNV_TRUST", &roots)
+            .status();
+        assert!(status.unwrap().success());
+        run(async { assert!(!waits(renewed(&Arc::new(guarded())))) });
     }
 }
