@@ -73,7 +73,7 @@ fn server(opened: u32) -> ServerCore {
 fn client(opened: u32) -> ClientCore {
     let mut core = ClientCore::new(&limits(), true, 4, Instant::now());
     for _ in 0..opened {
-        core.open(&Bytes::new(), &nobody()).unwrap();
+        core.open(Bytes::new, None, &nobody()).unwrap();
     }
     core
 }
@@ -252,7 +252,7 @@ fn a_client_names_what_a_server_must_not_do() {
         ..limits()
     };
     let mut core = ClientCore::new(&whole, true, 4, Instant::now());
-    core.open(&Bytes::new(), &nobody()).unwrap();
+    core.open(Bytes::new, None, &nobody()).unwrap();
     let close = refused!(core, [with(data(1, 1), vec![0; 11])]);
     let message = "an item of call 1 is over the limit of 10 bytes";
     assert_says(&close, CloseCode::Item, message);
@@ -321,9 +321,11 @@ fn numbers_at_their_end_are_numbers() {
     core.receive(frame(Kind::Calls, 0, u64::MAX), now).unwrap();
     core.receive(frame(Kind::Drain, u32::MAX, u64::MAX), now)
         .unwrap();
-    assert_eq!(core.open(&Bytes::new(), &nobody()), Some(2));
+    assert_eq!(core.open(Bytes::new, None, &nobody()), Some(2));
     for received in [5, u64::MAX] {
-        let close = client(1).reattach(received, u64::MAX).unwrap_err();
+        let close = client(1)
+            .reattach(received, u64::MAX, |_, _| None)
+            .unwrap_err();
         assert_eq!(close.code(), CloseCode::Protocol);
         let close = server(1).reattach(received).unwrap_err();
         assert_eq!(close.code(), CloseCode::Protocol);

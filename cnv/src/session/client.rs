@@ -249,10 +249,16 @@ impl Client {
     ///
     /// Where the request is too large, the server takes no new calls, or the session is over.
     pub async fn start_call(&self, request: CallRequest) -> Result<Call, SessionError> {
-        let payload = encode(&request.request);
-        let max = self.inner.server.max_request_bytes;
-        if payload.len() > max {
-            let len = payload.len();
+        let CallRequest {
+            mut request,
+            timeout,
+        } = request;
+        // What is beyond the end of the clock is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        request.timeout_ms = deadline.map(remaining_ms);
+        // It gets no longer while the call waits.
+        let (len, max) = (encode(&request).len(), self.inner.server.max_request_bytes);
+        if len > max {
             return Err(SessionError::RequestTooLarge { len, max });
         }
         let call = poll_fn(|cx| {
@@ -260,7 +266,11 @@ impl Client {
                 if core.is_draining() {
                     return Some(Err(SessionError::Draining));
                 }
-                core.open(&payload, cx.waker()).map(Ok)
+                let encoded = || {
+                    request.timeout_ms = deadline.map(remaining_ms);
+                    encode(&request)
+                };
+                core.open(encoded, deadline, cx.waker()).map(Ok)
             });
             match (opened, self.inner.over()) {
                 (_, Some(error)) => Poll::Ready(Err(error)),
@@ -363,7 +373,7 @@ impl Inner {
                     };
                     let calls = begun.ready.calls;
                     let mut state = self.shared.lock();
-                    state.core.reattach(received, calls)?;
+                    state.core.reattach(received, calls, with_remaining)?;
                     return Ok((begun.stream, begun.arrived));
                 }
                 Err(error) => error,
@@ -531,10 +541,24 @@ fn prove(
     })
 }
 
+/// What is left until a deadline. A part of a millisecond is one, so that no time that is left is none.
+fn remaining_ms(deadline: Instant) -> u64 {
+    let left = deadline.saturating_duration_since(Instant::now());
+    u64::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
+/// A request that was sent before, with what is left until its deadline.
+fn with_remaining(request: &[u8], deadline: Instant) -> Option<Bytes> {
+    let mut request: Request = decode("a request", request).ok()?;
+    request.timeout_ms = Some(remaining_ms(deadline));
+    Some(encode(&request))
+}
+
 /// What a call is begun with.
 #[derive(Debug, Clone)]
 pub struct CallRequest {
     request: Request,
+    timeout: Option<Duration>,
 }
 
 impl CallRequest {
@@ -557,13 +581,15 @@ impl CallRequest {
                 timeout_ms: None,
                 transaction: None,
             },
+            timeout: None,
         })
     }
 
-    /// The call is over after this time, in whole milliseconds.
+    /// The call is over after this time, in whole milliseconds. It begins when the call is made: the wait for a place among
+    /// the session's calls and for a connection counts.
     #[must_use]
     pub fn timeout(mut self, time: Duration) -> Self {
-        self.request.timeout_ms = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.timeout = Some(time);
         self
     }
 

@@ -58,6 +58,8 @@ struct Receiving {
     taken: u64,
     partial: Option<Partial>,
     is_cancelled: bool,
+    /// When it is over, whatever it has come to.
+    deadline: Option<Instant>,
     end: Option<Bytes>,
     waker: Option<Waker>,
 }
@@ -126,8 +128,14 @@ impl ClientCore {
         }
     }
 
-    /// Begins a call, where the server has room for one.
-    pub(super) fn open(&mut self, request: &Bytes, waker: &Waker) -> Option<u32> {
+    /// Begins a call, where the server has room for one. Its request is made then, because it says what is left until its
+    /// deadline.
+    pub(super) fn open(
+        &mut self,
+        request: impl FnOnce() -> Bytes,
+        deadline: Option<Instant>,
+        waker: &Waker,
+    ) -> Option<u32> {
         let call = self.opened.checked_add(1)?;
         if u64::from(call) > self.allowed {
             if !self.openers.iter().any(|other| other.will_wake(waker)) {
@@ -140,10 +148,12 @@ impl ClientCore {
             call,
             Receiving {
                 granted: Credit::new(self.call_window),
+                deadline,
                 ..Receiving::default()
             },
         );
-        self.link.put(Head::of_call(Kind::Open, call, 0), request);
+        self.link
+            .put(Head::of_call(Kind::Open, call, 0), &request());
         Some(call)
     }
 
@@ -386,13 +396,24 @@ impl ClientCore {
         Ok(())
     }
 
-    /// Goes on over a new connection.
+    /// Goes on over a new connection. `renewed` gives the request of a call that has a deadline, with what is left until
+    /// then.
     ///
     /// # Errors
     ///
     /// Where the server claims what was never sent.
-    pub(super) fn reattach(&mut self, received: u64, calls: u64) -> Result<(), Close> {
-        self.link.reattach(received, EXCUSED_FRAMES)?;
+    pub(super) fn reattach(
+        &mut self,
+        received: u64,
+        calls: u64,
+        renewed: impl Fn(&[u8], Instant) -> Option<Bytes>,
+    ) -> Result<(), Close> {
+        let known = &self.calls;
+        let mut renewed = |call: u32, request: &[u8]| {
+            let deadline = known.get(&call)?.deadline?;
+            renewed(request, deadline)
+        };
+        self.link.reattach(received, EXCUSED_FRAMES, &mut renewed)?;
         self.allowed = self.allowed.max(calls);
         self.link.tell(Kind::Credit, 0, self.granted.limit);
         for (&call, receiving) in &self.calls {

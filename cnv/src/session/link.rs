@@ -206,24 +206,32 @@ impl Link {
 
     /// Goes on over a new connection, whose other end has everything up to `received`, and knows what this one has. Exactly
     /// what it lacks is sent again; what has no number was of its moment, and the caller says it anew, in at most `frames`
-    /// frames that change nothing.
+    /// frames that change nothing. `renewed` gives what the request of a call says now, where that is something else.
     ///
     /// # Errors
     ///
     /// Where it claims what was never sent.
-    pub(super) fn reattach(&mut self, received: u64, frames: usize) -> Result<(), Close> {
+    pub(super) fn reattach(
+        &mut self,
+        received: u64,
+        frames: usize,
+        renewed: &mut Renewed<'_>,
+    ) -> Result<(), Close> {
         self.seal();
         self.acknowledged(received)?;
-        let kept = std::mem::take(&mut self.kept);
+        let mut kept = std::mem::take(&mut self.kept);
         self.kept_bytes = 0;
         self.waiting.clear();
         self.waiting_bytes = 0;
         let mut payload_is_lacking = None;
-        for (last, chunk) in kept {
+        while let Some((last, chunk)) = kept.pop_front() {
             match payload_is_lacking.take() {
                 Some(true) => self.keep(last, chunk),
                 Some(false) => {}
-                None => payload_is_lacking = self.keep_lacking(last, &chunk, received),
+                None => {
+                    let next = kept.front().map(|(_, chunk)| chunk);
+                    payload_is_lacking = self.keep_lacking(last, &chunk, next, received, renewed);
+                }
             }
         }
         self.told = self.received;
@@ -235,12 +243,37 @@ impl Link {
 
     /// Sends again what the other end lacks of a chunk. Says of the payload that follows in a chunk of its own, where one
     /// does, whether it is lacking.
-    fn keep_lacking(&mut self, last: u64, chunk: &Bytes, received: u64) -> Option<bool> {
+    fn keep_lacking(
+        &mut self,
+        last: u64,
+        chunk: &Bytes,
+        next: Option<&Bytes>,
+        received: u64,
+        renewed: &mut Renewed<'_>,
+    ) -> Option<bool> {
         // Where the run of lacking frames began that the walk is in.
         let (mut at, mut run) = (0, None);
         let mut follows = None;
         while let Some(head) = chunk.get(at..).and_then(wire::peek) {
-            let is_lacking = head.kind.is_sequenced() && head.number > received;
+            let mut is_lacking = head.kind.is_sequenced() && head.number > received;
+            let payload = at + LINE_BYTES;
+            if is_lacking
+                && head.kind == Kind::Open
+                && let Some(request) = chunk
+                    .get(payload..payload + head.payload_len)
+                    .or(next.map(|next| &**next))
+                && let Some(request) = renewed(head.call, request)
+            {
+                if let Some(from) = run.take() {
+                    self.keep(last, chunk.slice(from..at));
+                }
+                let mut frame = BytesMut::new();
+                Head::of_call(Kind::Open, head.call, head.number).put(&request, &mut frame);
+                frame.put_slice(&request);
+                self.keep(last, frame.freeze());
+                // The one that it had is not.
+                is_lacking = false;
+            }
             match (is_lacking, run) {
                 (true, None) => run = Some(at),
                 (false, Some(from)) => {
@@ -313,6 +346,9 @@ impl Link {
         }
     }
 }
+
+/// What the request of a call says now, where that is something else than it did.
+pub(super) type Renewed<'a> = dyn FnMut(u32, &[u8]) -> Option<Bytes> + 'a;
 
 /// Credit as an absolute offset: what may have been sent, and what has been.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

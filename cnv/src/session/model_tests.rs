@@ -248,7 +248,7 @@ impl World {
 
     fn open(&mut self) {
         let request = Bytes::from(format!("request {}", self.calls.len() + 1));
-        if let Some(call) = self.client.open(&request, &self.waker) {
+        if let Some(call) = self.client.open(|| request.clone(), None, &self.waker) {
             let expected = Expected {
                 request,
                 ..Expected::default()
@@ -427,7 +427,7 @@ impl World {
         self.server.reattach(received).unwrap();
         let received = self.server.link.received();
         self.client
-            .reattach(received, self.server.allowed())
+            .reattach(received, self.server.allowed(), |_, _| None)
             .unwrap();
     }
 
@@ -500,7 +500,7 @@ impl World {
         assert_eq!(self.client.link.kept_bytes(), 0);
         let all = self.calls.len() as u64 + u64::from(self.limits.max_calls);
         assert_eq!(self.server.allowed(), all);
-        let room = self.client.open(&Bytes::new(), &self.waker);
+        let room = self.client.open(Bytes::new, None, &self.waker);
         assert!(room.is_some(), "no call can be made any more");
     }
 }
@@ -725,4 +725,73 @@ fn all_that_wait_for_room_are_woken() {
             .zip(before)
             .all(|(task, before)| woken(task) > before)
     );
+}
+
+/// What is left until a deadline is said when the request is written, and again when it is written once more.
+#[test]
+fn a_request_that_is_sent_again_says_what_is_left() {
+    for len in [10, 5000, 20_000] {
+        let mut world = World::new(SessionLimits::default(), SessionLimits::default(), true);
+        let deadline = world.now + Duration::from_secs(1);
+        let said = |left: &'static str| Bytes::from(left.repeat(len / left.len()));
+        for call in 1..=4 {
+            // Every other one has none.
+            let deadline = (call % 2 == 0).then_some(deadline);
+            let client = &mut world.client;
+            let opened = client.open(|| said("all"), deadline, &world.waker);
+            assert_eq!(opened, Some(call));
+        }
+        world.client.cancel(3);
+        // The server has the first of them.
+        world.write(Side::Client, usize::MAX);
+        let way = &mut world.to_server;
+        let first = wire::take(&mut way.wire, 1 << 20).unwrap().unwrap();
+        let event = world.server.receive(first, world.now).unwrap();
+        assert!(
+            matches!(event, Some(Event::Open { call: 1, .. })),
+            "{event:?}"
+        );
+        world.to_server = Way::default();
+        let received = world.server.link.received();
+        world.server.reattach(world.client.link.received()).unwrap();
+        let left = |request: &[u8], until: Instant| {
+            assert_eq!((request, until), (&*said("all"), deadline));
+            Some(said("rest"))
+        };
+        let allowed = world.server.allowed();
+        world.client.reattach(received, allowed, left).unwrap();
+        world.write(Side::Client, usize::MAX);
+        let mut events = Vec::new();
+        while let Some(frame) = wire::take(&mut world.to_server.wire, 1 << 20).unwrap() {
+            events.extend(world.server.receive(frame, world.now).unwrap());
+        }
+        let open = |call, left| Event::Open {
+            call,
+            request: said(left),
+        };
+        let expected = [
+            open(2, "rest"),
+            open(3, "all"),
+            open(4, "rest"),
+            Event::Cancel { call: 3 },
+        ];
+        assert_eq!(events, expected);
+    }
+}
+
+#[test]
+fn a_request_is_made_once_there_is_room_for_its_call() {
+    let limits = SessionLimits {
+        max_calls: 1,
+        ..small()
+    };
+    let mut world = World::new(limits.clone(), limits, true);
+    world.open();
+    let too_early = || unreachable!("there is no room for it");
+    assert_eq!(world.client.open(too_early, None, &world.waker), None);
+    world.move_all();
+    world.end(1);
+    world.move_all();
+    world.open();
+    assert_eq!(world.calls.len(), 2);
 }

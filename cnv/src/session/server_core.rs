@@ -418,7 +418,9 @@ impl ServerCore {
     pub(super) fn reattach(&mut self, received: u64) -> Result<(), Close> {
         // The client tells its credit anew: the session's, and each call's.
         self.link
-            .reattach(received, self.calls.len() + EXCUSED_FRAMES)?;
+            .reattach(received, self.calls.len() + EXCUSED_FRAMES, &mut |_, _| {
+                None
+            })?;
         self.told_released = self.released;
         self.link.tell(Kind::Calls, 0, self.allowed());
         if self.is_draining {
