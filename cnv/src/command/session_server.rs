@@ -1,8 +1,11 @@
 //! A server of an application's commands: where it listens, and how it ends.
 
+#[cfg(unix)]
+mod socket;
+
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,13 +13,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-#[cfg(unix)]
-use tokio::net::UnixListener;
 
 use super::app::{App, Faults};
 use super::log::audit_log;
 use super::served::Served;
 use crate::session::{Address, Peer, SessionLimits, Sessions, Stream};
+#[cfg(unix)]
+use socket::Socket;
 
 /// How long no connection is accepted after one could not be, such as for want of a file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -65,10 +68,7 @@ pub struct SessionServer {
 #[derive(Debug)]
 enum Listener {
     #[cfg(unix)]
-    Unix {
-        listener: UnixListener,
-        path: PathBuf,
-    },
+    Unix(Socket),
     Tcp(TcpListener),
 }
 
@@ -152,8 +152,8 @@ impl SessionServer {
         self
     }
 
-    /// Listens here from now on. A unix socket is for its owner alone; one that a server left behind is replaced. Has to be
-    /// called on tokio.
+    /// Listens here from now on. A unix socket is for its owner alone; one that a server left behind is replaced, and a file
+    /// beside it, `PATH.lock`, keeps two servers from doing so at the same time. Has to be called on tokio.
     ///
     /// # Errors
     ///
@@ -165,14 +165,7 @@ impl SessionServer {
         };
         let listener = match address {
             #[cfg(unix)]
-            Address::Unix(path) => {
-                make_way(path).await?;
-                let listener = UnixListener::bind(path).map_err(failed)?;
-                let for_owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-                std::fs::set_permissions(path, for_owner).map_err(failed)?;
-                let path = path.clone();
-                Listener::Unix { listener, path }
-            }
+            Address::Unix(path) => Listener::Unix(Socket::bind(path).await?),
             #[cfg(not(unix))]
             Address::Unix(_) => return Err(failed(io::ErrorKind::Unsupported.into())),
             Address::Tcp(address) => {
@@ -192,7 +185,7 @@ impl SessionServer {
     pub fn addresses(&self) -> Vec<Address> {
         let address = |listener: &Listener| match listener {
             #[cfg(unix)]
-            Listener::Unix { path, .. } => Some(Address::Unix(path.clone())),
+            Listener::Unix(socket) => Some(Address::Unix(socket.path().to_owned())),
             Listener::Tcp(listener) => listener.local_addr().ok().map(Address::Tcp),
         };
         self.listeners.iter().filter_map(address).collect()
@@ -295,8 +288,8 @@ impl Listener {
     async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
             #[cfg(unix)]
-            Self::Unix { listener, .. } => {
-                let (stream, _) = listener.accept().await?;
+            Self::Unix(socket) => {
+                let stream = socket.accept().await?;
                 let user = stream.peer_cred()?.uid();
                 Ok((Stream::Unix(stream), Peer::User(user)))
             }
@@ -306,39 +299,6 @@ impl Listener {
                 Ok((Stream::Tcp(stream), Peer::Anyone))
             }
         }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Self::Unix { path, .. } = self {
-            // Where it is gone already, there is nothing to take away.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Takes away a socket at which nobody listens any more.
-#[cfg(unix)]
-async fn make_way(path: &Path) -> Result<(), ServeError> {
-    use std::os::unix::fs::FileTypeExt as _;
-
-    let Ok(found) = std::fs::symlink_metadata(path) else {
-        return Ok(());
-    };
-    let path = path.to_owned();
-    if !found.file_type().is_socket() {
-        return Err(ServeError::NoSocket { path });
-    }
-    match tokio::net::UnixStream::connect(&path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(&path).map_err(|source| ServeError::Listen {
-                address: Address::Unix(path),
-                source,
-            })
-        }
-        _ => Err(ServeError::Taken { path }),
     }
 }
 
