@@ -348,7 +348,7 @@ impl Inner {
             arrived,
             false,
         );
-        driver.run(|close| Some(Broken::Closed(close))).await
+        driver.run(|| ()).await
     }
 
     /// Connects again, for as long as the server keeps the session.

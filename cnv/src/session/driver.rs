@@ -18,7 +18,7 @@ use super::close::{Close, CloseCode};
 use super::limits::SessionLimits;
 use super::link::{ACK_DELAY, Link, earlier};
 use super::message::encode;
-use super::server_core::{Event, ServerCore};
+use super::server_core::ServerCore;
 use super::wire::{self, Frame, Head, Kind};
 
 /// Where the first bytes after a pause are read: a session that waits has no buffer of its own.
@@ -41,10 +41,11 @@ pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// An end of a session, as the connection sees it.
 pub(super) trait Core {
-    /// What its owner has to act on.
-    type Event;
+    /// Takes a frame. `Some` where it ends the session.
+    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Close>, Close>;
 
-    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Self::Event>, Close>;
+    /// Whether its owner has to act on what arrived.
+    fn has_events(&self) -> bool;
 
     /// Turns what waits into frames.
     fn fill(&mut self);
@@ -59,10 +60,12 @@ pub(super) trait Core {
 }
 
 impl Core for ServerCore {
-    type Event = Event;
-
-    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Event>, Close> {
+    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Close>, Close> {
         self.receive(frame, now)
+    }
+
+    fn has_events(&self) -> bool {
+        self.has_events()
     }
 
     fn fill(&mut self) {
@@ -83,10 +86,12 @@ impl Core for ServerCore {
 }
 
 impl Core for ClientCore {
-    type Event = Close;
-
     fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Close>, Close> {
         self.receive(frame, now)
+    }
+
+    fn has_events(&self) -> bool {
+        false
     }
 
     fn fill(&mut self) {}
@@ -336,12 +341,9 @@ where
         }
     }
 
-    /// Carries frames until the connection ends. `on_event` hears what the other end does, in order.
-    pub(super) async fn run(
-        mut self,
-        mut on_event: impl FnMut(C::Event) -> Option<Broken>,
-    ) -> Broken {
-        let broken = poll_fn(|cx| self.poll(cx, &mut on_event)).await;
+    /// Carries frames until the connection ends. `on_events` acts on what the core has for its owner.
+    pub(super) async fn run(mut self, mut on_events: impl FnMut()) -> Broken {
+        let broken = poll_fn(|cx| self.poll(cx, &mut on_events)).await;
         if let Broken::Refused(close) = &broken {
             let goodbye = async {
                 // A reason within a frame would be understood as part of it.
@@ -356,14 +358,10 @@ where
         broken
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        on_event: &mut impl FnMut(C::Event) -> Option<Broken>,
-    ) -> Poll<Broken> {
+    fn poll(&mut self, cx: &mut Context<'_>, on_events: &mut impl FnMut()) -> Poll<Broken> {
         let now = Instant::now();
         for _ in 0..ROUNDS {
-            let has_read = match self.poll_read(cx, now, on_event) {
+            let has_read = match self.poll_read(cx, now, on_events) {
                 Poll::Ready(Err(broken)) => return Poll::Ready(broken),
                 Poll::Ready(Ok(())) => true,
                 Poll::Pending => false,
@@ -387,7 +385,7 @@ where
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
-        on_event: &mut impl FnMut(C::Event) -> Option<Broken>,
+        on_events: &mut impl FnMut(),
     ) -> Poll<Result<(), Broken>> {
         // What came along with the handshake is looked at before the first byte is read.
         if !std::mem::take(&mut self.has_leftover) {
@@ -402,29 +400,28 @@ where
         }
         self.timing.heard = now;
         self.timing.pinged = None;
-        let mut events = Vec::new();
-        let mut received = Ok(());
+        let mut received = Ok(None);
         let mut state = self.shared.lock();
         if state.connection != self.connection {
             return Poll::Ready(Err(Broken::TakenOver));
         }
-        while received.is_ok() {
+        while matches!(received, Ok(None)) {
             received = match wire::take(&mut self.arrived, self.limits.max_frame_bytes) {
-                Ok(Some(frame)) => state
-                    .core
-                    .receive(frame, now)
-                    .map(|event| events.extend(event)),
+                Ok(Some(frame)) => state.core.receive(frame, now),
                 Ok(None) => break,
                 Err(error) => Err(error.into()),
             };
         }
+        let has_events = state.core.has_events();
         drop(state);
-        for event in events {
-            if let Some(broken) = on_event(event) {
-                return Poll::Ready(Err(broken));
-            }
+        if has_events {
+            on_events();
         }
-        Poll::Ready(received.map_err(Broken::Refused))
+        Poll::Ready(match received {
+            Ok(None) => Ok(()),
+            Ok(Some(close)) => Err(Broken::Closed(close)),
+            Err(close) => Err(Broken::Refused(close)),
+        })
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -686,7 +683,7 @@ mod tests {
             .unwrap();
         let broken = runtime.block_on(async {
             let driver = Driver::new(stream, &shared, &limits, connection, BytesMut::new(), true);
-            tokio::time::timeout(Duration::from_secs(60), driver.run(|_| None)).await
+            tokio::time::timeout(Duration::from_secs(60), driver.run(|| ())).await
         });
         let Ok(Broken::Refused(close)) = broken else {
             panic!("{broken:?}");

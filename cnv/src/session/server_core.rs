@@ -26,8 +26,6 @@ pub(super) enum Event {
     Cancel { call: u32 },
     /// It is not interested in a call any more.
     Reset { call: u32 },
-    /// It ends the session.
-    Close(Close),
 }
 
 /// Frames of a call that may come after its end.
@@ -73,6 +71,11 @@ pub(super) struct ServerCore {
     /// Calls that were taken back.
     taken_back: u64,
     is_draining: bool,
+    /// What is to be acted on, in the order in which it arrived, over whichever connection.
+    events: VecDeque<Event>,
+    /// Whether somebody acts on one of them.
+    is_acting: bool,
+    is_abandoned: bool,
 }
 
 /// A call's frames on their way to the client.
@@ -119,6 +122,9 @@ impl ServerCore {
             told_released: 0,
             taken_back: 0,
             is_draining: false,
+            events: VecDeque::new(),
+            is_acting: false,
+            is_abandoned: false,
         }
     }
 
@@ -132,12 +138,35 @@ impl ServerCore {
         u64::from(self.opened) > self.ended
     }
 
-    /// What a frame from the client changes.
+    /// Whether there is something to act on.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Begins to act on what arrived. `false` where somebody does already, and acts on the rest as well: what arrives over a
+    /// newer connection has to wait for what an older one left.
+    pub(super) fn begin_acting(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_acting, true)
+    }
+
+    /// What is to be acted on next; `None` where nothing is left, and acting has ended.
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        self.is_acting = event.is_some();
+        event
+    }
+
+    /// Whether all calls were ended, and those that begin are not to.
+    pub(super) const fn is_abandoned(&self) -> bool {
+        self.is_abandoned
+    }
+
+    /// What a frame from the client changes. `Some` where it ends the session.
     ///
     /// # Errors
     ///
     /// Where it is not allowed: the session is over.
-    pub(super) fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Event>, Close> {
+    pub(super) fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Close>, Close> {
         if !self.link.is_news(&frame)? {
             self.link.charge(now)?;
             return Ok(None);
@@ -146,9 +175,9 @@ impl ServerCore {
             kind, call, number, ..
         } = frame.head;
         match kind {
-            Kind::Open => return self.open(call, frame.payload).map(Some),
-            Kind::Cancel => return self.cancel(call, now),
-            Kind::Reset => return self.reset(call, now),
+            Kind::Open => self.open(call, frame.payload)?,
+            Kind::Cancel => self.cancel(call, now)?,
+            Kind::Reset => self.reset(call, now)?,
             Kind::Credit => {
                 if !self.raise(call, number) {
                     self.link.charge(now)?;
@@ -166,7 +195,7 @@ impl ServerCore {
             Kind::Pong => self.link.charge(now)?,
             Kind::Close => {
                 let close = super::message::decode("the reason of its end", &frame.payload)?;
-                return Ok(Some(Event::Close(close)));
+                return Ok(Some(close));
             }
             Kind::Hello
             | Kind::Auth
@@ -181,7 +210,7 @@ impl ServerCore {
         Ok(None)
     }
 
-    fn open(&mut self, call: u32, request: Bytes) -> Result<Event, Close> {
+    fn open(&mut self, call: u32, request: Bytes) -> Result<(), Close> {
         if self.opened.checked_add(1) != Some(call) {
             let after = self.opened;
             return Err(Close::protocol(format!("call {call} follows call {after}")));
@@ -212,35 +241,34 @@ impl ServerCore {
                 room: Vec::new(),
             },
         );
-        Ok(Event::Open { call, request })
+        self.events.push_back(Event::Open { call, request });
+        Ok(())
     }
 
-    fn cancel(&mut self, call: u32, now: Instant) -> Result<Option<Event>, Close> {
+    fn cancel(&mut self, call: u32, now: Instant) -> Result<(), Close> {
         self.check_made(call)?;
         match self.calls.get_mut(&call) {
             Some(sending) if !sending.is_cancelled => {
                 sending.is_cancelled = true;
-                Ok(Some(Event::Cancel { call }))
+                self.events.push_back(Event::Cancel { call });
+                Ok(())
             }
-            _ => {
-                self.link.charge(now)?;
-                Ok(None)
-            }
+            _ => self.link.charge(now),
         }
     }
 
-    fn reset(&mut self, call: u32, now: Instant) -> Result<Option<Event>, Close> {
+    fn reset(&mut self, call: u32, now: Instant) -> Result<(), Close> {
         self.check_made(call)?;
         // Each call is taken back once, also where its end is on the way.
         self.taken_back += 1;
         if self.taken_back > self.opened.into() {
             self.link.charge(now)?;
         }
-        let known = self.calls.remove(&call);
-        Ok(known.map(|sending| {
+        if let Some(sending) = self.calls.remove(&call) {
             self.released += u64::from(sending.has_ended);
-            Event::Reset { call }
-        }))
+            self.events.push_back(Event::Reset { call });
+        }
+        Ok(())
     }
 
     fn check_made(&self, call: u32) -> Result<(), Close> {
@@ -434,6 +462,7 @@ impl ServerCore {
         let calls = std::mem::take(&mut self.calls);
         let ended = calls.values().filter(|sending| sending.has_ended).count();
         self.released += ended as u64;
+        self.is_abandoned = true;
     }
 
     /// Bytes that wait for credit.

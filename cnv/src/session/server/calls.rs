@@ -124,7 +124,22 @@ impl Caller {
 }
 
 impl<S: Service> Sessions<S> {
-    pub(super) fn on_event(&self, session: &Arc<Session<S::Authority>>, event: Event) {
+    /// Acts on what the client did, in the order in which it did it: where the session is going on over another connection,
+    /// that one waits for this one's.
+    pub(super) fn act(&self, session: &Arc<Session<S::Authority>>) {
+        if !session.shared.lock().core.begin_acting() {
+            return;
+        }
+        loop {
+            let event = session.shared.lock().core.next_event();
+            match event {
+                Some(event) => self.on_event(session, event),
+                None => return,
+            }
+        }
+    }
+
+    fn on_event(&self, session: &Arc<Session<S::Authority>>, event: Event) {
         match event {
             Event::Open { call, request } => self.start(session, call, &request),
             Event::Cancel { call } => cancel(session, call),
@@ -136,7 +151,6 @@ impl<S: Service> Sessions<S> {
                     running.abort.abort();
                 }
             }
-            Event::Close(_) => {}
         }
     }
 
@@ -148,7 +162,14 @@ impl<S: Service> Sessions<S> {
             has_ended: Arc::new(AtomicBool::new(false)),
             place: None,
         };
-        if session.shared.lock().core.is_draining() {
+        let (is_draining, is_abandoned) = {
+            let core = &session.shared.lock().core;
+            (core.is_draining(), core.is_abandoned())
+        };
+        if is_abandoned {
+            return;
+        }
+        if is_draining {
             let message = "the server takes no new calls, because it ends";
             ender.ending = Some(failed(DRAINING, 1, message.to_owned()));
             return;
@@ -186,16 +207,17 @@ impl<S: Service> Sessions<S> {
             });
             drop(ender);
         });
+        let abort = task.abort_handle();
         let mut running = session.running();
         // It may be over by now, or never have begun where the process ends.
         if !has_ended.load(Ordering::Relaxed) {
-            running.insert(
-                call,
-                Running {
-                    abort: task.abort_handle(),
-                    cancel: cancel.into(),
-                },
-            );
+            let (abort, cancel) = (abort.clone(), cancel.into());
+            running.insert(call, Running { abort, cancel });
+        }
+        drop(running);
+        // All that were running when the session was given up are dropped, and this one may have come after them.
+        if session.shared.lock().core.is_abandoned() {
+            abort.abort();
         }
     }
 }
@@ -262,5 +284,80 @@ impl<A, T> Future for Isolated<A, T> {
             Ok(polled) => polled.map(Ok),
             Err(_) => Poll::Ready(Err("the handler panicked".to_owned())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::Peer;
+    use super::super::nothing::Nothing;
+    use super::*;
+    use crate::session::limits::SessionLimits;
+    use crate::session::wire::{Frame, Head, Kind};
+
+    type Sessions = super::Sessions<Nothing>;
+
+    fn run(test: impl FnOnce(&Arc<Sessions>, &Arc<Session<()>>)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let limits = SessionLimits::default();
+            let sessions = Sessions::new(Nothing, limits.clone());
+            let session = sessions.open(&limits, Peer::Parent, None, (), true);
+            test(&sessions, &session.unwrap());
+        });
+    }
+
+    /// A frame arrives, and nobody has acted on it yet.
+    fn arrives(session: &Session<()>, kind: Kind, call: u32, number: u64) {
+        let payload = match kind {
+            Kind::Open => Bytes::from_static(br#"{"arguments":["job","hang"]}"#),
+            _ => Bytes::new(),
+        };
+        let head = Head::of_call(kind, call, number);
+        let mut state = session.shared.lock();
+        let received = state.core.receive(Frame { head, payload }, Instant::now());
+        assert_eq!(received, Ok(None));
+    }
+
+    #[test]
+    fn a_newer_connection_acts_after_what_an_older_one_left() {
+        run(|sessions, session| {
+            arrives(session, Kind::Open, 1, 1);
+            arrives(session, Kind::Open, 2, 2);
+            // The older connection has taken this much, and not acted on it.
+            assert!(session.shared.lock().core.begin_acting());
+            let open = session.shared.lock().core.next_event().unwrap();
+            arrives(session, Kind::Reset, 1, 3);
+            sessions.act(session);
+            assert!(session.running().is_empty());
+            sessions.on_event(session, open);
+            while let Some(event) = {
+                let mut state = session.shared.lock();
+                state.core.next_event()
+            } {
+                sessions.on_event(session, event);
+            }
+            let running = session.running().keys().copied().collect::<Vec<_>>();
+            assert_eq!(running, [2]);
+            // Whoever comes next has its turn.
+            arrives(session, Kind::Reset, 2, 4);
+            sessions.act(session);
+            assert!(session.running().is_empty());
+        });
+    }
+
+    #[test]
+    fn a_call_that_comes_after_the_end_of_its_session_does_not_begin() {
+        run(|sessions, session| {
+            arrives(session, Kind::Open, 1, 1);
+            session.abandon();
+            sessions.act(session);
+            assert!(session.running().is_empty());
+            assert!(!session.shared.lock().core.is_busy());
+        });
     }
 }

@@ -24,7 +24,6 @@ use super::error::SessionError;
 use super::handshake::{Handshake, common_version, request_digest};
 use super::limits::SessionLimits;
 use super::message::{Auth, ClientHello, Ending, Ready, Request, ServerHello, decode, encode};
-use super::server_core::Event;
 use super::wire::Kind;
 use crate::attestation::{Nonce, ProofError, ProofOfPossession, RequestDigest};
 pub(crate) use calls::{Caller, Unsent};
@@ -157,15 +156,7 @@ impl<S: Service> Sessions<S> {
             arrived,
             true,
         );
-        attached.broken = driver
-            .run(|event| match event {
-                Event::Close(close) => Some(Broken::Closed(close)),
-                event => {
-                    self.on_event(&session, event);
-                    None
-                }
-            })
-            .await;
+        attached.broken = driver.run(|| self.act(&session)).await;
     }
 
     /// The server's part of the handshake.

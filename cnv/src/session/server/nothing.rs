@@ -4,7 +4,7 @@ use super::{Begun, Caller, Identity, Peer, Presented, Service};
 use crate::session::close::Close;
 use crate::session::message::Request;
 
-/// Serves nothing, to everybody.
+/// Serves calls that never end, to everybody.
 pub(super) struct Nothing;
 
 impl Service for Nothing {
@@ -38,6 +38,9 @@ impl Service for Nothing {
     }
 
     fn call(&self, (): &(), _: Request, _: Caller) -> Begun {
-        unreachable!("no call is made")
+        Begun {
+            ending: Box::pin(std::future::pending()),
+            cancel: Box::new(|| ()),
+        }
     }
 }
