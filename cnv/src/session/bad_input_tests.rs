@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::client_core::ClientCore;
+use super::client_core::{ClientCore, Opened};
 use super::close::{Close, CloseCode};
 use super::error::SessionError;
 use super::handshake::{Handshake, check_answer, common_version};
@@ -69,11 +69,15 @@ fn server(opened: u32) -> ServerCore {
     core
 }
 
+fn open(core: &mut ClientCore) -> Opened {
+    core.open(Bytes::new, None, &mut None, &nobody())
+}
+
 /// A client that has made this many calls.
 fn client(opened: u32) -> ClientCore {
     let mut core = ClientCore::new(&limits(), true, 4, Instant::now());
     for _ in 0..opened {
-        core.open(Bytes::new, None, &nobody()).unwrap();
+        open(&mut core);
     }
     core
 }
@@ -252,7 +256,7 @@ fn a_client_names_what_a_server_must_not_do() {
         ..limits()
     };
     let mut core = ClientCore::new(&whole, true, 4, Instant::now());
-    core.open(Bytes::new, None, &nobody()).unwrap();
+    open(&mut core);
     let close = refused!(core, [with(data(1, 1), vec![0; 11])]);
     let message = "an item of call 1 is over the limit of 10 bytes";
     assert_says(&close, CloseCode::Item, message);
@@ -321,7 +325,7 @@ fn numbers_at_their_end_are_numbers() {
     core.receive(frame(Kind::Calls, 0, u64::MAX), now).unwrap();
     core.receive(frame(Kind::Drain, u32::MAX, u64::MAX), now)
         .unwrap();
-    assert_eq!(core.open(Bytes::new, None, &nobody()), Some(2));
+    assert_eq!(open(&mut core), Opened::Call(2));
     for received in [5, u64::MAX] {
         let close = client(1)
             .reattach(received, u64::MAX, |_, _| None)

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::address::{Address, Stream};
-use super::client_core::{ClientCore, Next};
+use super::client_core::{ClientCore, Next, Opened, Ticket};
 use super::close::{Close, CloseCode};
 use super::driver::{Broken, Driver, Shared};
 use super::error::SessionError;
@@ -209,6 +209,32 @@ impl Client {
         Self { inner, _open: open }
     }
 
+    /// A client without a connection.
+    #[cfg(test)]
+    fn of(core: ClientCore, limits: SessionLimits) -> Self {
+        let inner = Arc::new(Inner {
+            shared: Shared::new(core),
+            server: ServerHello {
+                protocol: PROTOCOL,
+                application: String::new(),
+                version: None,
+                grammar: String::new(),
+                nonce: None,
+                max_request_bytes: limits.max_request_bytes,
+                window_bytes: limits.window_bytes,
+                call_window_bytes: limits.call_window_bytes,
+                max_frame_bytes: limits.max_frame_bytes,
+                max_item_bytes: limits.max_item_bytes,
+            },
+            limits,
+            ended: Mutex::new(None),
+        });
+        let open = Arc::new(Open {
+            inner: Arc::clone(&inner),
+        });
+        Self { inner, _open: open }
+    }
+
     /// The name of the server's application, as it says.
     #[must_use]
     pub fn application(&self) -> &str {
@@ -247,7 +273,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Where the request is too large, the server takes no new calls, or the session is over.
+    /// Where the request is too large, the server takes no new calls, the session has no more numbers for them, or it is over.
     pub async fn start_call(&self, request: CallRequest) -> Result<Call, SessionError> {
         let CallRequest {
             mut request,
@@ -261,24 +287,31 @@ impl Client {
         if len > max {
             return Err(SessionError::RequestTooLarge { len, max });
         }
+        let mut opening = Opening {
+            inner: &self.inner,
+            ticket: None,
+        };
         let call = poll_fn(|cx| {
             let opened = self.inner.shared.with(|core| {
                 if core.is_draining() {
-                    return Some(Err(SessionError::Draining));
+                    return Err(SessionError::Draining);
                 }
                 let encoded = || {
                     request.timeout_ms = deadline.map(remaining_ms);
                     encode(&request)
                 };
-                core.open(encoded, deadline, cx.waker()).map(Ok)
+                Ok(core.open(encoded, deadline, &mut opening.ticket, cx.waker()))
             });
             match (opened, self.inner.over()) {
                 (_, Some(error)) => Poll::Ready(Err(error)),
-                (Some(opened), None) => Poll::Ready(opened),
-                (None, None) => Poll::Pending,
+                (Err(error), None) => Poll::Ready(Err(error)),
+                (Ok(Opened::Call(call)), None) => Poll::Ready(Ok(call)),
+                (Ok(Opened::NoNumber), None) => Poll::Ready(Err(SessionError::NoNumber)),
+                (Ok(Opened::NoRoom), None) => Poll::Pending,
             }
         })
         .await?;
+        drop(opening);
         Ok(Call {
             inner: Arc::clone(&self.inner),
             call,
@@ -295,6 +328,20 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("server", &self.inner.server)
             .finish_non_exhaustive()
+    }
+}
+
+/// A call that waits for its place. However that ends, nobody is woken for it any more.
+struct Opening<'a> {
+    inner: &'a Inner,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.inner.shared.lock().core.leave(ticket);
+        }
     }
 }
 
@@ -416,6 +463,7 @@ fn again(error: &SessionError) -> SessionError {
         }
         SessionError::Handshake(time) => SessionError::Handshake(*time),
         SessionError::Draining => SessionError::Draining,
+        SessionError::NoNumber => SessionError::NoNumber,
         SessionError::RequestTooLarge { len, max } => SessionError::RequestTooLarge {
             len: *len,
             max: *max,
@@ -771,5 +819,37 @@ impl fmt::Debug for Call {
         f.debug_struct("Call")
             .field("call", &self.call)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// Whoever stops waiting leaves nothing behind, or a client that gives up again and again would grow.
+    #[test]
+    fn a_call_that_is_not_waited_for_leaves_no_waker() {
+        let limits = SessionLimits::default();
+        let client = Client::of(ClientCore::new(&limits, false, 0, Instant::now()), limits);
+        let mut cx = Context::from_waker(Waker::noop());
+        let waiting = || client.inner.shared.lock().core.waiting();
+        let mut calls = Vec::new();
+        for waits in 1..=5 {
+            let mut call = Box::pin(client.call(["job", "echo"]));
+            for _ in 0..3 {
+                assert!(call.as_mut().poll(&mut cx).is_pending());
+            }
+            calls.push(call);
+            assert_eq!(waiting(), waits);
+        }
+        calls.truncate(2);
+        assert_eq!(waiting(), 2);
+        client.inner.end(SessionError::Draining);
+        for mut call in calls {
+            assert!(call.as_mut().poll(&mut cx).is_ready());
+        }
+        assert_eq!(waiting(), 0);
     }
 }

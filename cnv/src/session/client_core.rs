@@ -32,6 +32,20 @@ pub(super) enum Next {
     Gone,
 }
 
+/// What came of the wish to open a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    Call(u32),
+    /// The server has as many calls as it takes. The waker that was given is woken once that may be otherwise.
+    NoRoom,
+    /// All numbers of calls are used up.
+    NoNumber,
+}
+
+/// Whoever waits to open a call, until it [leaves](ClientCore::leave).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
 /// The client's end of a session.
 #[derive(Debug)]
 pub(super) struct ClientCore {
@@ -39,8 +53,9 @@ pub(super) struct ClientCore {
     calls: BTreeMap<u32, Receiving>,
     opened: u32,
     allowed: u64,
-    /// Who waits to open a call.
-    openers: Vec<Waker>,
+    /// Who waits to open a call, under the numbers of their tickets.
+    openers: BTreeMap<u64, Waker>,
+    tickets: u64,
     /// What the server may have sent, and what has been taken of it.
     granted: Credit,
     taken: u64,
@@ -118,7 +133,8 @@ impl ClientCore {
             calls: BTreeMap::new(),
             opened: 0,
             allowed: calls,
-            openers: Vec::new(),
+            openers: BTreeMap::new(),
+            tickets: 0,
             granted: Credit::new(limits.window_bytes),
             taken: 0,
             window: limits.window_bytes,
@@ -134,14 +150,19 @@ impl ClientCore {
         &mut self,
         request: impl FnOnce() -> Bytes,
         deadline: Option<Instant>,
+        ticket: &mut Option<Ticket>,
         waker: &Waker,
-    ) -> Option<u32> {
-        let call = self.opened.checked_add(1)?;
+    ) -> Opened {
+        let Some(call) = self.opened.checked_add(1) else {
+            return Opened::NoNumber;
+        };
         if u64::from(call) > self.allowed {
-            if !self.openers.iter().any(|other| other.will_wake(waker)) {
-                self.openers.push(waker.clone());
-            }
-            return None;
+            let ticket = ticket.get_or_insert_with(|| {
+                self.tickets += 1;
+                Ticket(self.tickets)
+            });
+            self.openers.insert(ticket.0, waker.clone());
+            return Opened::NoRoom;
         }
         self.opened = call;
         self.calls.insert(
@@ -154,7 +175,18 @@ impl ClientCore {
         );
         self.link
             .put(Head::of_call(Kind::Open, call, 0), &request());
-        Some(call)
+        Opened::Call(call)
+    }
+
+    /// Forgets somebody who waits no longer to open a call.
+    pub(super) fn leave(&mut self, ticket: Ticket) {
+        self.openers.remove(&ticket.0);
+    }
+
+    /// Everybody who waits looks again.
+    fn wake_openers(&mut self) {
+        let openers = std::mem::take(&mut self.openers);
+        openers.into_values().for_each(Waker::wake);
     }
 
     /// Asks a call to stop. Its end still comes.
@@ -248,7 +280,7 @@ impl ClientCore {
             Kind::Calls => {
                 if number > self.allowed {
                     self.allowed = number;
-                    self.openers.drain(..).for_each(Waker::wake);
+                    self.wake_openers();
                 } else {
                     self.link.charge(now)?;
                 }
@@ -265,7 +297,7 @@ impl ClientCore {
             Kind::Pong => self.link.charge(now)?,
             Kind::Drain => {
                 self.is_draining = true;
-                self.openers.drain(..).for_each(Waker::wake);
+                self.wake_openers();
             }
             Kind::Close => {
                 let close = super::message::decode("the reason of its end", &frame.payload)?;
@@ -426,7 +458,7 @@ impl ClientCore {
 
     /// Wakes everyone who waits for something that does not come any more.
     pub(super) fn wake_all(&mut self) {
-        self.openers.drain(..).for_each(Waker::wake);
+        self.wake_openers();
         for receiving in self.calls.values_mut() {
             if let Some(waker) = receiving.waker.take() {
                 waker.wake();
@@ -440,6 +472,19 @@ impl ClientCore {
 
     pub(super) fn has_calls(&self) -> bool {
         !self.calls.is_empty()
+    }
+
+    /// How many wait to open a call.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.openers.len()
+    }
+
+    /// Goes on as after this many calls.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, opened: u32) {
+        self.opened = opened;
+        self.allowed = u64::MAX;
     }
 
     /// Bytes that arrived and were not taken.

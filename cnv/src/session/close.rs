@@ -36,6 +36,8 @@ pub enum CloseCode {
     Unresponsive,
     /// More control frames than any use of the protocol needs.
     Flood,
+    /// All numbers that calls of a session can have are used up. A new one may be begun.
+    NoNumber,
     /// More calls at a time than the server allowed.
     Calls,
     /// A call that is begun with more than the server takes.

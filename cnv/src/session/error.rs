@@ -23,6 +23,10 @@ pub enum SessionError {
     /// The server takes no new calls. A retry makes sense with the server that comes after it.
     #[error("the server takes no new calls, because it ends")]
     Draining,
+    /// The session has made all the calls that it has numbers for, which are 4 294 967 295. Those that are under way go on;
+    /// the next one needs a new session.
+    #[error("the session has no number left for another call: begin a new one")]
+    NoNumber,
     /// The request is larger than the server takes.
     #[error("a request of {len} bytes is over the server's limit of {max}")]
     RequestTooLarge {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::client_core::{ClientCore, Next};
+use super::client_core::{ClientCore, Next, Opened};
+use super::close::CloseCode;
 use super::limits::SessionLimits;
 use super::link::ACK_DELAY;
 use super::server_core::{Event, Offer, ServerCore};
@@ -248,7 +249,8 @@ impl World {
 
     fn open(&mut self) {
         let request = Bytes::from(format!("request {}", self.calls.len() + 1));
-        if let Some(call) = self.client.open(|| request.clone(), None, &self.waker) {
+        let made = || request.clone();
+        if let Opened::Call(call) = self.client.open(made, None, &mut None, &self.waker) {
             let expected = Expected {
                 request,
                 ..Expected::default()
@@ -506,8 +508,8 @@ impl World {
         assert_eq!(self.client.link.kept_bytes(), 0);
         let all = self.calls.len() as u64 + u64::from(self.limits.max_calls);
         assert_eq!(self.server.allowed(), all);
-        let room = self.client.open(Bytes::new, None, &self.waker);
-        assert!(room.is_some(), "no call can be made any more");
+        let opened = self.client.open(Bytes::new, None, &mut None, &self.waker);
+        assert!(matches!(opened, Opened::Call(_)), "{opened:?}");
     }
 }
 
@@ -744,8 +746,8 @@ fn a_request_that_is_sent_again_says_what_is_left() {
             // Every other one has none.
             let deadline = (call % 2 == 0).then_some(deadline);
             let client = &mut world.client;
-            let opened = client.open(|| said("all"), deadline, &world.waker);
-            assert_eq!(opened, Some(call));
+            let opened = client.open(|| said("all"), deadline, &mut None, &world.waker);
+            assert_eq!(opened, Opened::Call(call));
         }
         world.client.cancel(3);
         // The server has the first of them.
@@ -796,10 +798,37 @@ fn a_request_is_made_once_there_is_room_for_its_call() {
     let mut world = World::new(limits.clone(), limits, true);
     world.open();
     let too_early = || unreachable!("there is no room for it");
-    assert_eq!(world.client.open(too_early, None, &world.waker), None);
+    let opened = world.client.open(too_early, None, &mut None, &world.waker);
+    assert_eq!(opened, Opened::NoRoom);
     world.move_all();
     world.end(1);
     world.move_all();
     world.open();
     assert_eq!(world.calls.len(), 2);
+}
+
+/// At the end of the numbers there is a reason, and what is under way goes on.
+#[test]
+fn the_last_number_of_a_call_is_the_last() {
+    let mut world = World::new(small(), small(), true);
+    world.client.skip_to(u32::MAX - 1);
+    world.server.skip_to(u32::MAX - 1);
+    world.open();
+    world.move_all();
+    world.offer(u32::MAX, Channel::Stdout, 10);
+    let client = &mut world.client;
+    let opened = client.open(Bytes::new, None, &mut None, &world.waker);
+    assert_eq!(opened, Opened::NoNumber);
+    world.move_all();
+    world.end(u32::MAX);
+    world.move_all();
+    world.take(u32::MAX, usize::MAX);
+    assert!(world.calls[&u32::MAX].is_taken);
+    // Nor does a server take one that begins again.
+    let frame = wire::Frame {
+        head: wire::Head::of_call(Kind::Open, 0, 2),
+        payload: Bytes::new(),
+    };
+    let close = world.server.receive(frame, world.now).unwrap_err();
+    assert_eq!(close.code(), CloseCode::NoNumber);
 }

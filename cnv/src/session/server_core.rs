@@ -211,7 +211,11 @@ impl ServerCore {
     }
 
     fn open(&mut self, call: u32, request: Bytes) -> Result<(), Close> {
-        if self.opened.checked_add(1) != Some(call) {
+        let Some(next) = self.opened.checked_add(1) else {
+            let message = format!("there is no number after that of call {}", self.opened);
+            return Err(Close::new(CloseCode::NoNumber, message));
+        };
+        if call != next {
             let after = self.opened;
             return Err(Close::protocol(format!("call {call} follows call {after}")));
         }
@@ -463,6 +467,13 @@ impl ServerCore {
         let ended = calls.values().filter(|sending| sending.has_ended).count();
         self.released += ended as u64;
         self.is_abandoned = true;
+    }
+
+    /// Goes on as after this many calls, none of which is there any more.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, opened: u32) {
+        self.opened = opened;
+        (self.ended, self.released) = (opened.into(), opened.into());
     }
 
     /// Bytes that wait for credit.
