@@ -421,6 +421,7 @@ impl Streams {
         Ending {
             failure: result.err().map(|failure| remote(&failure)),
             receipt,
+            left_out_receipt_bytes: None,
             dropped_notes: self.dropped.load(Ordering::Relaxed),
         }
     }

@@ -318,6 +318,7 @@ impl Client {
             _open: Arc::clone(&self._open),
             is_over: false,
             receipt: None,
+            left_out_receipt_bytes: None,
             dropped_notes: 0,
         })
     }
@@ -656,6 +657,7 @@ pub struct Call {
     _open: Arc<Open>,
     is_over: bool,
     receipt: Option<String>,
+    left_out_receipt_bytes: Option<usize>,
     dropped_notes: u64,
 }
 
@@ -783,6 +785,13 @@ impl Call {
         self.receipt.as_deref()
     }
 
+    /// How many bytes the receipt had, once the call has ended, where it was too long to be sent: a call's end has room for
+    /// 16 KiB. The server's audit log has what it used.
+    #[must_use]
+    pub const fn left_out_receipt_bytes(&self) -> Option<usize> {
+        self.left_out_receipt_bytes
+    }
+
     /// Records of its log, measurements and progress that there was no room for, once it has ended.
     #[must_use]
     pub const fn dropped_notes(&self) -> u64 {
@@ -792,6 +801,7 @@ impl Call {
     fn ended(&mut self, ending: &Bytes) -> Result<Option<Item>, CallError> {
         let ending: Ending = decode("a call's end", ending).map_err(SessionError::from)?;
         self.receipt = ending.receipt.map(|receipt| receipt.get().to_owned());
+        self.left_out_receipt_bytes = ending.left_out_receipt_bytes;
         self.dropped_notes = ending.dropped_notes;
         match ending.failure {
             None => Ok(None),

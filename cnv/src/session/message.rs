@@ -117,6 +117,9 @@ pub(crate) struct Ending {
     /// What was allowed and used, where the call got to a handler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) receipt: Option<Box<RawValue>>,
+    /// Bytes of a receipt that had no room in the frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left_out_receipt_bytes: Option<usize>,
     /// Records of the log that there was no room for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) dropped_notes: u64,
