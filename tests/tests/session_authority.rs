@@ -294,3 +294,26 @@ fn a_session_goes_on_for_whom_it_began_for() {
         assert_eq!(again.ready["session"], first.ready["session"]);
     });
 }
+
+/// A bearer's token is whose it is that has read it.
+#[test]
+fn a_bearers_token_stays_on_this_machine() {
+    run(async {
+        let bearer = CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
+            .bearer()
+            .sign(&root())
+            .unwrap()
+            .to_string();
+        // A network for documentation, where nobody is.
+        let elsewhere: Address = "tcp:192.0.2.1:7".parse().unwrap();
+        for token in [&bearer, "no token"] {
+            let options = options().attest(token, None);
+            let refused = Client::connect(&elsewhere, options).await;
+            let is_kept = matches!(refused, Err(SessionError::Plaintext { .. }));
+            assert!(is_kept, "{refused:?}");
+        }
+        let address = serve(guarded().accept_bearer()).await;
+        let options = options().attest(&bearer, None);
+        assert!(Client::connect(&address, options).await.is_ok());
+    });
+}

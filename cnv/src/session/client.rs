@@ -54,6 +54,7 @@ pub struct ClientOptions {
     key: Option<PrivateKey>,
     limits: SessionLimits,
     is_single: bool,
+    is_plaintext: bool,
 }
 
 impl ClientOptions {
@@ -82,6 +83,14 @@ impl ClientOptions {
     pub fn attest(mut self, token: impl Into<String>, key: Option<PrivateKey>) -> Self {
         self.token = Some(token.into());
         self.key = key;
+        self
+    }
+
+    /// Presents a bearer's token also over TCP to other machines, because something in between protects what is sent. A
+    /// token that is held by a key needs none: its proof is worth nothing in another session.
+    #[must_use]
+    pub fn plaintext(mut self) -> Self {
+        self.is_plaintext = true;
         self
     }
 
@@ -144,8 +153,9 @@ impl Client {
     ///
     /// [`SessionError::Io`] and [`SessionError::Handshake`], with which a retry makes sense;
     /// [`SessionError::Closed`] where the server refuses; [`SessionError::Attestation`] where the token names a key that
-    /// was not given.
+    /// was not given; [`SessionError::Plaintext`] where others could read the token and use it.
     pub async fn connect(address: &Address, options: ClientOptions) -> Result<Self, SessionError> {
+        check_that_nobody_reads(address, &options)?;
         let limits = options.limits.clone().in_range();
         let begun = in_time(&limits, async {
             let stream = Stream::connect(address).await?;
@@ -465,6 +475,7 @@ fn again(error: &SessionError) -> SessionError {
         SessionError::Handshake(time) => SessionError::Handshake(*time),
         SessionError::Draining => SessionError::Draining,
         SessionError::NoNumber => SessionError::NoNumber,
+        SessionError::Plaintext { address } => SessionError::Plaintext { address: *address },
         SessionError::RequestTooLarge { len, max } => SessionError::RequestTooLarge {
             len: *len,
             max: *max,
@@ -540,6 +551,22 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         agreed,
         ready,
     })
+}
+
+/// Whether a bearer's token stays on this machine. Whoever reads one on its way can use it.
+fn check_that_nobody_reads(address: &Address, options: &ClientOptions) -> Result<(), SessionError> {
+    let (Address::Tcp(address), Some(token)) = (address, &options.token) else {
+        return Ok(());
+    };
+    if options.is_plaintext || address.ip().is_loopback() {
+        return Ok(());
+    }
+    // What cannot be read is no token that is known to need a key.
+    let chain = token.parse::<AttestationChain>().ok();
+    match chain.and_then(|chain| chain.leaf().holder_key()) {
+        Some(_) => Ok(()),
+        None => Err(SessionError::Plaintext { address: *address }),
+    }
 }
 
 fn prove(

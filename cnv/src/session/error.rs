@@ -41,6 +41,15 @@ pub enum SessionError {
         /// The argument.
         argument: std::ffi::OsString,
     },
+    /// A bearer's token would go to another machine as it is, where whoever reads it on the way can use it. See
+    /// [`ClientOptions::plaintext`](super::ClientOptions::plaintext).
+    #[error(
+        "a bearer's token is not sent to {address}, because sessions over TCP are not encrypted"
+    )]
+    Plaintext {
+        /// The address.
+        address: std::net::SocketAddr,
+    },
     /// The token is no attestation, or names a key that is not there.
     #[error("the attestation cannot be presented: {0}")]
     Attestation(String),
