@@ -449,7 +449,9 @@ impl ClientCore {
         self.allowed = self.allowed.max(calls);
         self.link.tell(Kind::Credit, 0, self.granted.limit);
         for (&call, receiving) in &self.calls {
-            if receiving.end.is_none() {
+            // What a call begins with the server knows, once it knows of the call.
+            let is_raised = receiving.granted.limit > self.call_window;
+            if receiving.end.is_none() && is_raised {
                 self.link.tell(Kind::Credit, call, receiving.granted.limit);
             }
         }

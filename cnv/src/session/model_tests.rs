@@ -769,7 +769,7 @@ fn a_request_that_is_sent_again_says_what_is_left() {
         };
         let allowed = world.server.allowed();
         world.client.reattach(received, allowed, left).unwrap();
-        world.write(Side::Client, usize::MAX);
+        (0..3).for_each(|_| world.write(Side::Client, usize::MAX));
         let mut events = Vec::new();
         while let Some(frame) = wire::take(&mut world.to_server.wire, 1 << 20).unwrap() {
             world.server.receive(frame, world.now).unwrap();
@@ -831,4 +831,35 @@ fn the_last_number_of_a_call_is_the_last() {
     };
     let close = world.server.receive(frame, world.now).unwrap_err();
     assert_eq!(close.code(), CloseCode::NoNumber);
+}
+
+/// However much waits for a slow socket, an answer to a ping goes ahead of it, and not into the middle of a frame.
+#[test]
+fn what_is_urgent_does_not_wait_for_what_was_said_before() {
+    let mut world = World::new(SessionLimits::default(), SessionLimits::default(), true);
+    world.open();
+    world.open();
+    world.move_all();
+    for call in [1, 2] {
+        (0..6).for_each(|_| world.offer(call, Channel::Stdout, 20_000));
+    }
+    world.write(Side::Server, 1);
+    world.client.link.tell(Kind::Ping, 0, 7);
+    world.write(Side::Client, usize::MAX);
+    world.arrive(Side::Client, usize::MAX);
+    (0..9).for_each(|_| world.write(Side::Server, usize::MAX));
+    let mut wire = world.to_client.wire.clone();
+    let all = wire.len();
+    assert!(all > 240_000, "{all}");
+    let pong = loop {
+        let before = all - wire.len();
+        let frame = wire::take(&mut wire, 1 << 20).unwrap();
+        if frame.expect("there is a pong").head.kind == Kind::Pong {
+            break before;
+        }
+    };
+    // What was with the socket, up to the end of a frame.
+    assert!(pong < (64 << 10) + 20_100, "after {pong} bytes");
+    world.pings = 7;
+    world.settle();
 }
