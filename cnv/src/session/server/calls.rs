@@ -307,7 +307,7 @@ mod tests {
             let limits = SessionLimits::default();
             let sessions = Sessions::new(Nothing, limits.clone());
             let session = sessions.open(&limits, Peer::Parent, None, (), true);
-            test(&sessions, &session.unwrap());
+            test(&sessions, &session.unwrap().0);
         });
     }
 

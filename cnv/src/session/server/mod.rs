@@ -25,11 +25,11 @@ use super::handshake::{Handshake, common_version, request_digest};
 use super::limits::SessionLimits;
 use super::message::{Auth, ClientHello, Ending, Ready, Request, ServerHello, decode, encode};
 use super::wire::Kind;
-use crate::attestation::{Nonce, ProofError, ProofOfPossession, RequestDigest};
+use crate::attestation::{Nonce, ProofError, ProofOfPossession, RequestDigest, hex};
 pub(crate) use calls::{Caller, Unsent};
 pub(crate) use clients::Identity;
 use places::{Place, Places};
-use registry::{Attached, Registry, hexadecimal};
+use registry::{Attached, Registry};
 
 /// Who is at the other end of a connection, as far as the operating system knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,22 +211,28 @@ impl<S: Service> Sessions<S> {
             *place = self.places.enter_known()?;
         }
         let is_resumable = is_resumable && client.is_resumable;
-        let (session, connection, received) = match client.resume.as_ref().filter(|_| is_resumable)
-        {
-            Some(resume) => {
-                let session = self.find(resume, peer, token.as_deref())?;
-                let (connection, received) = self.go_on(&session, resume)?;
-                (session, connection, Some(received))
-            }
-            None => {
-                let session = self.open(&agreed, peer, token, authority, is_resumable)?;
-                let connection = session.shared.attach();
-                (session, connection, None)
-            }
-        };
+        let (session, secret, connection, received) =
+            match client.resume.as_ref().filter(|_| is_resumable) {
+                Some(resume) => {
+                    let session = self.find(resume, peer, token.as_deref())?;
+                    let (connection, received) = self.go_on(&session, resume)?;
+                    (
+                        session,
+                        Some(resume.secret.clone()),
+                        connection,
+                        Some(received),
+                    )
+                }
+                None => {
+                    let (session, secret) =
+                        self.open(&agreed, peer, token, authority, is_resumable)?;
+                    let connection = session.shared.attach();
+                    (session, secret, connection, None)
+                }
+            };
         let ready = encode(&Ready {
-            session: hexadecimal(&session.number),
-            secret: session.secret.map(|secret| hexadecimal(&secret)),
+            session: hex::text(&session.number),
+            secret,
             received,
             calls: session.shared.lock().core.allowed(),
         });

@@ -1,14 +1,15 @@
 //! The sessions of a server, from one connection to the next.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
+
+use sha2::{Digest as _, Sha256};
 
 use super::calls::Running;
 use super::clients::{Client, Clients};
 use super::{Peer, Service, Sessions, without_randomness};
-use crate::attestation::random;
+use crate::attestation::{hex, random};
 use crate::session::close::{Close, CloseCode};
 use crate::session::driver::{Broken, Shared};
 use crate::session::limits::SessionLimits;
@@ -39,8 +40,9 @@ impl<A> Default for Registry<A> {
 /// One session, over however many connections.
 pub(super) struct Session<A> {
     pub(super) number: SessionNumber,
-    /// What a client shows when it comes again; `None` where it cannot.
-    pub(super) secret: Option<[u8; 32]>,
+    /// The digest of what a client shows when it comes again; `None` where it cannot. Digests are compared, so that the time
+    /// it takes tells nothing of the secret.
+    secret: Option<[u8; 32]>,
     peer: Peer,
     /// Whose session it is: that which was presented, to be presented again.
     token: Option<String>,
@@ -50,6 +52,9 @@ pub(super) struct Session<A> {
     pub(super) shared: Shared<ServerCore>,
     pub(super) running: Mutex<BTreeMap<u32, Running>>,
 }
+
+/// A session that has begun, with what its client shows when it comes again.
+type Opened<A> = (Arc<Session<A>>, Option<String>);
 
 impl<S: Service> Sessions<S> {
     pub(super) fn registry(&self) -> MutexGuard<'_, Registry<S::Authority>> {
@@ -63,7 +68,7 @@ impl<S: Service> Sessions<S> {
         token: Option<String>,
         authority: S::Authority,
         is_resumable: bool,
-    ) -> Result<Arc<Session<S::Authority>>, Close> {
+    ) -> Result<Opened<S::Authority>, Close> {
         let mut number = [0; 16];
         let mut secret = [0; 32];
         let filled = random::fill(&mut number).and_then(|()| random::fill(&mut secret));
@@ -75,7 +80,7 @@ impl<S: Service> Sessions<S> {
         }
         let session = Arc::new(Session {
             number,
-            secret: is_resumable.then_some(secret),
+            secret: is_resumable.then(|| Sha256::digest(secret).into()),
             peer,
             token,
             authority,
@@ -85,7 +90,8 @@ impl<S: Service> Sessions<S> {
             running: Mutex::new(BTreeMap::new()),
         });
         registry.sessions.insert(number, Arc::downgrade(&session));
-        Ok(session)
+        let secret = is_resumable.then(|| hex::text(&secret));
+        Ok((session, secret))
     }
 
     /// The session that a client comes again with.
@@ -96,13 +102,13 @@ impl<S: Service> Sessions<S> {
         token: Option<&str>,
     ) -> Result<Arc<Session<S::Authority>>, Close> {
         let unknown = || Close::new(CloseCode::Resume, "there is no such session any more");
-        let number = session_number(&resume.session).ok_or_else(unknown)?;
+        let number: SessionNumber = hex::read(&resume.session).map_err(|_| unknown())?;
+        let shown: [u8; 32] = hex::read(&resume.secret).map_err(|_| unknown())?;
         let registry = self.registry();
         let session = registry.sessions.get(&number).and_then(Weak::upgrade);
         drop(registry);
         let session = session.ok_or_else(unknown)?;
-        let secret = session.secret.map(|secret| hexadecimal(&secret));
-        let is_it = secret.is_some_and(|secret| is_same(&secret, &resume.secret));
+        let is_it = session.secret == Some(Sha256::digest(shown).into());
         if !is_it || session.peer != peer || session.token.as_deref() != token {
             return Err(unknown());
         }
@@ -235,29 +241,6 @@ impl<S: Service> Drop for Attached<S> {
     }
 }
 
-/// The number of a session, as [`hexadecimal`] writes it.
-fn session_number(text: &str) -> Option<SessionNumber> {
-    let number = u128::from_str_radix(text, 16).ok()?;
-    (text.len() == 2 * size_of::<SessionNumber>()).then(|| number.to_be_bytes())
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Compares without telling by its time how much is the same.
-fn is_same(a: &str, b: &str) -> bool {
-    let difference = a
-        .bytes()
-        .zip(b.bytes())
-        .fold(0, |sum, (a, b)| sum | (a ^ b));
-    a.len() == b.len() && difference == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::nothing::Nothing;
@@ -276,7 +259,8 @@ mod tests {
     }
 
     fn open_of(sessions: &Sessions<Nothing>, peer: Peer) -> Arc<Session<()>> {
-        sessions.open(&limits(), peer, None, (), true).unwrap()
+        let opened = sessions.open(&limits(), peer, None, (), true);
+        opened.unwrap().0
     }
 
     fn open(sessions: &Sessions<Nothing>) -> Arc<Session<()>> {
