@@ -120,6 +120,7 @@ mod message;
 mod model_tests;
 mod server;
 mod server_core;
+mod shared;
 mod wire;
 
 pub use address::{Address, AddressError};

@@ -11,10 +11,11 @@ use super::clients::{Client, Clients};
 use super::{Peer, Service, Sessions, without_randomness};
 use crate::attestation::{hex, random};
 use crate::session::close::{Close, CloseCode};
-use crate::session::driver::{Broken, Shared};
+use crate::session::driver::Broken;
 use crate::session::limits::SessionLimits;
 use crate::session::message::Resume;
 use crate::session::server_core::ServerCore;
+use crate::session::shared::Shared;
 
 pub(super) struct Registry<A> {
     pub(super) sessions: HashMap<SessionNumber, Weak<Session<A>>>,
