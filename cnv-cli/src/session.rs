@@ -1,5 +1,10 @@
 //! `cnv call`, in full `cnv session call`: calls a command of a server, with the key and the attestation of whoever calls.
 
+#![allow(
+    clippy::too_many_arguments,
+    reason = "an argument of a verb is an option on the command line"
+)]
+
 mod shown;
 
 use std::env;
