@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::close::{Close, CloseCode};
 use super::wire::MAX_PAYLOAD_BYTES;
 
-/// What one end of a session grants the other. Whatever goes over a limit is refused with a [`Close`](super::Close) whose text
-/// says which; nothing is cut off silently.
+/// What one end of a session grants the other. Whatever goes over a limit is refused with a [`Close`](super::Close) whose code
+/// says which, or fails its call with a code of its own; nothing is cut off silently.
 ///
 /// ```
 /// use std::time::Duration;
