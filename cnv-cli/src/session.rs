@@ -1,6 +1,14 @@
 //! `cnv call`, in full `cnv session call`: calls a command of a server, with the key and the attestation of whoever calls.
 
+#![allow(
+    clippy::too_many_arguments,
+    reason = "an argument of a verb is an option on the command line"
+)]
+
+mod shown;
+
 use std::env;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use cnv::attestation::{AttestationChain, key_file};
@@ -37,6 +45,9 @@ pub async fn call(
     /// The digest of the grammar that the call was written for
     #[arg(long, value_name = "DIGEST")]
     expect: Option<String>,
+    /// Send a bearer's token also to an address that is not of this machine: something in between encrypts
+    #[arg(long)]
+    plaintext: bool,
     /// Where the server is
     address: Address,
     /// Noun, verb and arguments
@@ -59,6 +70,9 @@ pub async fn call(
         let key = key.or_else(|| env::var_os(KEY_VARIABLE).map(PathBuf::from));
         options = options.attest(token, key.map(key_file::load).transpose()?);
     }
+    if plaintext {
+        options = options.plaintext();
+    }
     let client = Client::connect(&address, options)
         .await
         .map_err(|error| unreachable(&address, error))?;
@@ -69,7 +83,8 @@ pub async fn call(
     if let Some(transaction) = cx.transaction_id() {
         request = request.transaction(transaction);
     }
-    let mut call = client.start_call(request).await?;
+    let call = client.start_call(request).await;
+    let mut call = call.map_err(shown::session_error)?;
     follow(&cx, &mut call).await
 }
 
@@ -84,8 +99,21 @@ fn unreachable(address: &Address, error: SessionError) -> Failure {
         SessionError::Io(error) => {
             Failure::failed(format!("no server answers at {address}: {error}"))
         }
-        error => error.into(),
+        SessionError::Plaintext { address } => Failure::usage(format!(
+            "the token is a bearer's, and whoever reads it on the way to {address} can use it: have it held by a key, put \
+             something that encrypts in between, or say with --plaintext that something does"
+        )),
+        error => shown::session_error(error).into(),
     }
+}
+
+/// A value as standard output may have it: another program gets what was sent.
+fn value(item: &Item) -> serde_json::Result<Box<RawValue>> {
+    let value: Box<RawValue> = item.json()?;
+    if std::io::stdout().is_terminal() {
+        return RawValue::from_string(shown::json(value.get()));
+    }
+    Ok(value)
 }
 
 /// Passes on what comes, and what the caller does.
@@ -104,21 +132,21 @@ async fn follow(cx: &Context, call: &mut Call) -> Result<Box<RawValue>, Failure>
                 }
             }
         };
-        let Some(item) = next? else {
+        let Some(item) = next.map_err(shown::call_error)? else {
             return Err(Failure::failed("the call succeeded, and had no result"));
         };
         match item.channel() {
             Channel::Result => {
-                let result = item.json()?;
+                let result = value(&item)?;
                 // Its end, and with it whether it is one.
-                while call.next().await?.is_some() {}
+                while call.next().await.map_err(shown::call_error)?.is_some() {}
                 let dropped = call.dropped_notes();
                 if dropped > 0 {
                     cx.stderr(&format!("{dropped} log records had no room on the way"));
                 }
                 return Ok(result);
             }
-            Channel::Stdout => cx.stdout().send(&item.json::<Box<RawValue>>()?).await?,
+            Channel::Stdout => cx.stdout().send(&value(&item)?).await?,
             Channel::Custom => cx.custom(item.bytes().clone()).await?,
             _ => note(cx, &item),
         }
@@ -154,15 +182,15 @@ struct Metric {
 /// Passes on what is said beside the output. What is not understood is of a later release, and no reason to fail.
 fn note(cx: &Context, item: &Item) {
     match item.channel() {
-        Channel::Stderr => cx.stderr(&item.text()),
+        Channel::Stderr => cx.stderr(&shown::text(&item.text())),
         Channel::Logs => {
             if let Ok(record) = item.json::<Record>() {
-                cx.log(level(&record.level), record.message);
+                cx.log(level(&record.level), shown::text(&record.message));
             }
         }
         Channel::Metrics => {
             if let Ok(metric) = item.json::<Metric>() {
-                cx.metric(&metric.name, metric.value);
+                cx.metric(&shown::text(&metric.name), metric.value);
             }
         }
         _ => {}

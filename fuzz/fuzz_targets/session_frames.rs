@@ -19,6 +19,7 @@ fuzz_target!(|input: (bool, Vec<Sent<'_>>)| {
             json!({
                 "protocol": 1, "application": "calc", "grammar": "", "max_request_bytes": 1000,
                 "window_bytes": room, "call_window_bytes": room, "max_frame_bytes": room,
+                "max_item_bytes": room,
             }),
         );
         message(2, json!({ "session": "1", "calls": 2 }));
@@ -28,6 +29,7 @@ fuzz_target!(|input: (bool, Vec<Sent<'_>>)| {
             json!({
                 "protocol": [1, 1], "is_resumable": false, "attests": false,
                 "window_bytes": room, "call_window_bytes": room, "max_frame_bytes": room,
+                "max_item_bytes": room,
             }),
         );
     }

@@ -53,12 +53,14 @@ fuzz_target!(|input: Input<'_>| {
             json!({
                 "protocol": 1, "application": "calc", "version": "1", "grammar": "", "nonce": "", "max_request_bytes": 1000,
                 "window_bytes": windows, "call_window_bytes": windows, "max_frame_bytes": windows,
+                "max_item_bytes": windows,
             })
         } else {
             json!({
                 "protocol": [1, 1], "application": "calc", "grammar": "", "is_resumable": true, "attests": true,
                 "resume": { "session": "00", "secret": "00", "received": 0 },
                 "window_bytes": windows, "call_window_bytes": windows, "max_frame_bytes": windows,
+                "max_item_bytes": windows,
             })
         };
         frame(0, 0, 0, 0, 0, &changed(hello, &input.changes), &mut bytes);

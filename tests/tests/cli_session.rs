@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use cnv::attestation::{CapabilityAttestation, PrivateKey};
+use cnv::capability::CapabilityContract;
 use cnv::session::{Channel, Client, ClientOptions};
 use programs::{Folder, cnv, expect, ops_alone};
 
@@ -78,6 +80,33 @@ fn a_call_has_the_output_and_the_exit_code_that_it_would_have_here() {
     assert!(!socket.exists());
     let mut gone = cnv(["-q", "call", &address, "tree", "digest", "."]);
     expect(1, &mut gone).says("no server answers at unix:");
+}
+
+/// What another machine says is shown by a terminal, and not obeyed.
+#[test]
+fn errors_from_elsewhere_turn_no_terminal_around() {
+    let folder = Folder::new();
+    let socket = folder.path("ops.sock");
+    let _server = Server::start(&socket);
+    let address = format!("unix:{}", socket.display());
+    let mut call = cnv(["-q", "call", &address, "tree", "di\u{1b}[2Jgest"]);
+    let failed = expect(2, &mut call);
+    failed.says("`tree di\\u{1b}[2Jgest`");
+}
+
+#[test]
+fn a_bearers_token_is_not_sent_to_other_machines() {
+    let folder = Folder::new();
+    let root = PrivateKey::from_seed(&[1; 32]);
+    let bearer = CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
+        .bearer()
+        .sign(&root)
+        .unwrap();
+    let token = folder.file("token", bearer.to_string());
+    let token = format!("@{}", token.display());
+    let mut call = cnv(["-q", "call", "--present", &token]);
+    call.args(["tcp:192.0.2.1:7", "tree", "digest"]);
+    expect(2, &mut call).says("say with --plaintext that something does");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 mod sessions;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use cnv::attestation::{CapabilityAttestation, PrivateKey, Timestamp, TrustStore};
+use cnv::attestation::{CapabilityAttestation, PrivateKey, Timestamp, TrustStore, key_file};
 use cnv::audit::{AuditLog, AuditOptions, AuditReader, Decision};
 use cnv::capability::CapabilityContract;
 use cnv::command::SessionServer;
@@ -47,13 +48,33 @@ fn options() -> ClientOptions {
     ClientOptions::new().application("jobs")
 }
 
-async fn serve(app: App) -> Address {
+async fn listen(app: App) -> (SessionServer, Address) {
     let server = SessionServer::new(app).unwrap();
     let server = server.listen(&"tcp:127.0.0.1:0".parse().unwrap()).await;
     let server = server.unwrap();
     let address = server.addresses().remove(0);
+    (server, address)
+}
+
+async fn serve(app: App) -> Address {
+    let (server, address) = listen(app).await;
     tokio::spawn(server.run(std::future::pending()));
     address
+}
+
+/// Has a server deny so many sessions, and ends it.
+async fn deny(app: App, sessions: usize) {
+    let (server, address) = listen(app).await;
+    let (shutdown, asked) = tokio::sync::oneshot::channel::<()>();
+    let served = tokio::spawn(server.run(async {
+        let _ = asked.await;
+    }));
+    for _ in 0..sessions {
+        let refused = Client::connect(&address, options()).await;
+        assert_eq!(code(refused), CloseCode::Attestation);
+    }
+    drop(shutdown);
+    served.await.unwrap();
 }
 
 #[track_caller]
@@ -124,17 +145,65 @@ fn over_tcp_nobody_begins_without_a_proof() {
             assert!(is_seen, "{refused:?}");
         }
 
-        let denials = || {
-            let entries = AuditReader::new(folder.path()).entries();
-            let entries = entries.into_iter().flatten();
-            entries
-                .filter_map(|read| read.ok())
-                .filter(|(_, entry)| entry.verb == "session open")
-                .filter(|(_, entry)| matches!(entry.decision, Decision::Denied(_)))
-                .count()
-        };
-        sessions::until("each denial is in the log", || denials() == tokens.len()).await;
+        // With the one who presented nothing.
+        let all = tokens.len() + 1;
+        let denials = || denials(folder.path());
+        sessions::until("each denial is in the log", || denials().len() == all).await;
+        assert!(denials()[0].contains("presented no attestation"));
     });
+}
+
+/// Why sessions were denied, as the log in a folder has it.
+fn denials(log: &Path) -> Vec<String> {
+    let entries = AuditReader::new(log).entries();
+    let entries = entries.into_iter().flatten().filter_map(|read| read.ok());
+    let opened = entries.filter(|(_, entry)| entry.verb == "session open");
+    let denied = opened.filter_map(|(_, entry)| match entry.decision {
+        Decision::Denied(reason) => Some(reason.detail().to_owned()),
+        _ => None,
+    });
+    denied.collect()
+}
+
+/// However many strangers are denied, the log has few entries of it, which say how many there were.
+#[test]
+fn strangers_do_not_fill_the_audit_log() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let origin = AuditOptions::new("example.com/audit/strangers");
+        let log = AuditLog::open(folder.path(), PrivateKey::from_seed(&[3; 32]), origin);
+        deny(guarded().audit(Arc::new(log.unwrap())), 90).await;
+        let denials = denials(folder.path());
+        let left_out = denials.iter().filter_map(|detail| {
+            let (before, _) = detail.split_once(" denials before this one were left out")?;
+            before.rsplit('(').next()?.parse::<usize>().ok()
+        });
+        let left_out: usize = left_out.sum();
+        assert!(left_out > 0, "{denials:?}");
+        // The last of them only says so.
+        assert_eq!(denials.len() - 1 + left_out, 90, "{denials:?}");
+    });
+}
+
+/// The log that the environment names is for the sessions that a server denies as well.
+#[test]
+fn denials_are_in_the_log_of_the_environment() {
+    if std::env::var_os("CNV_AUDIT").is_some() {
+        // The process that is started below.
+        return run(deny(guarded(), 1));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let key = folder.path().join("key");
+    key_file::create(&key, &PrivateKey::from_seed(&[3; 32])).unwrap();
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "denials_are_in_the_log_of_the_environment"])
+        .env("CNV_AUDIT", &logs)
+        .env("CNV_AUDIT_KEY", &key)
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(denials(&logs.join("jobs")).len(), 1);
 }
 
 /// Takes a connection to the server, and keeps what the client said.
@@ -223,5 +292,28 @@ fn a_session_goes_on_for_whom_it_began_for() {
         // Nor has it done anything to the session.
         let again = Raw::begin(served.path(), &resume(&secret)).await;
         assert_eq!(again.ready["session"], first.ready["session"]);
+    });
+}
+
+/// A bearer's token is whose it is that has read it.
+#[test]
+fn a_bearers_token_stays_on_this_machine() {
+    run(async {
+        let bearer = CapabilityAttestation::builder(CapabilityContract::read_only(), "agent-42")
+            .bearer()
+            .sign(&root())
+            .unwrap()
+            .to_string();
+        // A network for documentation, where nobody is.
+        let elsewhere: Address = "tcp:192.0.2.1:7".parse().unwrap();
+        for token in [&bearer, "no token"] {
+            let options = options().attest(token, None);
+            let refused = Client::connect(&elsewhere, options).await;
+            let is_kept = matches!(refused, Err(SessionError::Plaintext { .. }));
+            assert!(is_kept, "{refused:?}");
+        }
+        let address = serve(guarded().accept_bearer()).await;
+        let options = options().attest(&bearer, None);
+        assert!(Client::connect(&address, options).await.is_ok());
     });
 }

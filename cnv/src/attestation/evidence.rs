@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::capability::CapabilityContract;
 
+#[cfg(feature = "session")]
+use super::Nonce;
+use super::possession::Answer;
 use super::{
     CapabilityAttestation, Class, Clock, DenialReason, Denied, Permit, PrivateKey, PrivateKeyError,
     ProofOfPossession, RequestDigest, Requirement, TrustStore, Verified, Verifier, permit,
@@ -92,7 +95,7 @@ struct Session {
 struct Presented {
     verifier: Verifier,
     token: Option<String>,
-    proof: Option<(ProofOfPossession, RequestDigest)>,
+    proof: Option<Answer>,
     is_development: bool,
 }
 
@@ -133,7 +136,30 @@ impl Evidence {
     #[must_use]
     pub fn with_proof(self, proof: ProofOfPossession, request: RequestDigest) -> Self {
         Self::open(Presented {
-            proof: Some((proof, request)),
+            proof: Some(Answer {
+                proof,
+                request,
+                nonce: None,
+            }),
+            ..self.session.presented.clone()
+        })
+    }
+
+    /// As [`with_proof`](Self::with_proof), in answer to a nonce that the connection was given and keeps. That it is good
+    /// for one answer is the caller's to see to: the verifier does not know it.
+    #[cfg(feature = "session")]
+    pub(crate) fn with_answer(
+        self,
+        proof: ProofOfPossession,
+        request: RequestDigest,
+        nonce: Nonce,
+    ) -> Self {
+        Self::open(Presented {
+            proof: Some(Answer {
+                proof,
+                request,
+                nonce: Some(nonce),
+            }),
             ..self.session.presented.clone()
         })
     }

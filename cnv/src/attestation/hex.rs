@@ -6,8 +6,20 @@ pub(crate) fn write(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
+/// Them as a text.
+#[cfg(feature = "session")]
+pub(crate) fn text(bytes: &[u8]) -> String {
+    struct Written<'a>(&'a [u8]);
+    impl fmt::Display for Written<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write(self.0, f)
+        }
+    }
+    Written(bytes).to_string()
+}
+
 /// Reads exactly `2 * N` lower-case digits: what [`write()`] writes has one spelling.
-pub(super) fn read<const N: usize>(text: &str) -> Result<[u8; N], IdError> {
+pub(crate) fn read<const N: usize>(text: &str) -> Result<[u8; N], IdError> {
     let error = IdError { digits: 2 * N };
     let digit = |character: u8| match character {
         b'0'..=b'9' => Ok(character - b'0'),

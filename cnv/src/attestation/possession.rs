@@ -2,11 +2,15 @@
 
 use core::fmt;
 use core::str::FromStr;
+#[cfg(feature = "session")]
+use std::io;
 
 use sha2::{Digest, Sha256};
 
 use super::armour::{self, ArmourError};
 use super::claims::MAX_PARTY_BYTES;
+#[cfg(feature = "session")]
+use super::random;
 use super::{PrivateKey, PublicKey, Signature, Timestamp, TokenDigest, hex};
 
 /// How long after it was signed a proof is accepted, in seconds, and how long a [`Nonce`] is good for.
@@ -36,6 +40,18 @@ impl Nonce {
 
     pub(super) const fn from_bytes(bytes: [u8; Self::LEN_BYTES]) -> Self {
         Self(bytes)
+    }
+
+    /// A nonce for one connection, which keeps it: whoever asks for many of these takes none from others.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system has no randomness to give.
+    #[cfg(feature = "session")]
+    pub(crate) fn of_connection() -> io::Result<Self> {
+        let mut bytes = [0; Self::LEN_BYTES];
+        random::fill(&mut bytes)?;
+        Ok(Self(bytes))
     }
 }
 
@@ -128,6 +144,15 @@ impl Possession<'_> {
         out.extend_from_slice(&self.request.0);
         out
     }
+}
+
+/// A proof with what it has to be about, as this side sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) proof: ProofOfPossession,
+    pub(super) request: RequestDigest,
+    /// The nonce of the connection that it came over; `None` where it is one of the verifier's.
+    pub(super) nonce: Option<Nonce>,
 }
 
 /// A signed [`Possession`], which goes to the verifier beside the token.

@@ -9,14 +9,14 @@ use crate::capability::CapabilityContract;
 
 use super::cache::{Caches, DEFAULT_CACHE_LEN_BYTES};
 use super::challenge::Challenges;
+use super::possession::Answer;
 use super::published::{Numbered, Published};
 use super::revocation::{
     Follower, Freshness, ReloadError, RevocationError, RevocationSet, Revocations,
 };
 use super::{
     AttestationChain, ChallengeError, Clock, DenialReason, Denied, FloorError, Floors, KeyId,
-    Nonce, PossessionFault, ProofOfPossession, RequestDigest, Timestamp, TrustStore, Verified,
-    token,
+    Nonce, PossessionFault, Timestamp, TrustStore, Verified, token,
 };
 
 /// Decides who may act: the roots that are believed, what was revoked, the name that this program answers to, whether
@@ -315,7 +315,7 @@ impl Verifier {
     pub(super) fn verify(
         &self,
         token: &str,
-        proof: Option<&(ProofOfPossession, RequestDigest)>,
+        answer: Option<&Answer>,
         required: &CapabilityContract,
     ) -> Result<Verified, Denied> {
         let shared = &*self.shared;
@@ -337,15 +337,20 @@ impl Verifier {
         if let Some(holder) = verified.holder() {
             let now = self.now();
             let refused = |fault| Denied::from(DenialReason::Possession(fault));
-            let (proof, request) = proof.ok_or_else(|| refused(PossessionFault::Missing))?;
-            proof.check_claims(request, now).map_err(refused)?;
-            if !shared.challenges.is_waiting(proof.nonce(), now) {
+            let answer = answer.ok_or_else(|| refused(PossessionFault::Missing))?;
+            let proof = &answer.proof;
+            proof.check_claims(&answer.request, now).map_err(refused)?;
+            let is_waiting = match &answer.nonce {
+                Some(nonce) => nonce == proof.nonce(),
+                None => shared.challenges.is_waiting(proof.nonce(), now),
+            };
+            if !is_waiting {
                 return Err(refused(PossessionFault::Nonce));
             }
             proof
                 .check_signature(holder, token, self.state().audience.as_deref())
                 .map_err(refused)?;
-            if !shared.challenges.take(proof.nonce(), now) {
+            if answer.nonce.is_none() && !shared.challenges.take(proof.nonce(), now) {
                 return Err(refused(PossessionFault::Nonce));
             }
         }

@@ -1,5 +1,8 @@
 //! The session door: an application's commands over the sessions of a server.
 
+mod denials;
+
+use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
@@ -12,21 +15,23 @@ use tokio::sync::Semaphore;
 
 use super::app::App;
 use super::context::Cancellation;
-use super::evidence::{Unfit, development, is_bare, nothing, verifier};
+use super::evidence::{REVOCATIONS, Unfit, development, is_bare, nothing, verifier};
 use super::failure::{Failure, FailureCode};
+use super::log::audit_log;
 use super::output::Output;
 use super::pipeline::{Reply, Way};
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::{Note, Sink};
 use super::version::{LiveVerb, Version};
-use crate::attestation::{Evidence, Nonce};
+use crate::attestation::Evidence;
 use crate::audit::{AuditEntry, Decision, Digest, Reason};
 use crate::capability::CapabilityContract;
 use crate::session::{
-    Begun, Caller, Channel, Close, CloseCode, Ending, Peer, Presented, RemoteFailure, Request,
-    Service,
+    Begun, Caller, Channel, Close, CloseCode, Ending, Identity, ItemTooLarge, Peer, Presented,
+    RemoteFailure, Request, Service, Unsent,
 };
+use denials::Denials;
 
 /// What the audit log calls the beginning of a session.
 const SESSION_OPEN: &str = "session open";
@@ -35,13 +40,14 @@ const SESSION_OPEN: &str = "session open";
 pub(super) struct Served {
     pub(super) app: Arc<App>,
     /// Whom a session needs no attestation of.
-    pub(super) user: Option<u32>,
+    user: Option<u32>,
     /// Places for handlers that are not async.
-    pub(super) blocking: Arc<Semaphore>,
+    blocking: Arc<Semaphore>,
+    denials: Denials,
 }
 
 /// Handlers that are not async, at a time. The others wait; few threads have more than this to do for a processor.
-pub(super) const BLOCKING_HANDLERS: usize = 64;
+const BLOCKING_HANDLERS: usize = 64;
 
 /// What a session presented.
 #[derive(Clone)]
@@ -74,50 +80,60 @@ impl Service for Served {
         self.grammar() == grammar
     }
 
-    fn challenge(&self) -> Option<Nonce> {
-        verifier(&self.app).ok()?.challenge().ok()
-    }
-
     async fn authenticate(
         &self,
         peer: Peer,
         presented: Option<Presented>,
     ) -> Result<Authority, Close> {
         let Some(presented) = presented else {
-            return match peer {
-                Peer::Parent => Ok(self.without_token()),
-                Peer::User(user) if Some(user) == self.user => Ok(self.without_token()),
-                Peer::User(_) | Peer::Anyone => Err(Close::new(
-                    CloseCode::Attestation,
-                    "this server asks who is calling: present an attestation",
-                )),
+            let who = match peer {
+                Peer::Parent => return Ok(self.without_token()),
+                Peer::User(user) if Some(user) == self.user => return Ok(self.without_token()),
+                Peer::User(user) => format!("the user {user}"),
+                Peer::Anyone => "whoever connected over TCP".to_owned(),
             };
+            let code = FailureCode::Attestation.as_str();
+            let refused = Reason::new(code, format!("{who} presented no attestation"));
+            self.record_denial(refused, None).await;
+            return Err(Close::new(
+                CloseCode::Attestation,
+                "this server asks who is calling: present an attestation",
+            ));
         };
         let token = Digest::from_bytes(Sha256::digest(&presented.token).into());
-        let refused = match verifier(&self.app) {
-            Ok(verifier) => {
-                let evidence = Evidence::new(&verifier).with_token(presented.token);
-                let evidence = match presented.proof {
-                    Some(proof) => evidence.with_proof(proof, presented.request),
-                    None => evidence,
-                };
-                match evidence.authorise(&CapabilityContract::pure()) {
-                    Ok(_) => return Ok(Authority::Presented { evidence, token }),
-                    Err(denied) => Reason::from(&denied),
-                }
-            }
-            Err(unfit) => Reason::new(
-                FailureCode::Attestation.as_str(),
-                unfit.failure().to_string(),
-            ),
+        let app = Arc::clone(&self.app);
+        let refused = match elsewhere(move || decide(&app, presented)).await {
+            Ok(Ok(evidence)) => return Ok(Authority::Presented { evidence, token }),
+            Ok(Err(refused)) => refused,
+            Err(failure) => Reason::new(failure.code().as_str(), failure.to_string()),
         };
         let told = if self.app.explains_denials {
             format!("attestation refused: {}", refused.detail())
         } else {
             "attestation refused".to_owned()
         };
-        self.record_denial(refused, token).await;
+        self.record_denial(refused, Some(token)).await;
         Err(Close::new(CloseCode::Attestation, told))
+    }
+
+    fn identity(&self, peer: Peer, authority: &Authority) -> Identity {
+        let verified = match authority {
+            Authority::Presented { evidence, .. } => evidence.verified(),
+            Authority::Nothing | Authority::Development => None,
+        };
+        match (peer, verified) {
+            (Peer::User(user), _) => Identity::User(user),
+            (Peer::Anyone, Some(verified)) => {
+                let first = verified.chain().root();
+                let mut digest = Sha256::new_with_prefix(first.issuer().as_bytes());
+                match first.holder_key() {
+                    Some(holder) => digest.update(holder.as_bytes()),
+                    None => digest.update(first.subject()),
+                }
+                Identity::Attested(digest.finalize().into())
+            }
+            (Peer::Parent | Peer::Anyone, _) => Identity::Parent,
+        }
     }
 
     fn call(&self, authority: &Authority, request: Request, caller: Caller) -> Begun {
@@ -151,7 +167,42 @@ impl Service for Served {
     }
 }
 
+/// Does what reads files or checks signatures where no connection waits for it.
+async fn elsewhere<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Failure::failed("it could not be decided"))
+}
+
+/// What a session presents, once that is decided to be good enough to begin it.
+fn decide(app: &App, presented: Presented) -> Result<Evidence, Reason> {
+    let refused = |why: String| Reason::new(FailureCode::Attestation.as_str(), why);
+    let proof = presented.proof;
+    let proof = proof.map_err(|error| refused(format!("the proof is none: {error}")))?;
+    let verifier = verifier(app).map_err(|unfit| refused(unfit.failure().to_string()))?;
+    let evidence = Evidence::new(&verifier).with_token(presented.token);
+    let evidence = match proof {
+        Some(proof) => evidence.with_answer(proof, presented.request, presented.nonce),
+        None => evidence,
+    };
+    let denied = evidence.authorise(&CapabilityContract::pure()).err();
+    match denied {
+        None => Ok(evidence),
+        Some(denied) => Err(Reason::from(&denied)),
+    }
+}
+
 impl Served {
+    pub(super) fn new(app: Arc<App>, user: Option<u32>) -> Self {
+        Self {
+            app,
+            user,
+            blocking: Arc::new(Semaphore::new(BLOCKING_HANDLERS)),
+            denials: Denials::new(Instant::now()),
+        }
+    }
+
     fn without_token(&self) -> Authority {
         if self.app.development && is_bare(&self.app) {
             Authority::Development
@@ -161,15 +212,43 @@ impl Served {
     }
 
     /// Records that a session was not begun. It is not, whether that succeeds or not.
-    async fn record_denial(&self, reason: Reason, token: Digest) {
-        let Some(log) = self.app.audit.clone() else {
+    async fn record_denial(&self, reason: Reason, token: Option<Digest>) {
+        let reason = match self.denials.admit(Instant::now()) {
+            None => return,
+            Some(0) => reason,
+            Some(left_out) => {
+                let detail = format!("{} ({})", reason.detail(), left_out_text(left_out));
+                Reason::new(reason.code(), detail)
+            }
+        };
+        self.record(reason, token).await;
+    }
+
+    /// Records how many denials were left out at the end.
+    pub(super) async fn record_left_out(&self) {
+        let left_out = self.denials.take_left_out();
+        if left_out > 0 {
+            let code = FailureCode::Attestation.as_str();
+            let reason = Reason::new(code, left_out_text(left_out));
+            self.record(reason, None).await;
+        }
+    }
+
+    async fn record(&self, reason: Reason, token: Option<Digest>) {
+        let Ok(Some(log)) = audit_log(&self.app).await else {
             return;
         };
         let now = self.app.time().now();
         let mut entry = AuditEntry::new(now, [0; 16], SESSION_OPEN, Decision::Denied(reason));
-        entry.token = Some(token);
+        entry.token = token;
         let _ = tokio::task::spawn_blocking(move || log.record(&entry)).await;
     }
+}
+
+fn left_out_text(denials: u64) -> String {
+    format!(
+        "{denials} denials before this one were left out, because there were too many at a time"
+    )
 }
 
 /// A request, and everything that a call of it needs.
@@ -242,7 +321,8 @@ impl Asked {
             sink: Arc::clone(&self.sink),
             show_progress: false,
         };
-        let evidence = |_: &dyn Fn() -> Digest| evidence(&self.app, verb.spec(), &self.authority);
+        let decided_by = evidence(&self.app, verb.spec(), &self.authority).await;
+        let evidence = |_: &dyn Fn() -> Digest| decided_by;
         self.app.attend(verb, matches, way, evidence, &tell).await
     }
 }
@@ -265,8 +345,8 @@ fn understand<'v>(
 }
 
 /// What a call of the session is decided by, and the digest of its token. Lists and roots are those of now.
-fn evidence(
-    app: &App,
+async fn evidence(
+    app: &Arc<App>,
     spec: &VerbSpec,
     authority: &Authority,
 ) -> (Result<Evidence, Unfit>, Option<Digest>) {
@@ -277,7 +357,7 @@ fn evidence(
         Authority::Presented { evidence, token } => {
             // Whoever may not begin a session any more makes no call on one, whatever the call asks for.
             let fresh = if spec.contract().is_some() {
-                verifier(app).map(|_| ())
+                renewed(app).await
             } else {
                 let pure = evidence.authorise(&CapabilityContract::pure());
                 pure.map(|_| ())
@@ -286,6 +366,18 @@ fn evidence(
             (fresh.map(|()| evidence.clone()), Some(*token))
         }
     }
+}
+
+/// Has the verifier decide by the roots and lists that the operator's files have now.
+async fn renewed(app: &Arc<App>) -> Result<(), Unfit> {
+    // Roots of the program and lists that it follows are in memory.
+    let reads_files = app.trust.is_none() || env::var_os(REVOCATIONS).is_some();
+    if !reads_files {
+        return verifier(app).map(|_| ());
+    }
+    let app = Arc::clone(app);
+    let renewed = elsewhere(move || verifier(&app).map(|_| ())).await;
+    renewed.unwrap_or_else(|failure| Err(Unfit::Operators(failure)))
 }
 
 /// The streams of a call in a session.
@@ -303,8 +395,11 @@ impl Streams {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Failure>> {
         let sent = self.caller.poll_send(channel, item, cx);
-        // Whoever forgets a call has taken it back.
-        sent.map_err(|_| Stopped::Cancelled.into())
+        sent.map_err(|unsent| match unsent {
+            // Whoever forgets a call has taken it back.
+            Unsent::Gone => Stopped::Cancelled.into(),
+            Unsent::TooLarge(error) => error.into(),
+        })
     }
 
     /// Sends the result, and says how the call ended.
@@ -326,15 +421,26 @@ impl Streams {
         Ending {
             failure: result.err().map(|failure| remote(&failure)),
             receipt,
+            left_out_receipt_bytes: None,
             dropped_notes: self.dropped.load(Ordering::Relaxed),
         }
     }
 }
 
+/// The code of a call that had an item which is larger than the two ends take.
+const ITEM_TOO_LARGE: &str = "item-too-large";
+
 /// A failure as the client hears it.
 fn remote(failure: &Failure) -> RemoteFailure {
-    let code = failure.code();
-    let mut remote = RemoteFailure::new(code.as_str(), code.exit_code(), failure.to_string());
+    let is_too_large = failure
+        .error()
+        .is_some_and(|error| error.is::<ItemTooLarge>());
+    let code = match is_too_large {
+        true => ITEM_TOO_LARGE,
+        false => failure.code().as_str(),
+    };
+    let exit_code = failure.code().exit_code();
+    let mut remote = RemoteFailure::new(code, exit_code, failure.to_string());
     let retry_after = failure.retry_after().map(|after| after.as_millis());
     remote.retry_after_ms = retry_after.and_then(|after| u64::try_from(after).ok());
     remote
@@ -365,5 +471,136 @@ impl Sink for Streams {
         if !self.caller.try_send(channel, Bytes::from(text)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attestation::{
+        CapabilityAttestation, Nonce, Possession, PrivateKey, RequestDigest, Timestamp, TrustStore,
+    };
+    use crate::command::SessionServer;
+    use crate::session::{Client, ClientOptions, SessionError};
+
+    fn root() -> PrivateKey {
+        PrivateKey::from_seed(&[1; 32])
+    }
+
+    fn agent() -> PrivateKey {
+        PrivateKey::from_seed(&[2; 32])
+    }
+
+    fn guarded() -> App {
+        let mut trust = TrustStore::new();
+        trust.add("root", root().public_key()).unwrap();
+        App::new("jobs").trust(trust).without_revocation()
+    }
+
+    fn token() -> String {
+        CapabilityAttestation::builder(CapabilityContract::pure(), "agent-42")
+            .audience("jobs")
+            .held_by(&agent().public_key())
+            .sign(&root())
+            .unwrap()
+            .to_string()
+    }
+
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(test)
+    }
+
+    /// Begins a session with the server of an application.
+    async fn begin(server: SessionServer) -> Result<Client, SessionError> {
+        let (here, there) = tokio::io::duplex(1 << 16);
+        tokio::spawn(server.run_over(there));
+        let options = ClientOptions::new().application("jobs");
+        Client::over(here, options.attest(token(), Some(agent()))).await
+    }
+
+    #[test]
+    fn strangers_who_use_up_the_nonces_keep_nobody_out() {
+        run(async {
+            let app = Arc::new(guarded());
+            let verifier = verifier(&app).ok().unwrap();
+            while verifier.challenge().is_ok() {}
+            let begun = begin(SessionServer::of(app)).await;
+            assert!(begun.is_ok(), "{:?}", begun.err());
+        });
+    }
+
+    #[test]
+    fn a_proof_answers_the_nonce_of_its_own_connection() {
+        run(async {
+            let served = SessionServer::of(Arc::new(guarded())).served();
+            let [own, other] = [(); 2].map(|()| Nonce::of_connection().unwrap());
+            let kept = verifier(&served.app).ok().unwrap().challenge().unwrap();
+            let request = RequestDigest::of(b"both hellos");
+            for (nonce, is_good) in [(other, false), (kept, false), (own, true)] {
+                let token = token();
+                let possession = Possession {
+                    token: &token,
+                    audience: Some("jobs"),
+                    nonce,
+                    request,
+                    signed_at: Timestamp::now(),
+                };
+                let presented = Presented {
+                    proof: Ok(Some(possession.sign(&agent()))),
+                    token,
+                    request,
+                    nonce: own,
+                };
+                let decided = served.authenticate(Peer::Anyone, Some(presented)).await;
+                assert_eq!(decided.is_ok(), is_good);
+            }
+        });
+    }
+
+    /// Whether a future has to wait for another thread.
+    fn waits<T>(future: impl Future<Output = T>) -> bool {
+        let mut future = std::pin::pin!(future);
+        let mut cx = TaskContext::from_waker(std::task::Waker::noop());
+        future.as_mut().poll(&mut cx).is_pending()
+    }
+
+    #[test]
+    fn no_connection_waits_while_a_session_is_decided_about() {
+        run(async {
+            let served = Served::new(Arc::new(guarded()), None);
+            let presented = Presented {
+                token: token(),
+                proof: Ok(None),
+                request: RequestDigest::of(b""),
+                nonce: Nonce::of_connection().unwrap(),
+            };
+            assert!(waits(served.authenticate(Peer::Anyone, Some(presented))));
+        });
+    }
+
+    /// The roots that the environment names are read at each guarded call.
+    #[test]
+    fn no_connection_waits_while_files_are_read() {
+        if env::var_os("CNV_TRUST").is_some() {
+            // The process that is started below.
+            return run(async {
+                let app = Arc::new(App::new("jobs").without_revocation());
+                assert!(waits(renewed(&app)));
+                assert!(renewed(&app).await.is_ok());
+            });
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let roots = folder.path().join("roots");
+        std::fs::write(&roots, format!("{} root\n", root().public_key())).unwrap();
+        let this = "command::served::tests::no_connection_waits_while_files_are_read";
+        let status = std::process::Command::new(env::current_exe().unwrap())
+            .args(["--exact", this])
+            .env("CNV_TRUST", &roots)
+            .status();
+        assert!(status.unwrap().success());
+        run(async { assert!(!waits(renewed(&Arc::new(guarded())))) });
     }
 }

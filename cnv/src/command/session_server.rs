@@ -1,8 +1,11 @@
 //! A server of an application's commands: where it listens, and how it ends.
 
+#[cfg(unix)]
+mod socket;
+
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,13 +13,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-#[cfg(unix)]
-use tokio::net::UnixListener;
-use tokio::sync::Semaphore;
 
 use super::app::{App, Faults};
-use super::served::{BLOCKING_HANDLERS, Served};
+use super::log::audit_log;
+use super::served::Served;
 use crate::session::{Address, Peer, SessionLimits, Sessions, Stream};
+#[cfg(unix)]
+use socket::Socket;
 
 /// How long no connection is accepted after one could not be, such as for want of a file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -65,10 +68,7 @@ pub struct SessionServer {
 #[derive(Debug)]
 enum Listener {
     #[cfg(unix)]
-    Unix {
-        listener: UnixListener,
-        path: PathBuf,
-    },
+    Unix(Socket),
     Tcp(TcpListener),
 }
 
@@ -125,13 +125,17 @@ impl SessionServer {
     /// [`ServeError::Faults`], which a unit test finds with [`App::check`].
     pub fn new(app: App) -> Result<Self, ServeError> {
         app.check()?;
+        Ok(Self::of(Arc::new(app)))
+    }
+
+    pub(super) fn of(app: Arc<App>) -> Self {
         let limits = app.sessions.clone().unwrap_or_default();
-        Ok(Self {
-            app: Arc::new(app),
+        Self {
+            app,
             limits,
             listeners: Vec::new(),
             is_plaintext: false,
-        })
+        }
     }
 
     /// What the server grants its clients. Default: those of [`App::sessions`].
@@ -148,8 +152,8 @@ impl SessionServer {
         self
     }
 
-    /// Listens here from now on. A unix socket is for its owner alone; one that a server left behind is replaced. Has to be
-    /// called on tokio.
+    /// Listens here from now on. A unix socket is for its owner alone; one that a server left behind is replaced, and a file
+    /// beside it, `PATH.lock`, keeps two servers from doing so at the same time. Has to be called on tokio.
     ///
     /// # Errors
     ///
@@ -161,14 +165,7 @@ impl SessionServer {
         };
         let listener = match address {
             #[cfg(unix)]
-            Address::Unix(path) => {
-                make_way(path).await?;
-                let listener = UnixListener::bind(path).map_err(failed)?;
-                let for_owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-                std::fs::set_permissions(path, for_owner).map_err(failed)?;
-                let path = path.clone();
-                Listener::Unix { listener, path }
-            }
+            Address::Unix(path) => Listener::Unix(Socket::bind(path).await?),
             #[cfg(not(unix))]
             Address::Unix(_) => return Err(failed(io::ErrorKind::Unsupported.into())),
             Address::Tcp(address) => {
@@ -188,7 +185,7 @@ impl SessionServer {
     pub fn addresses(&self) -> Vec<Address> {
         let address = |listener: &Listener| match listener {
             #[cfg(unix)]
-            Listener::Unix { path, .. } => Some(Address::Unix(path.clone())),
+            Listener::Unix(socket) => Some(Address::Unix(socket.path().to_owned())),
             Listener::Tcp(listener) => listener.local_addr().ok().map(Address::Tcp),
         };
         self.listeners.iter().filter_map(address).collect()
@@ -196,7 +193,8 @@ impl SessionServer {
 
     /// Serves until `shutdown` completes. Then no new calls are taken, and those that are there have
     /// [`SessionLimits::drain_timeout`] to end.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Drained {
+        self.open_log().await;
         let sessions = self.sessions();
         #[cfg(feature = "reload")]
         let _watch = self.watch();
@@ -217,17 +215,18 @@ impl SessionServer {
         }
         shutdown.await;
         accepting.shutdown().await;
-        Drained {
-            cut_off: sessions.drain().await,
-        }
+        let cut_off = sessions.drain().await;
+        sessions.service().record_left_out().await;
+        Drained { cut_off }
     }
 
     /// Serves one connection that is there already, such as the process's standard input and output, to its end. Whoever
     /// made it needs no attestation to begin a session.
-    pub async fn run_over<S>(self, stream: S)
+    pub async fn run_over<S>(mut self, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.open_log().await;
         let sessions = self.sessions();
         #[cfg(feature = "reload")]
         let _watch = self.watch();
@@ -261,6 +260,14 @@ impl SessionServer {
         Drained { cut_off }
     }
 
+    /// Opens the audit log that the environment names: one for all calls and for the sessions that are denied, rather than
+    /// one after another. Where that fails, each call tries again, and does not run if it cannot be recorded.
+    async fn open_log(&mut self) {
+        if let (Ok(log), Some(app)) = (audit_log(&self.app).await, Arc::get_mut(&mut self.app)) {
+            app.audit = log;
+        }
+    }
+
     /// Follows the overlay, where the application has one. Without a thread for that, what is in force at the beginning
     /// stays so, and `grammar reload` changes it.
     #[cfg(feature = "reload")]
@@ -269,12 +276,11 @@ impl SessionServer {
     }
 
     fn sessions(&self) -> Arc<Sessions<Served>> {
-        let served = Served {
-            app: Arc::clone(&self.app),
-            user: own_user(),
-            blocking: Arc::new(Semaphore::new(BLOCKING_HANDLERS)),
-        };
-        Sessions::new(served, self.limits.clone())
+        Sessions::new(self.served(), self.limits.clone())
+    }
+
+    pub(super) fn served(&self) -> Served {
+        Served::new(Arc::clone(&self.app), own_user())
     }
 }
 
@@ -282,8 +288,8 @@ impl Listener {
     async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
             #[cfg(unix)]
-            Self::Unix { listener, .. } => {
-                let (stream, _) = listener.accept().await?;
+            Self::Unix(socket) => {
+                let stream = socket.accept().await?;
                 let user = stream.peer_cred()?.uid();
                 Ok((Stream::Unix(stream), Peer::User(user)))
             }
@@ -293,39 +299,6 @@ impl Listener {
                 Ok((Stream::Tcp(stream), Peer::Anyone))
             }
         }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Self::Unix { path, .. } = self {
-            // Where it is gone already, there is nothing to take away.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Takes away a socket at which nobody listens any more.
-#[cfg(unix)]
-async fn make_way(path: &Path) -> Result<(), ServeError> {
-    use std::os::unix::fs::FileTypeExt as _;
-
-    let Ok(found) = std::fs::symlink_metadata(path) else {
-        return Ok(());
-    };
-    let path = path.to_owned();
-    if !found.file_type().is_socket() {
-        return Err(ServeError::NoSocket { path });
-    }
-    match tokio::net::UnixStream::connect(&path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(&path).map_err(|source| ServeError::Listen {
-                address: Address::Unix(path),
-                source,
-            })
-        }
-        _ => Err(ServeError::Taken { path }),
     }
 }
 

@@ -124,7 +124,10 @@ impl Version {
     }
 
     /// Rises with every version of a process.
-    #[cfg_attr(not(feature = "reload"), allow(dead_code))]
+    #[cfg_attr(
+        not(feature = "reload"),
+        expect(dead_code, reason = "one version has no other to be told from")
+    )]
     pub(super) const fn number(&self) -> u64 {
         self.number
     }
@@ -137,7 +140,10 @@ impl Version {
     }
 
     /// What names the version, on every machine.
-    #[cfg_attr(not(feature = "reload"), allow(dead_code))]
+    #[cfg_attr(
+        not(any(feature = "reload", feature = "session")),
+        expect(dead_code, reason = "without either, nobody asks for a version")
+    )]
     pub(super) fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| self.grammar().digest())
     }

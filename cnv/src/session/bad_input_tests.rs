@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::client_core::ClientCore;
+use super::client_core::{ClientCore, Opened};
 use super::close::{Close, CloseCode};
 use super::error::SessionError;
 use super::handshake::{Handshake, check_answer, common_version};
@@ -69,11 +69,15 @@ fn server(opened: u32) -> ServerCore {
     core
 }
 
+fn open(core: &mut ClientCore) -> Opened {
+    core.open(Bytes::new, None, &mut None, &nobody())
+}
+
 /// A client that has made this many calls.
 fn client(opened: u32) -> ClientCore {
     let mut core = ClientCore::new(&limits(), true, 4, Instant::now());
     for _ in 0..opened {
-        core.open(&Bytes::new(), &nobody()).unwrap();
+        open(&mut core);
     }
     core
 }
@@ -132,10 +136,6 @@ fn a_server_names_what_a_client_must_not_do() {
             "call 1 follows call 1",
         ),
         (
-            vec![with(made(1), vec![b' '; 101])],
-            "a request of 101 bytes is over the limit of 100",
-        ),
-        (
             vec![frame(Kind::Cancel, 1, 1)],
             "call 1 is taken back, and was never made",
         ),
@@ -168,7 +168,10 @@ fn a_server_names_what_a_client_must_not_do() {
     }
     let message = "call 5 is one more than the 4 that a session may have at a time";
     let close = refused!(server(4), [frame(Kind::Open, 5, 5)]);
-    assert_says(&close, CloseCode::Protocol, message);
+    assert_says(&close, CloseCode::Calls, message);
+    let message = "a request of 101 bytes is over the limit of 100";
+    let close = refused!(server(0), [with(made(1), vec![b' '; 101])]);
+    assert_says(&close, CloseCode::Request, message);
 }
 
 #[test]
@@ -220,11 +223,21 @@ fn a_client_names_what_a_server_must_not_do() {
             "two items' frames are mixed",
         ),
         (
+            vec![frame(Kind::Ack, 0, 4)],
+            "frame 4 is acknowledged, and 3 were sent",
+        ),
+    ] {
+        assert_says(&refused!(client(3), frames), CloseCode::Protocol, message);
+    }
+    for (frames, code, message) in [
+        (
             vec![large(1, 1), large(1, 2)],
+            CloseCode::Window,
             "call 1 has more bytes in flight than granted",
         ),
         (
             vec![large(1, 1), large(2, 2), large(3, 3)],
+            CloseCode::Window,
             "more bytes are in flight than were granted",
         ),
         (
@@ -232,24 +245,21 @@ fn a_client_names_what_a_server_must_not_do() {
                 part(large(1, 1), Channel::Custom, true),
                 part(large(1, 2), Channel::Custom, true),
             ],
+            CloseCode::Item,
             "an item of call 1 is over the limit of 20000 bytes",
         ),
-        (
-            vec![frame(Kind::Ack, 0, 4)],
-            "frame 4 is acknowledged, and 3 were sent",
-        ),
     ] {
-        assert_says(&refused!(client(3), frames), CloseCode::Protocol, message);
+        assert_says(&refused!(client(3), frames), code, message);
     }
     let whole = SessionLimits {
         max_item_bytes: 10,
         ..limits()
     };
     let mut core = ClientCore::new(&whole, true, 4, Instant::now());
-    core.open(&Bytes::new(), &nobody()).unwrap();
+    open(&mut core);
     let close = refused!(core, [with(data(1, 1), vec![0; 11])]);
     let message = "an item of call 1 is over the limit of 10 bytes";
-    assert_says(&close, CloseCode::Protocol, message);
+    assert_says(&close, CloseCode::Item, message);
 }
 
 /// What changes nothing is free so many times, and again after a while.
@@ -315,9 +325,11 @@ fn numbers_at_their_end_are_numbers() {
     core.receive(frame(Kind::Calls, 0, u64::MAX), now).unwrap();
     core.receive(frame(Kind::Drain, u32::MAX, u64::MAX), now)
         .unwrap();
-    assert_eq!(core.open(&Bytes::new(), &nobody()), Some(2));
+    assert_eq!(open(&mut core), Opened::Call(2));
     for received in [5, u64::MAX] {
-        let close = client(1).reattach(received, u64::MAX).unwrap_err();
+        let close = client(1)
+            .reattach(received, u64::MAX, |_, _| None)
+            .unwrap_err();
         assert_eq!(close.code(), CloseCode::Protocol);
         let close = server(1).reattach(received).unwrap_err();
         assert_eq!(close.code(), CloseCode::Protocol);
@@ -422,6 +434,7 @@ fn hello() -> ClientHello {
         window_bytes: 1 << 20,
         call_window_bytes: 1 << 20,
         max_frame_bytes: 1 << 20,
+        max_item_bytes: 1 << 20,
     }
 }
 
@@ -473,22 +486,24 @@ fn versions_and_windows_that_do_not_fit_are_refused() {
         window_bytes: 0,
         call_window_bytes: 0,
         max_frame_bytes: 0,
+        max_item_bytes: 0,
     };
     assert_eq!(
         check_answer(&answer).unwrap_err().code(),
         CloseCode::Version
     );
     let enough = (32 << 10, 16 << 10, 16 << 10);
-    let agreed = |(window, call_window, frame)| limits().agreed(window, call_window, frame);
+    let agreed =
+        |(window, call_window, frame)| limits().agreed(window, call_window, frame, usize::MAX);
     assert!(agreed(enough).is_ok());
     assert_eq!(agreed((u64::MAX, u64::MAX, usize::MAX)), Ok(limits()));
-    for less in [
-        (enough.0 - 1, enough.1, enough.2),
-        (enough.0, enough.1 - 1, enough.2),
-        (enough.0, enough.1, enough.2 - 1),
-        (0, 0, 0),
+    for (less, code) in [
+        ((enough.0 - 1, enough.1, enough.2), CloseCode::Window),
+        ((enough.0, enough.1 - 1, enough.2), CloseCode::Window),
+        ((enough.0, enough.1, enough.2 - 1), CloseCode::Frame),
+        ((0, 0, 0), CloseCode::Frame),
     ] {
-        assert_eq!(agreed(less).unwrap_err().code(), CloseCode::Protocol);
+        assert_eq!(agreed(less).unwrap_err().code(), code);
     }
 }
 
@@ -504,20 +519,23 @@ fn a_handshake_is_short() {
 async fn refuses_long_handshakes() {
     use tokio::io::AsyncWriteExt as _;
 
-    for (len, kind, message) in [
+    for (len, kind, code, message) in [
         (
             MAX_HANDSHAKE_BYTES + 1,
             Kind::Hello,
+            CloseCode::Frame,
             "a payload of 16385 bytes is over the limit of 16384",
         ),
         (
             2,
             Kind::Open,
+            CloseCode::Protocol,
             "a session begins with Hello, and this is Open",
         ),
         (
             2,
             Kind::Ready,
+            CloseCode::Protocol,
             "a session begins with Hello, and this is Ready",
         ),
     ] {
@@ -532,6 +550,6 @@ async fn refuses_long_handshakes() {
         let Err(SessionError::Refused(close)) = refused else {
             panic!("{refused:?}");
         };
-        assert_says(&close, CloseCode::Protocol, message);
+        assert_says(&close, code, message);
     }
 }

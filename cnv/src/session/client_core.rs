@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::close::Close;
+use super::close::{Close, CloseCode};
 use super::limits::SessionLimits;
 use super::link::{Credit, Link, cost};
 use super::wire::{Channel, Frame, Head, Kind};
@@ -32,6 +32,20 @@ pub(super) enum Next {
     Gone,
 }
 
+/// What came of the wish to open a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    Call(u32),
+    /// The server has as many calls as it takes. The waker that was given is woken once that may be otherwise.
+    NoRoom,
+    /// All numbers of calls are used up.
+    NoNumber,
+}
+
+/// Whoever waits to open a call, until it [leaves](ClientCore::leave).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
 /// The client's end of a session.
 #[derive(Debug)]
 pub(super) struct ClientCore {
@@ -39,8 +53,9 @@ pub(super) struct ClientCore {
     calls: BTreeMap<u32, Receiving>,
     opened: u32,
     allowed: u64,
-    /// Who waits to open a call.
-    openers: Vec<Waker>,
+    /// Who waits to open a call, under the numbers of their tickets.
+    openers: BTreeMap<u64, Waker>,
+    tickets: u64,
     /// What the server may have sent, and what has been taken of it.
     granted: Credit,
     taken: u64,
@@ -58,14 +73,15 @@ struct Receiving {
     taken: u64,
     partial: Option<Partial>,
     is_cancelled: bool,
+    /// When it is over, whatever it has come to.
+    deadline: Option<Instant>,
     end: Option<Bytes>,
     waker: Option<Waker>,
 }
 
 fn over_limit(call: u32, max: usize) -> Close {
-    Close::protocol(format!(
-        "an item of call {call} is over the limit of {max} bytes"
-    ))
+    let message = format!("an item of call {call} is over the limit of {max} bytes");
+    Close::new(CloseCode::Item, message)
 }
 
 /// Frames that a connection begins with and that may change nothing.
@@ -117,7 +133,8 @@ impl ClientCore {
             calls: BTreeMap::new(),
             opened: 0,
             allowed: calls,
-            openers: Vec::new(),
+            openers: BTreeMap::new(),
+            tickets: 0,
             granted: Credit::new(limits.window_bytes),
             taken: 0,
             window: limits.window_bytes,
@@ -127,25 +144,49 @@ impl ClientCore {
         }
     }
 
-    /// Begins a call, where the server has room for one.
-    pub(super) fn open(&mut self, request: &Bytes, waker: &Waker) -> Option<u32> {
-        let call = self.opened.checked_add(1)?;
+    /// Begins a call, where the server has room for one. Its request is made then, because it says what is left until its
+    /// deadline.
+    pub(super) fn open(
+        &mut self,
+        request: impl FnOnce() -> Bytes,
+        deadline: Option<Instant>,
+        ticket: &mut Option<Ticket>,
+        waker: &Waker,
+    ) -> Opened {
+        let Some(call) = self.opened.checked_add(1) else {
+            return Opened::NoNumber;
+        };
         if u64::from(call) > self.allowed {
-            if !self.openers.iter().any(|other| other.will_wake(waker)) {
-                self.openers.push(waker.clone());
-            }
-            return None;
+            let ticket = ticket.get_or_insert_with(|| {
+                self.tickets += 1;
+                Ticket(self.tickets)
+            });
+            self.openers.insert(ticket.0, waker.clone());
+            return Opened::NoRoom;
         }
         self.opened = call;
         self.calls.insert(
             call,
             Receiving {
                 granted: Credit::new(self.call_window),
+                deadline,
                 ..Receiving::default()
             },
         );
-        self.link.put(Head::of_call(Kind::Open, call, 0), request);
-        Some(call)
+        self.link
+            .put(Head::of_call(Kind::Open, call, 0), &request());
+        Opened::Call(call)
+    }
+
+    /// Forgets somebody who waits no longer to open a call.
+    pub(super) fn leave(&mut self, ticket: Ticket) {
+        self.openers.remove(&ticket.0);
+    }
+
+    /// Everybody who waits looks again.
+    fn wake_openers(&mut self) {
+        let openers = std::mem::take(&mut self.openers);
+        openers.into_values().for_each(Waker::wake);
     }
 
     /// Asks a call to stop. Its end still comes.
@@ -239,7 +280,7 @@ impl ClientCore {
             Kind::Calls => {
                 if number > self.allowed {
                     self.allowed = number;
-                    self.openers.drain(..).for_each(Waker::wake);
+                    self.wake_openers();
                 } else {
                     self.link.charge(now)?;
                 }
@@ -256,7 +297,7 @@ impl ClientCore {
             Kind::Pong => self.link.charge(now)?,
             Kind::Drain => {
                 self.is_draining = true;
-                self.openers.drain(..).for_each(Waker::wake);
+                self.wake_openers();
             }
             Kind::Close => {
                 let close = super::message::decode("the reason of its end", &frame.payload)?;
@@ -281,7 +322,8 @@ impl ClientCore {
         let cost = cost(payload.len());
         self.granted.used += cost;
         if self.granted.left() == 0 && self.granted.used > self.granted.limit {
-            return Err(Close::protocol(
+            return Err(Close::new(
+                CloseCode::Window,
                 "more bytes are in flight than were granted",
             ));
         }
@@ -298,7 +340,7 @@ impl ClientCore {
         receiving.granted.used += cost;
         if receiving.granted.used > receiving.granted.limit {
             let message = format!("call {} has more bytes in flight than granted", head.call);
-            return Err(Close::protocol(message));
+            return Err(Close::new(CloseCode::Window, message));
         }
         if receiving.end.is_some() {
             let message = format!("an item of call {}, which has ended", head.call);
@@ -386,17 +428,30 @@ impl ClientCore {
         Ok(())
     }
 
-    /// Goes on over a new connection.
+    /// Goes on over a new connection. `renewed` gives the request of a call that has a deadline, with what is left until
+    /// then.
     ///
     /// # Errors
     ///
     /// Where the server claims what was never sent.
-    pub(super) fn reattach(&mut self, received: u64, calls: u64) -> Result<(), Close> {
-        self.link.reattach(received, EXCUSED_FRAMES)?;
+    pub(super) fn reattach(
+        &mut self,
+        received: u64,
+        calls: u64,
+        renewed: impl Fn(&[u8], Instant) -> Option<Bytes>,
+    ) -> Result<(), Close> {
+        let known = &self.calls;
+        let mut renewed = |call: u32, request: &[u8]| {
+            let deadline = known.get(&call)?.deadline?;
+            renewed(request, deadline)
+        };
+        self.link.reattach(received, EXCUSED_FRAMES, &mut renewed)?;
         self.allowed = self.allowed.max(calls);
         self.link.tell(Kind::Credit, 0, self.granted.limit);
         for (&call, receiving) in &self.calls {
-            if receiving.end.is_none() {
+            // What a call begins with the server knows, once it knows of the call.
+            let is_raised = receiving.granted.limit > self.call_window;
+            if receiving.end.is_none() && is_raised {
                 self.link.tell(Kind::Credit, call, receiving.granted.limit);
             }
         }
@@ -405,7 +460,7 @@ impl ClientCore {
 
     /// Wakes everyone who waits for something that does not come any more.
     pub(super) fn wake_all(&mut self) {
-        self.openers.drain(..).for_each(Waker::wake);
+        self.wake_openers();
         for receiving in self.calls.values_mut() {
             if let Some(waker) = receiving.waker.take() {
                 waker.wake();
@@ -419,6 +474,19 @@ impl ClientCore {
 
     pub(super) fn has_calls(&self) -> bool {
         !self.calls.is_empty()
+    }
+
+    /// How many wait to open a call.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.openers.len()
+    }
+
+    /// Goes on as after this many calls.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, opened: u32) {
+        self.opened = opened;
+        self.allowed = u64::MAX;
     }
 
     /// Bytes that arrived and were not taken.

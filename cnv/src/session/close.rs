@@ -36,6 +36,18 @@ pub enum CloseCode {
     Unresponsive,
     /// More control frames than any use of the protocol needs.
     Flood,
+    /// All numbers that calls of a session can have are used up. A new one may be begun.
+    NoNumber,
+    /// More calls at a time than the server allowed.
+    Calls,
+    /// A call that is begun with more than the server takes.
+    Request,
+    /// A larger frame than the other end takes.
+    Frame,
+    /// More bytes in flight than were granted, or windows that are too small to work with.
+    Window,
+    /// A larger item than the client takes.
+    Item,
     /// A frame that is not allowed, or not one at all.
     Protocol,
     /// The server ends.
@@ -104,10 +116,15 @@ impl std::error::Error for Close {}
 
 impl From<WireError> for Close {
     fn from(error: WireError) -> Self {
+        let code = match error {
+            WireError::TooLarge { .. } => CloseCode::Frame,
+            _ => CloseCode::Protocol,
+        };
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        Self::protocol(match cause {
+        let message = match cause {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
-        })
+        };
+        Self::new(code, message)
     }
 }

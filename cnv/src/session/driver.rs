@@ -5,21 +5,19 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Sleep;
 
-use super::client_core::ClientCore;
 use super::close::{Close, CloseCode};
 use super::limits::SessionLimits;
-use super::link::{ACK_DELAY, Link, earlier};
+use super::link::{ACK_DELAY, earlier};
 use super::message::encode;
-use super::server_core::{Event, ServerCore};
-use super::wire::{self, Frame, Head, Kind};
+use super::shared::{Core, Shared};
+use super::wire::{self, Head, Kind};
 
 /// Where the first bytes after a pause are read: a session that waits has no buffer of its own.
 const SCRATCH_BYTES: usize = 4096;
@@ -38,224 +36,6 @@ const ROUNDS: usize = 32;
 
 /// How long the reason of an end may take to be written.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
-
-/// An end of a session, as the connection sees it.
-pub(super) trait Core {
-    /// What its owner has to act on.
-    type Event;
-
-    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Self::Event>, Close>;
-
-    /// Turns what waits into frames.
-    fn fill(&mut self);
-
-    fn link(&mut self) -> &mut Link;
-
-    /// Whether there is a call.
-    fn is_busy(&self) -> bool;
-
-    /// Why the session is over, once all is written.
-    fn farewell(&self) -> Option<Close>;
-}
-
-impl Core for ServerCore {
-    type Event = Event;
-
-    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Event>, Close> {
-        self.receive(frame, now)
-    }
-
-    fn fill(&mut self) {
-        self.fill();
-    }
-
-    fn link(&mut self) -> &mut Link {
-        &mut self.link
-    }
-
-    fn is_busy(&self) -> bool {
-        !self.is_done()
-    }
-
-    fn farewell(&self) -> Option<Close> {
-        (self.is_draining() && self.is_done()).then(Close::drain)
-    }
-}
-
-impl Core for ClientCore {
-    type Event = Close;
-
-    fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Close>, Close> {
-        self.receive(frame, now)
-    }
-
-    fn fill(&mut self) {}
-
-    fn link(&mut self) -> &mut Link {
-        &mut self.link
-    }
-
-    fn is_busy(&self) -> bool {
-        self.has_calls()
-    }
-
-    fn farewell(&self) -> Option<Close> {
-        None
-    }
-}
-
-/// The end of a session that its connection and its calls share.
-#[derive(Debug)]
-pub(super) struct Shared<C> {
-    state: Mutex<State<C>>,
-}
-
-/// What is behind the lock.
-#[derive(Debug)]
-pub(super) struct State<C> {
-    pub(super) core: C,
-    /// Who carries the frames, while it waits.
-    driver: Option<Waker>,
-    /// Counts connections: an older one ends when a newer one has taken the session over.
-    connection: u64,
-    /// Why the session is to end, once all is written.
-    closing: Option<Close>,
-    /// Whether the driver is to be woken, for how many bytes, and when it was.
-    is_unsettled: bool,
-    /// Handlers that are being polled, after which it is woken.
-    deferring: usize,
-    unsettled_bytes: usize,
-    settled: Instant,
-}
-
-/// The driver is woken for so many bytes, or so long after it was.
-const SETTLED_BYTES: usize = 64 << 10;
-const SETTLED_AFTER: Duration = Duration::from_micros(200);
-
-impl<C> State<C> {
-    /// The number of the newest connection.
-    pub(super) const fn connection(&self) -> u64 {
-        self.connection
-    }
-
-    fn settle(&mut self, now: Instant) {
-        self.is_unsettled = false;
-        self.unsettled_bytes = 0;
-        self.settled = now;
-        if let Some(driver) = self.driver.take() {
-            driver.wake();
-        }
-    }
-
-    /// As [`Shared::attach`], where something else has to change with it: between the two, the older connection would
-    /// carry off what is meant for this one.
-    pub(super) fn attach(&mut self) -> u64 {
-        self.connection += 1;
-        if let Some(driver) = self.driver.take() {
-            driver.wake();
-        }
-        self.connection
-    }
-}
-
-impl<C: Core> Shared<C> {
-    pub(super) fn new(core: C) -> Self {
-        Self {
-            state: Mutex::new(State {
-                core,
-                driver: None,
-                connection: 0,
-                closing: None,
-                is_unsettled: false,
-                deferring: 0,
-                unsettled_bytes: 0,
-                settled: Instant::now(),
-            }),
-        }
-    }
-
-    /// A panic elsewhere cannot leave the core half changed: nothing in it calls out.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State<C>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the core, and has what follows from it written.
-    pub(super) fn with<T>(&self, change: impl FnOnce(&mut C) -> T) -> T {
-        let mut state = self.lock();
-        let changed = change(&mut state.core);
-        let driver = state.driver.take();
-        drop(state);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        changed
-    }
-
-    /// Changes the core, and has what follows from it written where that is anything.
-    #[inline]
-    pub(super) fn take<T>(&self, change: impl FnOnce(&mut C) -> T) -> T {
-        let mut state = self.lock();
-        let changed = change(&mut state.core);
-        let driver = match state.core.link().has_frames() {
-            true => state.driver.take(),
-            false => None,
-        };
-        drop(state);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        changed
-    }
-
-    /// Changes the core, and has what follows from it written soon: at the latest with [`settle`](Self::settle). To wake
-    /// the driver takes as long as to queue twenty items, so that a handler which sends many at once would spend its time
-    /// with that.
-    #[inline]
-    pub(super) fn with_later(&self, change: impl FnOnce(&mut C) -> usize) {
-        let mut state = self.lock();
-        state.unsettled_bytes += change(&mut state.core);
-        if state.driver.is_none() {
-            return;
-        }
-        let now = Instant::now();
-        let is_due = state.deferring == 0
-            || state.unsettled_bytes >= SETTLED_BYTES
-            || now.saturating_duration_since(state.settled) >= SETTLED_AFTER;
-        if is_due {
-            state.settle(now);
-        } else {
-            state.is_unsettled = true;
-        }
-    }
-
-    /// Lets [`with_later`](Self::with_later) leave things to [`settle`](Self::settle), which has to follow.
-    pub(super) fn defer(&self) {
-        self.lock().deferring += 1;
-    }
-
-    /// Has written what [`with_later`](Self::with_later) left to be.
-    pub(super) fn settle(&self) {
-        let mut state = self.lock();
-        state.deferring -= 1;
-        if state.is_unsettled {
-            state.settle(Instant::now());
-        }
-    }
-
-    /// Ends the session once all is written.
-    pub(super) fn close(&self, close: Close) {
-        let mut state = self.lock();
-        state.closing.get_or_insert(close);
-        if let Some(driver) = state.driver.take() {
-            driver.wake();
-        }
-    }
-
-    /// Begins another connection. One that still seems to be there ends.
-    pub(super) fn attach(&self) -> u64 {
-        self.lock().attach()
-    }
-}
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -336,12 +116,9 @@ where
         }
     }
 
-    /// Carries frames until the connection ends. `on_event` hears what the other end does, in order.
-    pub(super) async fn run(
-        mut self,
-        mut on_event: impl FnMut(C::Event) -> Option<Broken>,
-    ) -> Broken {
-        let broken = poll_fn(|cx| self.poll(cx, &mut on_event)).await;
+    /// Carries frames until the connection ends. `on_events` acts on what the core has for its owner.
+    pub(super) async fn run(mut self, mut on_events: impl FnMut()) -> Broken {
+        let broken = poll_fn(|cx| self.poll(cx, &mut on_events)).await;
         if let Broken::Refused(close) = &broken {
             let goodbye = async {
                 // A reason within a frame would be understood as part of it.
@@ -356,14 +133,10 @@ where
         broken
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        on_event: &mut impl FnMut(C::Event) -> Option<Broken>,
-    ) -> Poll<Broken> {
+    fn poll(&mut self, cx: &mut Context<'_>, on_events: &mut impl FnMut()) -> Poll<Broken> {
         let now = Instant::now();
         for _ in 0..ROUNDS {
-            let has_read = match self.poll_read(cx, now, on_event) {
+            let has_read = match self.poll_read(cx, now, on_events) {
                 Poll::Ready(Err(broken)) => return Poll::Ready(broken),
                 Poll::Ready(Ok(())) => true,
                 Poll::Pending => false,
@@ -387,7 +160,7 @@ where
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
-        on_event: &mut impl FnMut(C::Event) -> Option<Broken>,
+        on_events: &mut impl FnMut(),
     ) -> Poll<Result<(), Broken>> {
         // What came along with the handshake is looked at before the first byte is read.
         if !std::mem::take(&mut self.has_leftover) {
@@ -402,29 +175,28 @@ where
         }
         self.timing.heard = now;
         self.timing.pinged = None;
-        let mut events = Vec::new();
-        let mut received = Ok(());
+        let mut received = Ok(None);
         let mut state = self.shared.lock();
         if state.connection != self.connection {
             return Poll::Ready(Err(Broken::TakenOver));
         }
-        while received.is_ok() {
+        while matches!(received, Ok(None)) {
             received = match wire::take(&mut self.arrived, self.limits.max_frame_bytes) {
-                Ok(Some(frame)) => state
-                    .core
-                    .receive(frame, now)
-                    .map(|event| events.extend(event)),
+                Ok(Some(frame)) => state.core.receive(frame, now),
                 Ok(None) => break,
                 Err(error) => Err(error.into()),
             };
         }
+        let has_events = state.core.has_events();
         drop(state);
-        for event in events {
-            if let Some(broken) = on_event(event) {
-                return Poll::Ready(Err(broken));
-            }
+        if has_events {
+            on_events();
         }
-        Poll::Ready(received.map_err(Broken::Refused))
+        Poll::Ready(match received {
+            Ok(None) => Ok(()),
+            Ok(Some(close)) => Err(Broken::Closed(close)),
+            Err(close) => Err(Broken::Refused(close)),
+        })
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -615,8 +387,8 @@ pub(super) async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::server_core::Offer;
-    use crate::session::wire::Channel;
+    use crate::session::server_core::{Offer, ServerCore};
+    use crate::session::wire::{Channel, Frame};
 
     /// A connection that always has something to read, and never room for anything.
     struct Talker {
@@ -686,7 +458,7 @@ mod tests {
             .unwrap();
         let broken = runtime.block_on(async {
             let driver = Driver::new(stream, &shared, &limits, connection, BytesMut::new(), true);
-            tokio::time::timeout(Duration::from_secs(60), driver.run(|_| None)).await
+            tokio::time::timeout(Duration::from_secs(60), driver.run(|| ())).await
         });
         let Ok(Broken::Refused(close)) = broken else {
             panic!("{broken:?}");

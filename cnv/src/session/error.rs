@@ -23,6 +23,10 @@ pub enum SessionError {
     /// The server takes no new calls. A retry makes sense with the server that comes after it.
     #[error("the server takes no new calls, because it ends")]
     Draining,
+    /// The session has made all the calls that it has numbers for, which are 4 294 967 295. Those that are under way go on;
+    /// the next one needs a new session.
+    #[error("the session has no number left for another call: begin a new one")]
+    NoNumber,
     /// The request is larger than the server takes.
     #[error("a request of {len} bytes is over the server's limit of {max}")]
     RequestTooLarge {
@@ -37,9 +41,28 @@ pub enum SessionError {
         /// The argument.
         argument: std::ffi::OsString,
     },
+    /// A bearer's token would go to another machine as it is, where whoever reads it on the way can use it. See
+    /// [`ClientOptions::plaintext`](super::ClientOptions::plaintext).
+    #[error(
+        "a bearer's token is not sent to {address}, because sessions over TCP are not encrypted"
+    )]
+    Plaintext {
+        /// The address.
+        address: std::net::SocketAddr,
+    },
     /// The token is no attestation, or names a key that is not there.
     #[error("the attestation cannot be presented: {0}")]
     Attestation(String),
+}
+
+/// An item of a call is larger than its client takes. It is not sent; the call may go on with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an item of {len} bytes is over the limit of {max} that the caller and the server have")]
+pub(crate) struct ItemTooLarge {
+    /// The item's length in bytes.
+    pub(crate) len: usize,
+    /// The limit in bytes.
+    pub(crate) max: usize,
 }
 
 impl From<Close> for SessionError {

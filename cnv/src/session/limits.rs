@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::close::Close;
+use super::close::{Close, CloseCode};
 use super::wire::MAX_PAYLOAD_BYTES;
 
-/// What one end of a session grants the other. Whatever goes over a limit is refused with a [`Close`](super::Close) whose text
-/// says which; nothing is cut off silently.
+/// What one end of a session grants the other. Whatever goes over a limit is refused with a [`Close`](super::Close) whose code
+/// says which, or fails its call with a code of its own; nothing is cut off silently.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,10 +21,17 @@ use super::wire::MAX_PAYLOAD_BYTES;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// Server: connections at a time, those included that are not authenticated yet. Default: 4096.
+    /// Server: connections at a time of those who are known: over a unix socket all, over TCP those who have attested.
+    /// Default: 4096.
     pub max_connections: usize,
+    /// Server: connections over TCP at a time on which nobody has attested yet. Default: 256.
+    pub max_handshakes: usize,
     /// Server: calls of one session at a time. Default: 64.
     pub max_calls: u32,
+    /// Server: calls of one client at a time, over all of its sessions. A call beyond fails with the code `client-calls`.
+    /// A client is a user of the machine or, over TCP, whom a root has vouched for, with all whom that one delegates to.
+    /// Default: 1024.
+    pub max_client_calls: usize,
     /// Bytes of one session that are in flight: sent, and not taken by whoever made the call. The smaller one of the two
     /// ends counts. Default: 1 MiB; at least 32 KiB.
     pub window_bytes: u64,
@@ -32,7 +39,9 @@ pub struct SessionLimits {
     pub call_window_bytes: u64,
     /// The payload of one frame. Default and maximum: 1 MiB; at least 16 KiB.
     pub max_frame_bytes: usize,
-    /// Client: one item of a stream, which may come in several frames. Default: 16 MiB.
+    /// One item of a stream, which may come in several frames. The smaller one of the two ends counts: what is larger fails
+    /// its call. A client has room for one such item of each call beside the windows, while its frames come: up to the
+    /// server's `max_calls` of them. Default: 16 MiB.
     pub max_item_bytes: usize,
     /// Server: what a call is begun with, as JSON. Default: 64 KiB; at most `max_frame_bytes`.
     pub max_request_bytes: usize,
@@ -48,8 +57,11 @@ pub struct SessionLimits {
     pub ping_timeout: Duration,
     /// Server: how long a session whose connection broke waits for its client, while its calls go on. Default: 30 s.
     pub resume_window: Duration,
-    /// Server: how many such sessions are kept; the one that broke first goes first. Default: 256.
+    /// Server: how many such sessions are kept. Default: 256.
     pub max_detached: usize,
+    /// Server: how many of them one client may have. One more takes the place of its own that broke first, and never of
+    /// another client's. Default: 64.
+    pub max_client_detached: usize,
     /// Server: how long a cancelled handler may take to return what it has, before it is dropped. Default: 1 s.
     pub cancel_grace: Duration,
     /// Server: how long calls may go on after the server was asked to end. Default: 30 s.
@@ -60,7 +72,9 @@ impl Default for SessionLimits {
     fn default() -> Self {
         Self {
             max_connections: 4096,
+            max_handshakes: 256,
             max_calls: 64,
+            max_client_calls: 1024,
             window_bytes: 1 << 20,
             call_window_bytes: 256 << 10,
             max_frame_bytes: MAX_PAYLOAD_BYTES,
@@ -73,6 +87,7 @@ impl Default for SessionLimits {
             ping_timeout: Duration::from_secs(20),
             resume_window: Duration::from_secs(30),
             max_detached: 256,
+            max_client_detached: 64,
             cancel_grace: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(30),
         }
@@ -126,20 +141,29 @@ impl SessionLimits {
         window_bytes: u64,
         call_window_bytes: u64,
         max_frame_bytes: usize,
+        max_item_bytes: usize,
     ) -> Result<Self, Close> {
         if window_bytes < MIN_WINDOW_BYTES
             || call_window_bytes < MIN_CALL_WINDOW_BYTES
             || max_frame_bytes < MIN_FRAME_BYTES
         {
-            return Err(Close::protocol(format!(
-                "windows of {window_bytes} and {call_window_bytes} bytes and frames of {max_frame_bytes} are stated, and \
+            let code = match max_frame_bytes < MIN_FRAME_BYTES {
+                true => CloseCode::Frame,
+                false => CloseCode::Window,
+            };
+            return Err(Close::new(
+                code,
+                format!(
+                    "windows of {window_bytes} and {call_window_bytes} bytes and frames of {max_frame_bytes} are stated, and \
                  less than {MIN_WINDOW_BYTES}, {MIN_CALL_WINDOW_BYTES} and {MIN_FRAME_BYTES} is not enough"
-            )));
+                ),
+            ));
         }
         Ok(Self {
             window_bytes: self.window_bytes.min(window_bytes),
             call_window_bytes: self.call_window_bytes.min(call_window_bytes),
             max_frame_bytes: self.max_frame_bytes.min(max_frame_bytes),
+            max_item_bytes: self.max_item_bytes.min(max_item_bytes),
             ..self.clone()
         })
     }

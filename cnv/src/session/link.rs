@@ -17,6 +17,9 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// No more is prepared while this much waits for the socket.
 const WAITING_BYTES: usize = 256 << 10;
 
+/// No more is handed to the socket at a time, up to the end of a frame: what is urgent goes ahead of the rest.
+const HANDED_BYTES: usize = 64 << 10;
+
 /// Control frames that carry nothing forward and are free, and how many more are each second.
 const FREE_FRAMES: u32 = 1024;
 const FREE_FRAMES_PER_SECOND: u32 = 128;
@@ -24,11 +27,12 @@ const FREE_FRAMES_PER_SECOND: u32 = 128;
 /// What one end has sent and received.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// Frames that are being put together, and whether one of them has a number.
+    /// Frames that are being put together.
     open: BytesMut,
-    open_is_numbered: bool,
+    /// Frames without a number, which go ahead of what waits.
+    urgent: BytesMut,
     /// What waits for the socket.
-    waiting: VecDeque<Bytes>,
+    waiting: VecDeque<Chunk>,
     waiting_bytes: usize,
     /// What was sent and is not acknowledged, with the last sequence in it; empty where the session is not resumable.
     kept: VecDeque<(u64, Bytes)>,
@@ -50,11 +54,19 @@ pub(super) struct Link {
     refilled: Instant,
 }
 
+/// Bytes for the socket.
+#[derive(Debug)]
+struct Chunk {
+    bytes: Bytes,
+    /// Whether a frame's payload follows in the next one, so that nothing may come in between.
+    is_cut: bool,
+}
+
 impl Link {
     pub(super) fn new(is_resumable: bool, window: u64, now: Instant) -> Self {
         Self {
             open: BytesMut::new(),
-            open_is_numbered: false,
+            urgent: BytesMut::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             kept: VecDeque::new(),
@@ -72,48 +84,54 @@ impl Link {
         }
     }
 
-    /// Queues a frame. A kind that is sequenced gets its number here.
+    /// Queues a frame of a sequenced kind, which gets its number here.
     #[inline]
     pub(super) fn put(&mut self, mut head: Head, payload: &Bytes) {
-        if head.kind.is_sequenced() {
-            self.sent += 1;
-            head.number = self.sent;
-            self.open_is_numbered = true;
-        }
+        self.sent += 1;
+        head.number = self.sent;
         head.put(payload, &mut self.open);
         if payload.len() >= BORROWED_FROM_BYTES {
-            self.seal();
-            self.enqueue(payload.clone(), head.kind.is_sequenced());
+            self.seal(true);
+            self.enqueue(payload.clone(), false);
         } else {
             self.open.put_slice(payload);
             if self.open.len() >= CHUNK_BYTES {
-                self.seal();
+                self.seal(false);
             }
         }
     }
 
-    /// Queues a frame that is only a number.
+    /// Queues a frame that is only a number. One that is not in sequence goes ahead of those that are: credit, an answer to
+    /// a ping or an acknowledgement do not wait until a slow socket has taken all that was said before. One that is in
+    /// sequence comes after the call that it is about.
     pub(super) fn tell(&mut self, kind: Kind, call: u32, number: u64) {
-        self.put(Head::of_call(kind, call, number), &Bytes::new());
+        let head = Head::of_call(kind, call, number);
+        if kind.is_sequenced() {
+            self.put(head, &Bytes::new());
+        } else {
+            head.put(&[], &mut self.urgent);
+        }
     }
 
     /// Hands what was put together to the socket.
-    fn seal(&mut self) {
+    fn seal(&mut self, is_cut: bool) {
         if !self.open.is_empty() {
             let chunk = self.open.split().freeze();
-            let is_numbered = std::mem::take(&mut self.open_is_numbered);
-            self.enqueue(chunk, is_numbered);
+            self.enqueue(chunk, is_cut);
         }
     }
 
-    /// Only what is numbered is ever acknowledged, so nothing else is kept.
-    fn enqueue(&mut self, chunk: Bytes, is_numbered: bool) {
-        if self.is_resumable && is_numbered {
-            self.keep(self.sent, chunk);
+    fn enqueue(&mut self, bytes: Bytes, is_cut: bool) {
+        if self.is_resumable {
+            self.keep(self.sent, bytes, is_cut);
             return;
         }
-        self.waiting_bytes += chunk.len();
-        self.waiting.push_back(chunk);
+        self.wait(bytes, is_cut);
+    }
+
+    fn wait(&mut self, bytes: Bytes, is_cut: bool) {
+        self.waiting_bytes += bytes.len();
+        self.waiting.push_back(Chunk { bytes, is_cut });
     }
 
     /// Whether more may be prepared: not where the socket is behind, or the other end with its acknowledgements.
@@ -125,19 +143,30 @@ impl Link {
     /// Whether there is anything for the socket.
     pub(super) fn has_frames(&self) -> bool {
         let is_due = self.is_due && self.owes_acknowledgement();
-        is_due || !self.open.is_empty() || !self.waiting.is_empty()
+        is_due || !(self.urgent.is_empty() && self.open.is_empty() && self.waiting.is_empty())
     }
 
-    /// Hands all to the socket, and beside it an acknowledgement that is due.
+    /// Hands frames to the socket: those that are urgent with an acknowledgement that is due, and then so much of the rest.
     pub(super) fn flush(&mut self, into: &mut VecDeque<Bytes>) {
         if self.has_frames() && self.owes_acknowledgement() {
             self.acknowledge();
         }
-        self.seal();
-        into.append(&mut self.waiting);
-        self.waiting_bytes = 0;
         // An idle session has no buffer.
+        let urgent = std::mem::take(&mut self.urgent);
+        if !urgent.is_empty() {
+            into.push_back(urgent.freeze());
+        }
+        self.seal(false);
         self.open = BytesMut::new();
+        let (mut handed, mut is_cut) = (0, false);
+        while (handed < HANDED_BYTES || is_cut)
+            && let Some(chunk) = self.waiting.pop_front()
+        {
+            handed += chunk.bytes.len();
+            is_cut = chunk.is_cut;
+            into.push_back(chunk.bytes);
+        }
+        self.waiting_bytes -= handed;
     }
 
     /// Tells the other end what has arrived.
@@ -206,24 +235,33 @@ impl Link {
 
     /// Goes on over a new connection, whose other end has everything up to `received`, and knows what this one has. Exactly
     /// what it lacks is sent again; what has no number was of its moment, and the caller says it anew, in at most `frames`
-    /// frames that change nothing.
+    /// frames that change nothing. `renewed` gives what the request of a call says now, where that is something else.
     ///
     /// # Errors
     ///
     /// Where it claims what was never sent.
-    pub(super) fn reattach(&mut self, received: u64, frames: usize) -> Result<(), Close> {
-        self.seal();
+    pub(super) fn reattach(
+        &mut self,
+        received: u64,
+        frames: usize,
+        renewed: &mut Renewed<'_>,
+    ) -> Result<(), Close> {
+        self.seal(false);
         self.acknowledged(received)?;
-        let kept = std::mem::take(&mut self.kept);
+        let mut kept = std::mem::take(&mut self.kept);
         self.kept_bytes = 0;
+        self.urgent = BytesMut::new();
         self.waiting.clear();
         self.waiting_bytes = 0;
         let mut payload_is_lacking = None;
-        for (last, chunk) in kept {
+        while let Some((last, chunk)) = kept.pop_front() {
             match payload_is_lacking.take() {
-                Some(true) => self.keep(last, chunk),
+                Some(true) => self.keep(last, chunk, false),
                 Some(false) => {}
-                None => payload_is_lacking = self.keep_lacking(last, &chunk, received),
+                None => {
+                    let next = kept.front().map(|(_, chunk)| chunk);
+                    payload_is_lacking = self.keep_lacking(last, &chunk, next, received, renewed);
+                }
             }
         }
         self.told = self.received;
@@ -235,16 +273,41 @@ impl Link {
 
     /// Sends again what the other end lacks of a chunk. Says of the payload that follows in a chunk of its own, where one
     /// does, whether it is lacking.
-    fn keep_lacking(&mut self, last: u64, chunk: &Bytes, received: u64) -> Option<bool> {
+    fn keep_lacking(
+        &mut self,
+        last: u64,
+        chunk: &Bytes,
+        next: Option<&Bytes>,
+        received: u64,
+        renewed: &mut Renewed<'_>,
+    ) -> Option<bool> {
         // Where the run of lacking frames began that the walk is in.
         let (mut at, mut run) = (0, None);
         let mut follows = None;
         while let Some(head) = chunk.get(at..).and_then(wire::peek) {
-            let is_lacking = head.kind.is_sequenced() && head.number > received;
+            let mut is_lacking = head.kind.is_sequenced() && head.number > received;
+            let payload = at + LINE_BYTES;
+            if is_lacking
+                && head.kind == Kind::Open
+                && let Some(request) = chunk
+                    .get(payload..payload + head.payload_len)
+                    .or(next.map(|next| &**next))
+                && let Some(request) = renewed(head.call, request)
+            {
+                if let Some(from) = run.take() {
+                    self.keep(last, chunk.slice(from..at), false);
+                }
+                let mut frame = BytesMut::new();
+                Head::of_call(Kind::Open, head.call, head.number).put(&request, &mut frame);
+                frame.put_slice(&request);
+                self.keep(last, frame.freeze(), false);
+                // The one that it had is not.
+                is_lacking = false;
+            }
             match (is_lacking, run) {
                 (true, None) => run = Some(at),
                 (false, Some(from)) => {
-                    self.keep(last, chunk.slice(from..at));
+                    self.keep(last, chunk.slice(from..at), false);
                     run = None;
                 }
                 _ => {}
@@ -255,16 +318,15 @@ impl Link {
             }
         }
         if let Some(from) = run {
-            self.keep(last, chunk.slice(from..));
+            self.keep(last, chunk.slice(from..), follows == Some(true));
         }
         follows
     }
 
-    fn keep(&mut self, last: u64, chunk: Bytes) {
+    fn keep(&mut self, last: u64, chunk: Bytes, is_cut: bool) {
         self.kept_bytes += chunk.len() as u64;
         self.kept.push_back((last, chunk.clone()));
-        self.waiting_bytes += chunk.len();
-        self.waiting.push_back(chunk);
+        self.wait(chunk, is_cut);
     }
 
     pub(super) const fn received(&self) -> u64 {
@@ -313,6 +375,9 @@ impl Link {
         }
     }
 }
+
+/// What the request of a call says now, where that is something else than it did.
+pub(super) type Renewed<'a> = dyn FnMut(u32, &[u8]) -> Option<Bytes> + 'a;
 
 /// Credit as an absolute offset: what may have been sent, and what has been.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -33,6 +33,8 @@ pub(super) struct ClientHello {
     pub(super) call_window_bytes: u64,
     /// The largest payload that it takes.
     pub(super) max_frame_bytes: usize,
+    /// The largest item, which may come in several frames.
+    pub(super) max_item_bytes: usize,
 }
 
 /// A session that a client comes again with.
@@ -62,6 +64,7 @@ pub(super) struct ServerHello {
     pub(super) window_bytes: u64,
     pub(super) call_window_bytes: u64,
     pub(super) max_frame_bytes: usize,
+    pub(super) max_item_bytes: usize,
 }
 
 /// Who the client is.
@@ -102,6 +105,9 @@ pub(crate) struct Request {
 /// The code of a call that came when the server had begun to end. It was not begun.
 pub(super) const DRAINING: &str = "draining";
 
+/// The code of a call that was one more than its client may have, over all of its sessions. It was not begun.
+pub(super) const CLIENT_CALLS: &str = "client-calls";
+
 /// How a call ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ending {
@@ -111,6 +117,9 @@ pub(crate) struct Ending {
     /// What was allowed and used, where the call got to a handler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) receipt: Option<Box<RawValue>>,
+    /// Bytes of a receipt that had no room in the frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left_out_receipt_bytes: Option<usize>,
     /// Records of the log that there was no room for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) dropped_notes: u64,

@@ -75,7 +75,8 @@
 //! the same token once more. A session over standard input and output ends with them.
 //!
 //! Credit is an absolute offset and not a difference, so that a credit that comes twice changes nothing. It counts payloads
-//! and 32 bytes for each data frame. Control frames and ends need none. Calls take turns, a frame of each at a time.
+//! and 32 bytes for each data frame. Control frames and ends need none. Calls take turns, a frame of each at a time. Frames without a number go ahead of those that
+//! have one: at most 64 KiB and the rest of a frame are with the socket before them.
 //!
 //! # Who may
 //!
@@ -84,15 +85,24 @@
 //! by what its command asks for, with the roots and lists of that moment, and is in the audit log like any other.
 //!
 //! Frames are neither encrypted nor authenticated one by one. A unix socket needs neither; over TCP put something that
-//! encrypts in front, as a server that is to listen elsewhere than on a loopback address is told to.
+//! encrypts in front, as a server that is to listen elsewhere than on a loopback address is told to, and a client that
+//! presents a bearer's token to one.
 //!
 //! # Costs and limits
 //!
-//! [`SessionLimits`] has them all with their defaults. What goes over one ends the session, with a [`Close`] whose text says
-//! which; also one item that is larger than the client takes. A session that waits holds no buffers. What is in flight is
-//! bounded by the windows of both ends. Beside that a server holds up to 256 KiB and one item of each call until there is
-//! credit for it, and a client an item that comes in several frames until all of it is there. A handler that has more to say
-//! waits, and a record of its log that has no room is dropped and counted.
+//! [`SessionLimits`] has them all with their defaults. What goes over one ends the session, with a [`CloseCode`] of its own
+//! and a [`Close`] whose text says by how much. An item that is larger than both ends take fails its call alone, with the code
+//! `item-too-large`, and so does a call that is one more than its client may have, with `client-calls`. A session that waits
+//! holds no buffers. What is in flight is bounded by the windows of both ends. Beside that a server holds up to 256 KiB and
+//! one item of each call until there is credit for it, and a client of each call an item that comes in several frames until
+//! all of it is there: at most `max_calls` times `max_item_bytes`. A handler that has more to say waits, and a record of its
+//! log that has no room is dropped and counted. A receipt that has no room in the frame of a call's end is left out, and its
+//! [length](Call::left_out_receipt_bytes) is told.
+//!
+//! What strangers can use up is theirs alone: connections on which nobody has attested yet are counted apart, and of those
+//! that are refused 64 at a time are told why. A client, that is a user or whom a root has vouched for, has so many calls and
+//! so many sessions that wait for it, and never pushes out another's. Sessions that are denied are in the audit log: 64 at
+//! once and one a second, with how many were left out.
 //!
 //! Calls share their session's window: as soon as some of them fill it and nobody takes what they sent, the others wait too.
 //! Handlers that are not async have threads of their own, 64 at a time. Paths in arguments are the server's.
@@ -119,6 +129,7 @@ mod message;
 mod model_tests;
 mod server;
 mod server_core;
+mod shared;
 mod wire;
 
 pub use address::{Address, AddressError};
@@ -130,5 +141,6 @@ pub use message::RemoteFailure;
 pub use wire::{Channel, WireError};
 
 pub(crate) use address::Stream;
+pub(crate) use error::ItemTooLarge;
 pub(crate) use message::{Ending, Request};
-pub(crate) use server::{Begun, Caller, Peer, Presented, Service, Sessions};
+pub(crate) use server::{Begun, Caller, Identity, Peer, Presented, Service, Sessions, Unsent};

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::client_core::{ClientCore, Next};
+use super::client_core::{ClientCore, Next, Opened};
+use super::close::CloseCode;
 use super::limits::SessionLimits;
 use super::link::ACK_DELAY;
 use super::server_core::{Event, Offer, ServerCore};
@@ -153,6 +154,7 @@ impl World {
                 client.window_bytes,
                 client.call_window_bytes,
                 client.max_frame_bytes,
+                client.max_item_bytes,
             )
             .unwrap();
         let agreed = client
@@ -160,6 +162,7 @@ impl World {
                 server.window_bytes,
                 server.call_window_bytes,
                 server.max_frame_bytes,
+                server.max_item_bytes,
             )
             .unwrap();
         let now = Instant::now();
@@ -246,7 +249,8 @@ impl World {
 
     fn open(&mut self) {
         let request = Bytes::from(format!("request {}", self.calls.len() + 1));
-        if let Some(call) = self.client.open(&request, &self.waker) {
+        let made = || request.clone();
+        if let Opened::Call(call) = self.client.open(made, None, &mut None, &self.waker) {
             let expected = Expected {
                 request,
                 ..Expected::default()
@@ -271,6 +275,7 @@ impl World {
             Offer::Taken => expected.sent.push_back((channel, made.unwrap())),
             Offer::Full => assert!(made.is_none()),
             Offer::Gone => assert!(expected.is_reset, "call {call} is not taken back"),
+            Offer::TooLarge { .. } => assert!(len > self.limits.max_item_bytes),
         }
         if expected.is_reset {
             expected.sent.clear();
@@ -337,8 +342,9 @@ impl World {
         match side {
             Side::Client => {
                 while let Some(frame) = wire::take(&mut self.to_server.arrived, max).unwrap() {
-                    let event = self.server.receive(frame, self.now).unwrap();
-                    self.on_event(event);
+                    let ended = self.server.receive(frame, self.now).unwrap();
+                    assert_eq!(ended, None);
+                    self.act();
                 }
             }
             Side::Server => {
@@ -352,29 +358,34 @@ impl World {
         }
     }
 
-    fn on_event(&mut self, event: Option<Event>) {
+    fn act(&mut self) {
+        assert!(self.server.begin_acting());
+        while let Some(event) = self.server.next_event() {
+            self.on_event(event);
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
         match event {
-            Some(Event::Open { call, request }) => {
+            Event::Open { call, request } => {
                 let expected = self.calls.get_mut(&call).unwrap();
                 assert_eq!(request, expected.request);
                 assert!(!expected.has_begun, "call {call} begins twice");
                 expected.has_begun = true;
                 expected.is_running = true;
             }
-            Some(Event::Cancel { call }) => {
+            Event::Cancel { call } => {
                 let expected = self.calls.get_mut(&call).unwrap();
                 assert!(expected.is_cancelled && !expected.was_asked_to_stop);
                 expected.was_asked_to_stop = true;
             }
-            Some(Event::Reset { call }) => {
+            Event::Reset { call } => {
                 assert!(self.calls[&call].is_reset);
                 // Its handler is dropped, and says so.
                 if std::mem::take(&mut self.calls.get_mut(&call).unwrap().is_running) {
                     self.server.end(call, Bytes::from_static(b"cancelled"));
                 }
             }
-            Some(Event::Close(close)) => panic!("{close}"),
-            None => {}
         }
     }
 
@@ -424,7 +435,7 @@ impl World {
         self.server.reattach(received).unwrap();
         let received = self.server.link.received();
         self.client
-            .reattach(received, self.server.allowed())
+            .reattach(received, self.server.allowed(), |_, _| None)
             .unwrap();
     }
 
@@ -497,8 +508,8 @@ impl World {
         assert_eq!(self.client.link.kept_bytes(), 0);
         let all = self.calls.len() as u64 + u64::from(self.limits.max_calls);
         assert_eq!(self.server.allowed(), all);
-        let room = self.client.open(&Bytes::new(), &self.waker);
-        assert!(room.is_some(), "no call can be made any more");
+        let opened = self.client.open(Bytes::new, None, &mut None, &self.waker);
+        assert!(matches!(opened, Opened::Call(_)), "{opened:?}");
     }
 }
 
@@ -506,13 +517,17 @@ fn limits() -> impl Strategy<Value = SessionLimits> {
     let window = prop_oneof![Just(32_u64 << 10), Just(100 << 10), Just(1 << 20)];
     let call_window = prop_oneof![Just(16_u64 << 10), Just(100 << 10)];
     let frame = prop_oneof![Just(16_usize << 10), Just(1 << 20)];
-    (window, call_window, frame, 1..6_u32).prop_map(
-        |(window_bytes, call_window_bytes, max_frame_bytes, max_calls)| SessionLimits {
-            window_bytes,
-            call_window_bytes,
-            max_frame_bytes,
-            max_calls,
-            ..SessionLimits::default()
+    let item = prop_oneof![Just(20_000_usize), Just(16 << 20)];
+    (window, call_window, frame, item, 1..6_u32).prop_map(
+        |(window_bytes, call_window_bytes, max_frame_bytes, max_item_bytes, max_calls)| {
+            SessionLimits {
+                max_item_bytes,
+                window_bytes,
+                call_window_bytes,
+                max_frame_bytes,
+                max_calls,
+                ..SessionLimits::default()
+            }
         },
     )
 }
@@ -718,4 +733,133 @@ fn all_that_wait_for_room_are_woken() {
             .zip(before)
             .all(|(task, before)| woken(task) > before)
     );
+}
+
+/// What is left until a deadline is said when the request is written, and again when it is written once more.
+#[test]
+fn a_request_that_is_sent_again_says_what_is_left() {
+    for len in [10, 5000, 20_000] {
+        let mut world = World::new(SessionLimits::default(), SessionLimits::default(), true);
+        let deadline = world.now + Duration::from_secs(1);
+        let said = |left: &'static str| Bytes::from(left.repeat(len / left.len()));
+        for call in 1..=4 {
+            // Every other one has none.
+            let deadline = (call % 2 == 0).then_some(deadline);
+            let client = &mut world.client;
+            let opened = client.open(|| said("all"), deadline, &mut None, &world.waker);
+            assert_eq!(opened, Opened::Call(call));
+        }
+        world.client.cancel(3);
+        // The server has the first of them.
+        world.write(Side::Client, usize::MAX);
+        let way = &mut world.to_server;
+        let first = wire::take(&mut way.wire, 1 << 20).unwrap().unwrap();
+        world.server.receive(first, world.now).unwrap();
+        let event = world.server.next_event();
+        assert!(
+            matches!(event, Some(Event::Open { call: 1, .. })),
+            "{event:?}"
+        );
+        world.to_server = Way::default();
+        let received = world.server.link.received();
+        world.server.reattach(world.client.link.received()).unwrap();
+        let left = |request: &[u8], until: Instant| {
+            assert_eq!((request, until), (&*said("all"), deadline));
+            Some(said("rest"))
+        };
+        let allowed = world.server.allowed();
+        world.client.reattach(received, allowed, left).unwrap();
+        (0..3).for_each(|_| world.write(Side::Client, usize::MAX));
+        let mut events = Vec::new();
+        while let Some(frame) = wire::take(&mut world.to_server.wire, 1 << 20).unwrap() {
+            world.server.receive(frame, world.now).unwrap();
+            events.extend(world.server.next_event());
+        }
+        let open = |call, left| Event::Open {
+            call,
+            request: said(left),
+        };
+        let expected = [
+            open(2, "rest"),
+            open(3, "all"),
+            open(4, "rest"),
+            Event::Cancel { call: 3 },
+        ];
+        assert_eq!(events, expected);
+    }
+}
+
+#[test]
+fn a_request_is_made_once_there_is_room_for_its_call() {
+    let limits = SessionLimits {
+        max_calls: 1,
+        ..small()
+    };
+    let mut world = World::new(limits.clone(), limits, true);
+    world.open();
+    let too_early = || unreachable!("there is no room for it");
+    let opened = world.client.open(too_early, None, &mut None, &world.waker);
+    assert_eq!(opened, Opened::NoRoom);
+    world.move_all();
+    world.end(1);
+    world.move_all();
+    world.open();
+    assert_eq!(world.calls.len(), 2);
+}
+
+/// At the end of the numbers there is a reason, and what is under way goes on.
+#[test]
+fn the_last_number_of_a_call_is_the_last() {
+    let mut world = World::new(small(), small(), true);
+    world.client.skip_to(u32::MAX - 1);
+    world.server.skip_to(u32::MAX - 1);
+    world.open();
+    world.move_all();
+    world.offer(u32::MAX, Channel::Stdout, 10);
+    let client = &mut world.client;
+    let opened = client.open(Bytes::new, None, &mut None, &world.waker);
+    assert_eq!(opened, Opened::NoNumber);
+    world.move_all();
+    world.end(u32::MAX);
+    world.move_all();
+    world.take(u32::MAX, usize::MAX);
+    assert!(world.calls[&u32::MAX].is_taken);
+    // Nor does a server take one that begins again.
+    let frame = wire::Frame {
+        head: wire::Head::of_call(Kind::Open, 0, 2),
+        payload: Bytes::new(),
+    };
+    let close = world.server.receive(frame, world.now).unwrap_err();
+    assert_eq!(close.code(), CloseCode::NoNumber);
+}
+
+/// However much waits for a slow socket, an answer to a ping goes ahead of it, and not into the middle of a frame.
+#[test]
+fn what_is_urgent_does_not_wait_for_what_was_said_before() {
+    let mut world = World::new(SessionLimits::default(), SessionLimits::default(), true);
+    world.open();
+    world.open();
+    world.move_all();
+    for call in [1, 2] {
+        (0..6).for_each(|_| world.offer(call, Channel::Stdout, 20_000));
+    }
+    world.write(Side::Server, 1);
+    world.client.link.tell(Kind::Ping, 0, 7);
+    world.write(Side::Client, usize::MAX);
+    world.arrive(Side::Client, usize::MAX);
+    (0..9).for_each(|_| world.write(Side::Server, usize::MAX));
+    let mut wire = world.to_client.wire.clone();
+    let all = wire.len();
+    assert!(all > 240_000, "{all}");
+    let pong = loop {
+        let before = all - wire.len();
+        let frame = wire::take(&mut wire, 1 << 20).unwrap();
+        if frame.expect("there is a pong").head.kind == Kind::Pong {
+            break before;
+        }
+    };
+    // What was with the socket, up to the end of a frame.
+    assert!(pong < (64 << 10) + 20_100, "after {pong} bytes");
+    world.pings = 7;
+    world.settle();
 }

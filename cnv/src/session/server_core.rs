@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::close::Close;
+use super::close::{Close, CloseCode};
 use super::limits::SessionLimits;
 use super::link::{Credit, Link, cost};
 use super::wire::{Channel, Frame, Head, Kind, LINE_BYTES};
@@ -26,8 +26,6 @@ pub(super) enum Event {
     Cancel { call: u32 },
     /// It is not interested in a call any more.
     Reset { call: u32 },
-    /// It ends the session.
-    Close(Close),
 }
 
 /// Frames of a call that may come after its end.
@@ -44,6 +42,11 @@ pub(super) enum Offer {
     Full,
     /// Nobody is interested any more.
     Gone,
+    /// It is larger than the client takes.
+    TooLarge {
+        len: usize,
+        max: usize,
+    },
 }
 
 /// The server's end of a session.
@@ -56,6 +59,7 @@ pub(super) struct ServerCore {
     credit: Credit,
     call_window: u64,
     max_part: u64,
+    max_item: usize,
     max_calls: u64,
     max_request: usize,
     opened: u32,
@@ -67,6 +71,11 @@ pub(super) struct ServerCore {
     /// Calls that were taken back.
     taken_back: u64,
     is_draining: bool,
+    /// What is to be acted on, in the order in which it arrived, over whichever connection.
+    events: VecDeque<Event>,
+    /// Whether somebody acts on one of them.
+    is_acting: bool,
+    is_abandoned: bool,
 }
 
 /// A call's frames on their way to the client.
@@ -104,6 +113,7 @@ impl ServerCore {
             credit: Credit::new(limits.window_bytes),
             call_window: limits.call_window_bytes,
             max_part: limits.max_frame_bytes as u64,
+            max_item: limits.max_item_bytes,
             max_calls: limits.max_calls.into(),
             max_request: limits.max_request_bytes,
             opened: 0,
@@ -112,6 +122,9 @@ impl ServerCore {
             told_released: 0,
             taken_back: 0,
             is_draining: false,
+            events: VecDeque::new(),
+            is_acting: false,
+            is_abandoned: false,
         }
     }
 
@@ -125,12 +138,35 @@ impl ServerCore {
         u64::from(self.opened) > self.ended
     }
 
-    /// What a frame from the client changes.
+    /// Whether there is something to act on.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Begins to act on what arrived. `false` where somebody does already, and acts on the rest as well: what arrives over a
+    /// newer connection has to wait for what an older one left.
+    pub(super) fn begin_acting(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_acting, true)
+    }
+
+    /// What is to be acted on next; `None` where nothing is left, and acting has ended.
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        self.is_acting = event.is_some();
+        event
+    }
+
+    /// Whether all calls were ended, and those that begin are not to.
+    pub(super) const fn is_abandoned(&self) -> bool {
+        self.is_abandoned
+    }
+
+    /// What a frame from the client changes. `Some` where it ends the session.
     ///
     /// # Errors
     ///
     /// Where it is not allowed: the session is over.
-    pub(super) fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Event>, Close> {
+    pub(super) fn receive(&mut self, frame: Frame, now: Instant) -> Result<Option<Close>, Close> {
         if !self.link.is_news(&frame)? {
             self.link.charge(now)?;
             return Ok(None);
@@ -139,9 +175,9 @@ impl ServerCore {
             kind, call, number, ..
         } = frame.head;
         match kind {
-            Kind::Open => return self.open(call, frame.payload).map(Some),
-            Kind::Cancel => return self.cancel(call, now),
-            Kind::Reset => return self.reset(call, now),
+            Kind::Open => self.open(call, frame.payload)?,
+            Kind::Cancel => self.cancel(call, now)?,
+            Kind::Reset => self.reset(call, now)?,
             Kind::Credit => {
                 if !self.raise(call, number) {
                     self.link.charge(now)?;
@@ -159,7 +195,7 @@ impl ServerCore {
             Kind::Pong => self.link.charge(now)?,
             Kind::Close => {
                 let close = super::message::decode("the reason of its end", &frame.payload)?;
-                return Ok(Some(Event::Close(close)));
+                return Ok(Some(close));
             }
             Kind::Hello
             | Kind::Auth
@@ -174,22 +210,25 @@ impl ServerCore {
         Ok(None)
     }
 
-    fn open(&mut self, call: u32, request: Bytes) -> Result<Event, Close> {
-        if self.opened.checked_add(1) != Some(call) {
+    fn open(&mut self, call: u32, request: Bytes) -> Result<(), Close> {
+        let Some(next) = self.opened.checked_add(1) else {
+            let message = format!("there is no number after that of call {}", self.opened);
+            return Err(Close::new(CloseCode::NoNumber, message));
+        };
+        if call != next {
             let after = self.opened;
             return Err(Close::protocol(format!("call {call} follows call {after}")));
         }
         if u64::from(call) > self.allowed() {
             let max = self.max_calls;
-            return Err(Close::protocol(format!(
-                "call {call} is one more than the {max} that a session may have at a time"
-            )));
+            let message =
+                format!("call {call} is one more than the {max} that a session may have at a time");
+            return Err(Close::new(CloseCode::Calls, message));
         }
         if request.len() > self.max_request {
             let (len, max) = (request.len(), self.max_request);
-            return Err(Close::protocol(format!(
-                "a request of {len} bytes is over the limit of {max}"
-            )));
+            let message = format!("a request of {len} bytes is over the limit of {max}");
+            return Err(Close::new(CloseCode::Request, message));
         }
         self.opened = call;
         // Its credit, and a wish to stop it, may cross its end.
@@ -206,35 +245,34 @@ impl ServerCore {
                 room: Vec::new(),
             },
         );
-        Ok(Event::Open { call, request })
+        self.events.push_back(Event::Open { call, request });
+        Ok(())
     }
 
-    fn cancel(&mut self, call: u32, now: Instant) -> Result<Option<Event>, Close> {
+    fn cancel(&mut self, call: u32, now: Instant) -> Result<(), Close> {
         self.check_made(call)?;
         match self.calls.get_mut(&call) {
             Some(sending) if !sending.is_cancelled => {
                 sending.is_cancelled = true;
-                Ok(Some(Event::Cancel { call }))
+                self.events.push_back(Event::Cancel { call });
+                Ok(())
             }
-            _ => {
-                self.link.charge(now)?;
-                Ok(None)
-            }
+            _ => self.link.charge(now),
         }
     }
 
-    fn reset(&mut self, call: u32, now: Instant) -> Result<Option<Event>, Close> {
+    fn reset(&mut self, call: u32, now: Instant) -> Result<(), Close> {
         self.check_made(call)?;
         // Each call is taken back once, also where its end is on the way.
         self.taken_back += 1;
         if self.taken_back > self.opened.into() {
             self.link.charge(now)?;
         }
-        let known = self.calls.remove(&call);
-        Ok(known.map(|sending| {
+        if let Some(sending) = self.calls.remove(&call) {
             self.released += u64::from(sending.has_ended);
-            Event::Reset { call }
-        }))
+            self.events.push_back(Event::Reset { call });
+        }
+        Ok(())
     }
 
     fn check_made(&self, call: u32) -> Result<(), Close> {
@@ -286,6 +324,10 @@ impl ServerCore {
             return Offer::Full;
         }
         let payload = item();
+        let (len, max) = (payload.len(), self.max_item);
+        if len > max {
+            return Offer::TooLarge { len, max };
+        }
         sending.pending_bytes += payload.len() + LINE_BYTES;
         self.push(call, Piece::Item { channel, payload });
         Offer::Taken
@@ -408,7 +450,9 @@ impl ServerCore {
     pub(super) fn reattach(&mut self, received: u64) -> Result<(), Close> {
         // The client tells its credit anew: the session's, and each call's.
         self.link
-            .reattach(received, self.calls.len() + EXCUSED_FRAMES)?;
+            .reattach(received, self.calls.len() + EXCUSED_FRAMES, &mut |_, _| {
+                None
+            })?;
         self.told_released = self.released;
         self.link.tell(Kind::Calls, 0, self.allowed());
         if self.is_draining {
@@ -422,6 +466,14 @@ impl ServerCore {
         let calls = std::mem::take(&mut self.calls);
         let ended = calls.values().filter(|sending| sending.has_ended).count();
         self.released += ended as u64;
+        self.is_abandoned = true;
+    }
+
+    /// Goes on as after this many calls, none of which is there any more.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, opened: u32) {
+        self.opened = opened;
+        (self.ended, self.released) = (opened.into(), opened.into());
     }
 
     /// Bytes that wait for credit.

@@ -282,6 +282,7 @@ pub(super) fn take(arrived: &mut BytesMut, max_payload: usize) -> Result<Option<
 /// What the line at the front of bytes says that this end made itself.
 pub(super) struct Peeked {
     pub(super) kind: Kind,
+    pub(super) call: u32,
     pub(super) number: u64,
     pub(super) payload_len: usize,
 }
@@ -291,6 +292,7 @@ pub(super) fn peek(made: &[u8]) -> Option<Peeked> {
     let line = Line::read(made.first_chunk::<LINE_BYTES>()?).ok()?;
     Some(Peeked {
         kind: line.kind,
+        call: line.call.get(),
         number: line.number.get(),
         payload_len: line.payload_len.get() as usize,
     })

@@ -41,6 +41,7 @@ pub fn hello() -> Value {
     json!({
         "protocol": [1, 1], "is_resumable": true, "attests": false,
         "window_bytes": 1 << 20, "call_window_bytes": 1 << 18, "max_frame_bytes": 1 << 20,
+        "max_item_bytes": 16 << 20,
     })
 }
 
