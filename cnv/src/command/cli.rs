@@ -188,6 +188,7 @@ async fn attend(
         cancellation,
         sink,
         show_progress: is_process && !options.quiet,
+        replay: None,
     };
     let evidence = |arguments: &dyn Fn() -> Digest| {
         let presented = Presented {

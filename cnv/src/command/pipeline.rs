@@ -66,6 +66,8 @@ pub(super) struct Way {
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) show_progress: bool,
+    /// What an earlier call replied that this one repeats: no handler is called.
+    pub(super) replay: Option<Invocation>,
 }
 
 /// What a door brings to a call.
@@ -82,6 +84,7 @@ pub(super) struct Visit {
     pub(super) live: Option<LiveGrammar>,
     pub(super) decisions: Decisions,
     pub(super) policies: Arc<[&'static Policy]>,
+    pub(super) replay: Option<Invocation>,
 }
 
 /// Keeps streamed items, for a caller in the same process.
@@ -152,6 +155,7 @@ impl App {
                 live: self.live_grammar().cloned(),
                 decisions: Decisions::default(),
                 policies: Arc::clone(self.known_policies()),
+                replay: way.replay,
             })
         });
         match prepared {
@@ -279,7 +283,7 @@ fn tell_denial(failure: Failure, denial: &Denial<'_>, is_explained: bool) -> Fai
     }
 }
 
-fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<(), Failure> {
+pub(super) fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<(), Failure> {
     if let Some(contract) = spec.contract() {
         evidence.authorise(contract)?;
     }
@@ -306,7 +310,10 @@ async fn run(entry: &Registration, visit: Visit, panics: &AtomicU64) -> Result<O
     cx.checkpoint()?;
     let deadline = cx.deadline();
     let handler = Isolated {
-        handler: (entry.invoke)(cx, visit.matches),
+        handler: match visit.replay {
+            Some(replay) => replay,
+            None => (entry.invoke)(cx, visit.matches),
+        },
         panics,
     };
     match deadline {
