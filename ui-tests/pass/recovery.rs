@@ -36,6 +36,13 @@ pub async fn twice() -> Result<usize, io::Error> {
     Ok(spend!(fetch("a", (1, 3), Vec::new())).await?.len())
 }
 
+/// Spends in each of its attempts.
+#[budget(memory = "1KB", cpu = "20ms", io = 3)]
+#[retry(attempts = 2, base = "1ms")]
+pub async fn again(extra: Vec<u8>) -> Result<usize, io::Error> {
+    Ok(spend!(twice()).await? + extra.len())
+}
+
 /// Of many.
 pub struct Store;
 
@@ -97,6 +104,7 @@ fn poll<F: Future>(future: F) -> F::Output {
 
 fn main() {
     assert_eq!(poll(run!(twice())).unwrap(), 2);
+    assert_eq!(poll(run!(again(vec![1]))).unwrap(), 3);
     assert_eq!(poll(Store.load("x")), Ok("x"));
     assert_eq!(poll(Store.close()), Ok(()));
     let mut out = Vec::new();
