@@ -108,7 +108,7 @@ fn at_every_poll<F: Future>(
 async fn body(attempt: Attempt) -> Result<(), ()> {
     sleep(25 * MS).await;
     match attempt.number() {
-        1 => Err(()),
+        1 => return Err(()),
         2 => sleep(S).await,
         _ => sleep(5 * MS).await,
     }

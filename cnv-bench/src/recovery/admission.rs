@@ -10,12 +10,11 @@ use cnv::recovery::{
     Settings as Recovery, Verdict,
 };
 use failsafe::CircuitBreaker as _;
-use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tower::{Layer, service_fn};
 
-use super::goal;
 use super::peers::{self, SECOND, answer};
+use super::{at_once, goal};
 use crate::report::{Goal, Group, Wanted};
 use crate::rounds::{Contender, Measured, Settings, measure};
 
@@ -57,7 +56,7 @@ fn again(_: &Infallible) -> Verdict {
 /// Calls `answer` under a policy.
 fn call<C: Clock>(policy: &Policy<C>) -> Option<u64> {
     let called = policy.call(Call::new(), again, |_| answer(black_box(7)));
-    called.now_or_never()?.ok()
+    at_once(called)?.ok()
 }
 
 /// Measures them.
@@ -157,7 +156,7 @@ fn all(settings: Settings) -> Measured {
     let mut tower = peers::tower();
     let mut resilience = peers::tower_resilience();
     let contenders = vec![
-        Contender::new(BARE, || answer(black_box(7)).now_or_never()),
+        Contender::new(BARE, || at_once(answer(black_box(7)))),
         Contender::new(CNV, || call(&policy)),
         Contender::new(EXACT, || call(&exact)),
         Contender::new(QUEUE, || call(&queue)),
@@ -221,7 +220,7 @@ fn retry(settings: Settings) -> Measured {
         Contender::new(CNV, || call(&policy)),
         Contender::new(BACKON, || {
             let called = (|| answer(black_box(7))).retry(backoff);
-            called.into_future().now_or_never()
+            at_once(called.into_future())
         }),
     ];
     measure("a retry that is not needed", 1, settings, contenders)

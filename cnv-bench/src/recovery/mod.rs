@@ -5,6 +5,9 @@ mod peers;
 mod refusal;
 mod storm;
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use crate::environment::Environment;
 use crate::report::{Goal, Run, Wanted};
 use crate::rounds::{Ratio, Settings};
@@ -28,6 +31,15 @@ pub fn run(settings: Settings) -> std::io::Result<Run> {
         groups,
         goals,
     })
+}
+
+/// What a future returns at its first poll, where it lies: handing it on would be measured as well.
+#[inline]
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
 }
 
 fn goal(number: u8, text: &str, part: &str, wanted: Wanted, measured: Ratio) -> Goal {

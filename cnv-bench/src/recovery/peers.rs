@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use failsafe::{backoff, failure_policy};
-use futures_util::FutureExt;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::retry::budget::{Budget, TpsBudget};
 use tower::retry::{Policy, RetryLayer};
@@ -16,6 +15,8 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_resilience::bulkhead::BulkheadLayer;
 use tower_resilience::circuitbreaker::{CircuitBreakerLayer, SlidingWindowType};
 use tower_resilience::retry::RetryLayer as ResilienceRetryLayer;
+
+use super::at_once;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
@@ -100,6 +101,6 @@ pub fn failsafe() -> impl failsafe::CircuitBreaker {
 
 /// One call of a service that answers at once.
 pub fn call<S: Service<u64, Response = u64>>(service: &mut S, request: u64) -> Option<u64> {
-    let ready = service.ready().now_or_never()?.ok()?;
-    ready.call(black_box(request)).now_or_never()?.ok()
+    let ready = at_once(service.ready())?.ok()?;
+    at_once(ready.call(black_box(request)))?.ok()
 }

@@ -3,9 +3,8 @@
 use std::hint::black_box;
 
 use cnv::recovery::{Bulkhead, Call, CircuitBreaker, Mode, Policy, Settings as Recovery, Verdict};
-use futures_util::FutureExt;
 
-use super::goal;
+use super::{at_once, goal};
 use crate::allocations;
 use crate::report::{Goal, Group, Wanted};
 use crate::rounds::{Contender, Ratio, Settings, measure};
@@ -17,7 +16,7 @@ const FORCED: &str = "a breaker that is forced open";
 fn call(policy: &Policy) -> bool {
     let body = |_| async { Ok::<_, u64>(black_box(7)) };
     let called = policy.call(Call::new(), |_: &u64| Verdict::Fail, body);
-    called.now_or_never().is_some_and(|result| result.is_err())
+    at_once(called).is_some_and(|result| result.is_err())
 }
 
 /// Measures them.

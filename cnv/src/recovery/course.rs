@@ -104,6 +104,14 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         }
     }
 
+    #[inline]
+    fn attempt_timeout_ns(&self) -> u64 {
+        match self.own {
+            None => self.policy.attempt_timeout_ns(),
+            Some(own) => own.attempt_timeout.map_or(NEVER, ns),
+        }
+    }
+
     /// One that may have its permit already.
     #[cfg(feature = "tower")]
     pub(super) fn reserved(policy: P, call: Call<'t>, has_permit: bool) -> Self {
@@ -227,10 +235,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             trace.begin_attempt();
         }
         self.is_in_body = true;
-        let own_ns = match self.settings().attempt_timeout {
-            Some(timeout) => self.began_ns.saturating_add(ns(timeout)),
-            None => NEVER,
-        };
+        let own_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
         let deadline_ns = self.deadline_ns.min(own_ns);
         Attempt {
             number: self.attempts,
@@ -259,11 +264,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     pub(super) fn succeed(&mut self, is_at_once: bool) {
         self.is_in_body = false;
         let policy = &*self.policy;
-        let slow = policy
-            .settings()
-            .circuit_breaker
-            .and_then(|breaker| breaker.slow);
-        let now_ns = if is_at_once && slow.is_none() {
+        let now_ns = if is_at_once && policy.slow_ns() == NEVER {
             self.began_ns
         } else {
             policy.now().as_ns()
@@ -321,8 +322,8 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// Whether the present attempt is over its time.
     pub(super) fn is_late(&self) -> bool {
         let policy = &*self.policy;
-        let limit_ns = self.settings().attempt_timeout.map_or(NEVER, ns);
-        let end_ns = self.began_ns.saturating_add(limit_ns).min(self.deadline_ns);
+        let end_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
+        let end_ns = end_ns.min(self.deadline_ns);
         end_ns != NEVER && policy.now().as_ns() >= end_ns
     }
 
@@ -341,9 +342,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     #[inline]
     fn is_slow(&self, now_ns: u64) -> bool {
-        let breaker = &self.policy.settings().circuit_breaker;
-        let slow = breaker.as_ref().and_then(|breaker| breaker.slow);
-        slow.is_some_and(|slow| now_ns.saturating_sub(self.began_ns) >= ns(slow))
+        now_ns.saturating_sub(self.began_ns) >= self.policy.slow_ns()
     }
 
     /// Decides whether another attempt follows.

@@ -20,30 +20,27 @@ pin_project! {
     {
         classify: F,
         body: B,
-        // Before the course, so that the body is gone when its permit goes back.
+        stage: Stage,
+        // What is ready at once never waited.
+        is_at_once: bool,
+        // The attempt that runs. Before the course, so that it is gone when its permit goes back.
         #[pin]
-        stage: Stage<Fut, E>,
+        attempt: Option<Fut>,
+        // Made where something is not ready. Most calls have none, and their futures need no place for one.
+        timer: Option<Pin<Box<Sleep>>>,
+        // Of the attempt before, while it backs off.
+        error: Option<CallError<E>>,
         course: Course<'t, P>,
     }
 }
 
-/// A timer, which is made where something is not ready. Most calls have none, and their futures need no place for one.
-type Timer = Option<Pin<Box<Sleep>>>;
-
-pin_project! {
-    #[project = StageProjection]
-    enum Stage<Fut, E> {
-        New,
-        Queued { timer: Timer },
-        Running {
-            #[pin]
-            body: Fut,
-            timer: Timer,
-            is_at_once: bool,
-        },
-        BackingOff { timer: Pin<Box<Sleep>>, error: Option<CallError<E>> },
-        Over,
-    }
+#[derive(Clone, Copy)]
+enum Stage {
+    New,
+    Queued,
+    Running,
+    BackingOff,
+    Over,
 }
 
 /// Makes the future of each attempt.
@@ -81,6 +78,10 @@ where
             classify,
             body,
             stage: Stage::New,
+            is_at_once: true,
+            attempt: None,
+            timer: None,
+            error: None,
             course,
         }
     }
@@ -100,105 +101,90 @@ where
         let mut this = self.project();
         let course = this.course;
         loop {
-            let error = match this.stage.as_mut().project() {
-                StageProjection::New => match course.enter(|| cx.waker().clone()) {
-                    Ok(Place::Taken) => {
-                        this.stage.set(Stage::run(course, this.body));
-                        continue;
-                    }
+            let entered = match this.stage {
+                Stage::New => match course.enter(|| cx.waker().clone()) {
+                    Ok(Place::Taken) => Ok(()),
                     Ok(Place::Queued) => {
-                        this.stage.set(Stage::Queued { timer: None });
+                        *this.stage = Stage::Queued;
                         continue;
                     }
-                    Err(refused) => refused.into(),
+                    Err(refused) => Err(refused.into()),
                 },
-                StageProjection::Queued { timer } => {
-                    if course.poll_queue(cx.waker()) {
-                        match course.enter_attempt() {
-                            Ok(()) => {
-                                this.stage.set(Stage::run(course, this.body));
-                                continue;
-                            }
-                            Err(refused) => refused.into(),
-                        }
-                    } else {
-                        ready!(poll_timer(timer, || course.queue_limit(), cx));
-                        course.leave_queue().into()
-                    }
+                Stage::Queued if course.poll_queue(cx.waker()) => {
+                    *this.timer = None;
+                    course.enter_attempt().map_err(CallError::Refused)
                 }
-                StageProjection::Running {
-                    body,
-                    timer,
-                    is_at_once,
-                } => {
+                Stage::Queued => {
+                    ready!(poll_timer(this.timer, || course.queue_limit(), cx));
+                    Err(course.leave_queue().into())
+                }
+                Stage::BackingOff => {
+                    ready!(poll_timer(this.timer, || None, cx));
+                    *this.timer = None;
+                    let error = this.error.take();
+                    // What the dependency said last tells more than that it is not asked again.
+                    course
+                        .enter_attempt()
+                        .map_err(|refused| error.unwrap_or(CallError::Refused(refused)))
+                }
+                Stage::Running => {
+                    let Some(attempt) = this.attempt.as_mut().as_pin_mut() else {
+                        unreachable!("an attempt runs");
+                    };
                     course.set_in_body(true);
-                    let (error, next) = match body.poll(cx) {
+                    let (error, next) = match attempt.poll(cx) {
                         Poll::Ready(Ok(value)) => {
-                            course.succeed(*is_at_once);
-                            this.stage.set(Stage::Over);
+                            course.succeed(*this.is_at_once);
+                            *this.stage = Stage::Over;
+                            this.attempt.set(None);
                             return Poll::Ready(Ok(value));
                         }
                         Poll::Ready(Err(error)) => {
                             let verdict = this.classify.verdict(&error);
-                            this.stage.set(Stage::Over);
+                            this.attempt.set(None);
                             (CallError::Failed(error), course.fail(verdict))
                         }
                         Poll::Pending => {
                             course.set_in_body(false);
-                            *is_at_once = false;
-                            ready!(poll_timer(timer, || course.attempt_limit(), cx));
+                            *this.is_at_once = false;
+                            ready!(poll_timer(this.timer, || course.attempt_limit(), cx));
+                            // It is the caller's code that ends it, and may panic.
                             course.set_in_body(true);
-                            this.stage.set(Stage::Over);
+                            this.attempt.set(None);
                             let (refused, next) = course.time_out();
                             (refused.into(), next)
                         }
                     };
-                    if let Next::BackOff(delay_ns) = next {
-                        let timer = Box::pin(sleep(Duration::from_nanos(delay_ns)));
-                        let error = Some(error);
-                        this.stage.set(Stage::BackingOff { timer, error });
-                        continue;
-                    }
-                    error
-                }
-                StageProjection::BackingOff { timer, error } => {
-                    ready!(timer.as_mut().poll(cx));
-                    let error = error.take();
-                    match course.enter_attempt() {
-                        Ok(()) => {
-                            this.stage.set(Stage::run(course, this.body));
+                    *this.timer = None;
+                    match next {
+                        Next::BackOff(delay_ns) => {
+                            let delay = Duration::from_nanos(delay_ns);
+                            *this.timer = Some(Box::pin(sleep(delay)));
+                            *this.error = Some(error);
+                            *this.stage = Stage::BackingOff;
                             continue;
                         }
-                        // What the dependency said last tells more than that it is not asked again.
-                        Err(refused) => error.unwrap_or(CallError::Refused(refused)),
+                        Next::End => Err(error),
                     }
                 }
-                StageProjection::Over => panic!("a call was polled after it was over"),
+                Stage::Over => panic!("a call was polled after it was over"),
             };
-            this.stage.set(Stage::Over);
-            course.leave();
-            return Poll::Ready(Err(error));
-        }
-    }
-}
-
-impl<Fut, E> Stage<Fut, E> {
-    #[inline]
-    fn run<P: PolicyHandle>(
-        course: &mut Course<'_, P>,
-        body: &mut impl Body<Future = Fut>,
-    ) -> Self {
-        Self::Running {
-            body: body.begin(course.begin()),
-            timer: None,
-            is_at_once: true,
+            if let Err(error) = entered {
+                *this.stage = Stage::Over;
+                *this.timer = None;
+                course.leave();
+                return Poll::Ready(Err(error));
+            }
+            this.attempt.set(Some(this.body.begin(course.begin())));
+            *this.stage = Stage::Running;
+            *this.is_at_once = true;
         }
     }
 }
 
 /// Whether the time is over that `limit` gave when the timer was set, at the first poll; never where it gave none.
 fn poll_timer(
-    timer: &mut Timer,
+    timer: &mut Option<Pin<Box<Sleep>>>,
     limit: impl FnOnce() -> Option<Duration>,
     cx: &mut Context<'_>,
 ) -> Poll<()> {

@@ -354,6 +354,9 @@ impl Gate {
                 self.slots.add_other(self.is_queueing);
             }
             Some(circuit_breaker) => {
+                // Before it is counted, or it would be in a bucket that is over.
+                let successes = self.slots.successes();
+                machine.breaker.slide(now_ns, circuit_breaker, successes);
                 self.slots.add_success(self.is_queueing);
                 self.take_back(
                     &mut machine,

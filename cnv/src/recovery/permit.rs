@@ -8,7 +8,6 @@ use super::counters::Event;
 use super::gate::{Entry, Refusal};
 use super::policy::Policy;
 use super::refused::{Refused, UNKNOWN};
-use super::settings::ns;
 
 /// One attempt was admitted, by the bulkhead and by the circuit breaker.
 ///
@@ -91,9 +90,7 @@ impl<'p, C: Clock> Permit<'p, C> {
 
     #[inline]
     fn is_slow(&self, now_ns: u64) -> bool {
-        let breaker = &self.policy.settings().circuit_breaker;
-        let slow = breaker.as_ref().and_then(|breaker| breaker.slow);
-        slow.is_some_and(|slow| now_ns.saturating_sub(self.began_ns) >= ns(slow))
+        now_ns.saturating_sub(self.began_ns) >= self.policy.slow_ns()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::Deref;
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::blocking;
@@ -48,8 +49,10 @@ pub struct Policy<C = Monotonic> {
     settings: Settings,
     clock: C,
     pub(super) gate: Gate,
-    /// The timeout in nanoseconds; all ones where there is none.
+    /// What each call asks for, out of the settings and in nanoseconds; all ones where there is none.
     timeout_ns: u64,
+    attempt_timeout_ns: u64,
+    slow_ns: u64,
     is_fine: bool,
 }
 
@@ -59,6 +62,13 @@ const_fn! {
         if let Err(fault) = settings.check() {
             panic!("{}", fault.as_str());
         }
+    }
+}
+
+const fn ns_or_never(duration: Option<Duration>) -> u64 {
+    match duration {
+        Some(duration) => ns(duration),
+        None => u64::MAX,
     }
 }
 
@@ -108,14 +118,16 @@ impl<C> Policy<C> {
         #[track_caller]
         pub const fn with_clock(name: &'static str, settings: Settings, clock: C) -> Self {
             checked(&settings);
-            let timeout_ns = match settings.timeout {
-                Some(timeout) => ns(timeout),
-                None => u64::MAX,
+            let slow = match &settings.circuit_breaker {
+                Some(circuit_breaker) => circuit_breaker.slow,
+                None => None,
             };
             Self {
                 name,
                 gate: Gate::new(&settings),
-                timeout_ns,
+                timeout_ns: ns_or_never(settings.timeout),
+                attempt_timeout_ns: ns_or_never(settings.attempt_timeout),
+                slow_ns: ns_or_never(slow),
                 is_fine: settings.is_fine(),
                 settings,
                 clock,
@@ -158,6 +170,15 @@ impl<C> Policy<C> {
 
     pub(super) const fn timeout_ns(&self) -> u64 {
         self.timeout_ns
+    }
+
+    pub(super) const fn attempt_timeout_ns(&self) -> u64 {
+        self.attempt_timeout_ns
+    }
+
+    /// From how long on a call is slow.
+    pub(super) const fn slow_ns(&self) -> u64 {
+        self.slow_ns
     }
 }
 
