@@ -6,6 +6,7 @@ mod environment;
 mod frames;
 mod plot;
 mod quota;
+mod recovery;
 mod reload;
 mod report;
 mod rounds;
@@ -106,6 +107,16 @@ fn command() -> Command {
             "Rounds of every group; with fewer, fewer reads are looked at",
         ))
         .arg(count("launches", "1", "Processes whose medians are judged"));
+    let recovery = Command::new("recovery")
+        .about("Calls under deadlines, retries, breakers and bulkheads, beside tower and others")
+        .arg(flag("check", "Fail if a goal is not met"))
+        .arg(flag("figures", "Print the time of every contender, too"))
+        .arg(file(
+            "json",
+            "Write every figure and where it was measured; - is standard output",
+        ))
+        .arg(count("rounds", "101", "Rounds of every group"))
+        .arg(count("launches", "1", "Processes whose medians are judged"));
     let session = Command::new("session")
         .about("Streams and calls over sessions, beside the bare socket, yamux and HTTP/2")
         .arg(flag("check", "Fail if a goal is not met"))
@@ -127,6 +138,7 @@ fn command() -> Command {
         .subcommand(frames)
         .subcommand(attestation)
         .subcommand(quota)
+        .subcommand(recovery)
         .subcommand(reload)
         .subcommand(session)
         .subcommand(server)
@@ -138,6 +150,8 @@ fn main() -> ExitCode {
         Some(("frames", arguments)) => run_frames(arguments),
         Some(("attestation", arguments)) => run_attestation(arguments),
         Some(("quota", arguments)) => run_quota(arguments),
+        Some(("recovery", arguments)) => launches(arguments, "recovery", &[], recovery::run)
+            .and_then(|run| judge(arguments, &run)),
         Some(("reload", arguments)) => run_reload(arguments),
         Some(("session", arguments)) => {
             launches(arguments, "session", &[], session::run).and_then(|run| judge(arguments, &run))

@@ -48,6 +48,9 @@ pub async fn call(
     /// Send a bearer's token also to an address that is not of this machine: something in between encrypts
     #[arg(long)]
     plaintext: bool,
+    /// Have the call made once, however often it is asked for with this key
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
     /// Where the server is
     address: Address,
     /// Noun, verb and arguments
@@ -82,6 +85,9 @@ pub async fn call(
     }
     if let Some(transaction) = cx.transaction_id() {
         request = request.transaction(transaction);
+    }
+    if let Some(key) = idempotency_key {
+        request = request.idempotency_key(key);
     }
     let call = client.start_call(request).await;
     let mut call = call.map_err(shown::session_error)?;

@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
@@ -129,6 +129,26 @@ impl Parse for Arguments {
 }
 
 impl Arguments {
+    /// Reads arguments of which the first may be a literal alone, which is the value of `key`.
+    pub(crate) fn with_first(key: &'static str) -> impl Parser<Output = Self> {
+        move |input: ParseStream<'_>| {
+            let mut first = None;
+            if input.peek(Lit) {
+                let literal: Lit = input.parse()?;
+                first = Some(Argument {
+                    key: Ident::new(key, literal.span()),
+                    value: Some(syn::parse_quote!(#literal)),
+                });
+                if !input.is_empty() {
+                    input.parse::<Token![,]>()?;
+                }
+            }
+            let mut arguments: Self = input.parse()?;
+            arguments.list.splice(0..0, first);
+            Ok(arguments)
+        }
+    }
+
     /// Reports keys that are not in `known` (with the nearest that is) and keys said twice, and
     /// keeps the rest.
     pub(crate) fn known(

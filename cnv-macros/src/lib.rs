@@ -6,6 +6,7 @@ mod budget;
 mod errors;
 mod frame_enum;
 mod item;
+mod recovery;
 mod simd_frame;
 #[cfg(test)]
 mod snapshot;
@@ -42,6 +43,36 @@ pub fn requires_attestation(arguments: TokenStream, item: TokenStream) -> TokenS
         IS_METERED,
     )
     .into()
+}
+
+#[proc_macro_attribute]
+#[allow(missing_docs, reason = "documented on the re-export")]
+pub fn timeout(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    item::expand(Kind::Timeout, arguments.into(), item.into(), IS_METERED).into()
+}
+
+#[proc_macro_attribute]
+#[allow(missing_docs, reason = "documented on the re-export")]
+pub fn retry(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    item::expand(Kind::Retry, arguments.into(), item.into(), IS_METERED).into()
+}
+
+#[proc_macro_attribute]
+#[allow(missing_docs, reason = "documented on the re-export")]
+pub fn circuit_breaker(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    item::expand(
+        Kind::CircuitBreaker,
+        arguments.into(),
+        item.into(),
+        IS_METERED,
+    )
+    .into()
+}
+
+#[proc_macro_attribute]
+#[allow(missing_docs, reason = "documented on the re-export")]
+pub fn bulkhead(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    item::expand(Kind::Bulkhead, arguments.into(), item.into(), IS_METERED).into()
 }
 
 #[proc_macro]

@@ -25,6 +25,8 @@ pub mod command;
 pub mod grammar;
 #[cfg(feature = "attestation")]
 pub mod privileged;
+#[cfg(any(feature = "recovery", all(loom, test)))]
+pub mod recovery;
 #[cfg(feature = "session")]
 pub mod session;
 #[cfg(feature = "testing")]
@@ -312,6 +314,169 @@ macro_rules! run {
 /// its own behind it, so that nothing declared there can stand in for what the guard looks at.
 #[cfg(feature = "attestation")]
 pub use cnv_macros::requires_attestation;
+
+/// Bounds how long a call may take: waiting for its turn, every attempt and every backoff.
+///
+/// ```
+/// use std::time::Duration;
+/// use cnv::recovery::{Cause, Refused};
+/// use cnv::timeout;
+///
+/// #[timeout("20ms")]
+/// async fn answer(after: Duration) -> Result<u32, Refused> {
+///     tokio::time::sleep(after).await;
+///     Ok(42)
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// assert_eq!(answer(Duration::ZERO).await, Ok(42));
+/// let late = answer(Duration::from_secs(60)).await.unwrap_err();
+/// assert_eq!(late.cause(), Cause::DeadlinePassed);
+/// # });
+/// ```
+///
+/// `#[timeout("1s", attempt = "200ms")]` bounds each attempt of a [`macro@retry`] as well. Times are written as in
+/// [`macro@budget`].
+///
+/// # The deadline
+///
+/// A function with a parameter `cx: Context` or `cx: &Context` keeps the deadline of its caller, too: the earlier one counts.
+/// In its body [`cx.remaining()`](command::Context::remaining) is what is left to the attempt, and whatever it hands `cx` to
+/// has no more. A verb has to have that parameter.
+///
+/// An `async` function is dropped at the `.await` that it is at. One that blocks its thread cannot be cut off, and needs the
+/// context: it asks [`cx.checkpoint()?`](command::Context::checkpoint) as it goes, and no attempt begins after the deadline.
+///
+/// # Order
+///
+/// [`macro@timeout`], [`macro@bulkhead`], [`macro@retry`] and [`macro@circuit_breaker`] stand on one function in any order,
+/// beside [`macro@verb`], [`macro@requires_attestation`] and [`macro@budget`], and nest always the same way: the guard, the
+/// deadline, the bulkhead, whose permit the call keeps while it backs off, and for each attempt the retry budget, the
+/// circuit breaker, the attempt's timeout, the meter and the body. The module [`recovery`] has what they share.
+///
+/// They go on functions and methods that return `Result<_, E>` where `E: From<`[`recovery::Refused`]`>`. Each function has one
+/// policy, in all programs that call it, and methods one for all instances; `on = PATH` at a circuit breaker or a bulkhead
+/// names a `static PATH: `[`Policy`](recovery::Policy) that functions share.
+///
+/// A timeout that is longer than that of a function which [spends](macro@spend) the call does not compile, and neither do
+/// attempts whose backoff has no room in it.
+#[cfg(feature = "recovery")]
+pub use cnv_macros::timeout;
+
+/// Runs a function again that failed.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use cnv::retry;
+///
+/// static CALLS: AtomicU32 = AtomicU32::new(0);
+///
+/// #[retry(attempts = 3, base = "1ms", when = is_busy)]
+/// async fn fetch(path: &str) -> Result<String, std::io::Error> {
+///     match CALLS.fetch_add(1, Relaxed) {
+///         0 => Err(std::io::ErrorKind::ResourceBusy.into()),
+///         _ => Ok(path.to_owned()),
+///     }
+/// }
+///
+/// fn is_busy(error: &std::io::Error) -> bool {
+///     error.kind() == std::io::ErrorKind::ResourceBusy
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// assert_eq!(fetch("a").await.unwrap(), "a");
+/// assert_eq!(CALLS.load(Relaxed), 2);
+/// # });
+/// ```
+///
+/// | key | what | if unnamed |
+/// |---|---|---|
+/// | `attempts` | how often it runs at most, the first time included: 2 to 100 | 3 |
+/// | `base` | the first backoff, which doubles | `"50ms"` |
+/// | `cap` | the longest backoff | `"20s"` |
+/// | `jitter` | `"full"`: anything between nothing and the backoff; `"equal"`: at least half of it; `"none"` | `"full"` |
+/// | `when` | a function of `&E` that returns whether to try again, or a [`Verdict`](recovery::Verdict) | always |
+/// | `ratio`, `per_second` | the *retry budget*: retries for this part of the calls, and so many a second in any case | 0.2, 10 |
+/// | `crate` | where cnv is | `::cnv` |
+///
+/// An attempt that took too long is tried again, too. Without a timeout for its attempts nothing else ends one.
+///
+/// Every attempt has the arguments anew, so they are `Clone`; references are, but for `&mut` in an `async` function. A verb
+/// with an effect that is more than `read` has to be `idempotent`. With a [`macro@budget`] every attempt may use all of it, and
+/// a caller that [spends](macro@spend) the call is charged for all attempts.
+///
+/// See [`macro@timeout`] for the order of things.
+#[cfg(feature = "recovery")]
+pub use cnv_macros::retry;
+
+/// Stops calling a function that fails, and tries after a while whether it works again.
+///
+/// ```
+/// use cnv::recovery::{BreakerState, CircuitBreaker, Policy, Settings};
+/// use cnv::circuit_breaker;
+///
+/// static GEO: Policy = Policy::new(
+///     "geo",
+///     Settings::new().circuit_breaker(CircuitBreaker::new().consecutive(1)),
+/// );
+///
+/// #[circuit_breaker(on = GEO)]
+/// fn locate(name: &str) -> Result<(f64, f64), std::io::Error> {
+///     Err(std::io::Error::other("down"))
+/// }
+///
+/// assert_eq!(locate("here").unwrap_err().to_string(), "down");
+/// assert_eq!(GEO.state(), BreakerState::Open);
+/// let refused = locate("here").unwrap_err();
+/// assert_eq!(refused.kind(), std::io::ErrorKind::ResourceBusy);
+/// ```
+///
+/// | key | what | if unnamed |
+/// |---|---|---|
+/// | `failures` | the part of the calls in the window that has to fail: `0.5` or `"50%"` | 0.5 |
+/// | `window` | how far back calls count; it slides by tenths | `"10s"` |
+/// | `minimum` | how many calls there must be in the window | 20 |
+/// | `consecutive` | opens at so many failures one after the other, too | off |
+/// | `slow`, `slow_ratio` | opens where this part of the calls takes that long, too | off, 0.5 |
+/// | `open`, `longest_open` | how long it stays open; twice as long each time it opens again | `"5s"`, `"60s"` |
+/// | `probes` | how many calls then try whether it works again; all have to succeed | 3 |
+/// | `half_open` | how long these have | `"10s"` |
+/// | `when` | what an error means, as for [`macro@retry`] | every error is a failure |
+/// | `on` | the policy that others share, in place of all these | the function's own |
+/// | `crate` | where cnv is | `::cnv` |
+///
+/// See [`macro@timeout`] for the order of things, and [`Mode`](recovery::Mode) for how an operator forces it open or off.
+#[cfg(feature = "recovery")]
+pub use cnv_macros::circuit_breaker;
+
+/// Bounds how many calls of a function run at a time.
+///
+/// ```
+/// use cnv::bulkhead;
+/// use cnv::recovery::Refused;
+///
+/// #[bulkhead(max = 16, queue = 32, wait = "100ms")]
+/// async fn resize(image: Vec<u8>) -> Result<Vec<u8>, Refused> {
+///     Ok(image)
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// assert_eq!(resize(vec![1]).await, Ok(vec![1]));
+/// # });
+/// ```
+///
+/// | key | what | if unnamed |
+/// |---|---|---|
+/// | `max` | how many run | required |
+/// | `queue` | how many wait for their turn, first come first served | 0: the next is refused |
+/// | `wait` | how long one waits at most | as long as its deadline allows |
+/// | `back_pressure` | the next ones wait, 65 536 at most | |
+/// | `on` | the policy that others share, in place of all these | the function's own |
+/// | `crate` | where cnv is | `::cnv` |
+///
+/// See [`macro@timeout`] for the order of things.
+#[cfg(feature = "recovery")]
+pub use cnv_macros::bulkhead;
 
 /// Makes a function a command that people and agents call as `noun verb`.
 ///

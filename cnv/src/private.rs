@@ -11,7 +11,7 @@ pub mod frame {
 pub mod quota {
     pub use crate::quota::account::{
         Account, beside, conditions, enter_loop, larger, leave_loop, open, open_method, rounds,
-        step,
+        step, within,
     };
     pub use crate::quota::charge::{
         Budgeted, Charge, Charged, Method, MustBePaid, NeedsABudget, Paid, PaidFor, PaidFuture,
@@ -34,6 +34,14 @@ pub mod quota {
 #[cfg(feature = "attestation")]
 pub mod attestation {
     pub use crate::attestation::guard::{evidence, guard, lend, refuse};
+}
+
+/// What `#[timeout]`, `#[retry]`, `#[circuit_breaker]` and `#[bulkhead]` name.
+#[cfg(feature = "recovery")]
+pub mod recovery {
+    #[cfg(feature = "command")]
+    pub use crate::command::recovery::{deadline, kept, note, within};
+    pub use crate::recovery::expansion::*;
 }
 
 /// What `#[verb]` and `verbs!` name.

@@ -98,6 +98,8 @@ pub(crate) struct Payer<'a> {
     /// The companion item, which a method has not.
     pub(crate) companion: Option<&'a Ident>,
     pub(crate) funds: Funds<'a>,
+    /// How long a call of it takes at most.
+    pub(crate) timeout_ns: Option<u64>,
     pub(crate) krate: &'a Path,
 }
 
@@ -138,6 +140,10 @@ pub(crate) fn check_item(spends: &Spends, payer: &Payer<'_>) -> TokenStream {
                 __cnv_open_method(#name, <T as #krate::__private::quota::Charge>::LIMITS)
             }
         }
+    };
+    let opened = match payer.timeout_ns {
+        Some(ns) => quote!(#krate::__private::quota::within(#opened, #ns)),
+        None => opened,
     };
     let sum = quote! {
         use #krate::__private::quota::{

@@ -30,6 +30,8 @@ pub(crate) struct BudgetModel {
     pub(crate) network_bytes: u64,
     /// What of the memory may be there after a call; all of it, where nothing is said.
     pub(crate) retained_bytes: u64,
+    /// How often a call runs the body at most: each time it may use all of this.
+    pub(crate) attempts: u64,
     /// Whether nothing is said, so that a method of a trait has what the trait declares.
     pub(crate) inherits: bool,
     /// Whether a body that is over is stopped.
@@ -51,6 +53,7 @@ impl BudgetModel {
             io_ops: 0,
             network_bytes: 0,
             retained_bytes: UNLIMITED,
+            attempts: 1,
             inherits: false,
             cooperative: None,
             open: None,
@@ -121,6 +124,41 @@ impl BudgetModel {
 
     /// The type of what a call of a method costs.
     pub(crate) fn charge_type(&self, is_async: bool, krate: &Path) -> TokenStream {
+        self.of_a_call().charged(is_async, krate)
+    }
+
+    /// The const-generic budget type of a call.
+    pub(crate) fn budget_type(&self, krate: &Path) -> TokenStream {
+        self.of_a_call().limits_type(krate)
+    }
+
+    /// The type of what one attempt of a call costs.
+    pub(crate) fn attempt_type(&self, is_async: bool, krate: &Path) -> TokenStream {
+        self.charged(is_async, krate)
+    }
+
+    /// What all attempts of a call may use, one after the other: what an attempt retains is there in the next.
+    fn of_a_call(&self) -> Self {
+        let times = |amount: u64, times: u64| match amount {
+            UNLIMITED => UNLIMITED,
+            amount => amount.saturating_mul(times).min(UNLIMITED - 1),
+        };
+        let retained_before = times(self.retained_bytes, self.attempts - 1);
+        let memory_bytes = match (self.memory_bytes, retained_before) {
+            (UNLIMITED, _) | (_, UNLIMITED) => UNLIMITED,
+            (memory, retained) => memory.saturating_add(retained).min(UNLIMITED - 1),
+        };
+        Self {
+            memory_bytes,
+            cpu_ns: times(self.cpu_ns, self.attempts),
+            io_ops: times(self.io_ops, self.attempts),
+            network_bytes: times(self.network_bytes, self.attempts),
+            retained_bytes: times(self.retained_bytes, self.attempts),
+            ..self.clone()
+        }
+    }
+
+    fn charged(&self, is_async: bool, krate: &Path) -> TokenStream {
         let Self {
             memory_bytes,
             cpu_ns,
@@ -136,8 +174,7 @@ impl BudgetModel {
         }
     }
 
-    /// The const-generic budget type.
-    pub(crate) fn budget_type(&self, krate: &Path) -> TokenStream {
+    fn limits_type(&self, krate: &Path) -> TokenStream {
         let Self {
             memory_bytes,
             cpu_ns,
@@ -153,6 +190,12 @@ impl BudgetModel {
                 #krate::quota::NetworkQuota<#network_bytes>,
             >
         }
+    }
+
+    /// What of a call may be there after it.
+    pub(crate) fn retained_of_a_call(&self) -> Option<u64> {
+        let all = self.of_a_call();
+        (all.retained_bytes != all.memory_bytes).then_some(all.retained_bytes)
     }
 }
 

@@ -11,12 +11,26 @@ use crate::errors::nearest;
 pub(crate) struct Dimension {
     /// As in "unknown memory size unit".
     noun: &'static str,
-    /// The key of `#[budget]`, for the advice.
+    /// What the attribute says, as in "the budget can be read at the function".
+    attribute: &'static str,
+    /// The key of the attribute, for the advice.
     key: &'static str,
     example: &'static str,
     units: &'static [(&'static str, u64)],
     /// Whether a bare integer is a quantity, as it is for counts. Zero needs no unit anywhere.
     bare: bool,
+}
+
+impl Dimension {
+    /// The same for `key` of another attribute.
+    pub(crate) const fn of_policy(self, key: &'static str, example: &'static str) -> Self {
+        Self {
+            attribute: "policy",
+            key,
+            example,
+            ..self
+        }
+    }
 }
 
 const BYTE_UNITS: &[(&str, u64)] = &[
@@ -33,6 +47,7 @@ const BYTE_UNITS: &[(&str, u64)] = &[
 
 pub(crate) const MEMORY: Dimension = Dimension {
     noun: "memory size",
+    attribute: "budget",
     key: "memory",
     example: "1MB",
     units: BYTE_UNITS,
@@ -46,6 +61,7 @@ pub(crate) const RETAINED: Dimension = Dimension {
 
 pub(crate) const CPU: Dimension = Dimension {
     noun: "time",
+    attribute: "budget",
     key: "cpu",
     example: "1ms",
     units: &[
@@ -63,6 +79,7 @@ pub(crate) const CPU: Dimension = Dimension {
 
 pub(crate) const IO: Dimension = Dimension {
     noun: "count",
+    attribute: "budget",
     key: "io",
     example: "100k",
     units: &[("", 1), ("k", 1_000), ("M", 1_000_000)],
@@ -78,6 +95,7 @@ pub(crate) const ROUNDS: Dimension = Dimension {
 
 pub(crate) const NETWORK: Dimension = Dimension {
     noun: "network size",
+    attribute: "budget",
     key: "network",
     example: "100KB",
     units: BYTE_UNITS,
@@ -89,7 +107,12 @@ pub(crate) const UNLIMITED: u64 = u64::MAX;
 
 /// Reads the literal, or says what is wrong with it under the literal itself.
 pub(crate) fn parse_quantity(value: &Expr, dimension: &Dimension) -> syn::Result<u64> {
-    let Dimension { key, example, .. } = dimension;
+    let Dimension {
+        attribute,
+        key,
+        example,
+        ..
+    } = dimension;
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),
@@ -147,7 +170,7 @@ pub(crate) fn parse_quantity(value: &Expr, dimension: &Dimension) -> syn::Result
         other => Err(syn::Error::new(
             other.span(),
             format!(
-                "`{key}` takes a literal, so that the budget can be read at the function: write `{key} = \"{example}\"`"
+                "`{key}` takes a literal, so that the {attribute} can be read at the function: write `{key} = \"{example}\"`"
             ),
         )),
     }
@@ -240,6 +263,24 @@ fn exact_fraction(fraction: &str, factor: u64) -> Option<u64> {
     }
 }
 
+/// A time as people write it, exactly: "1.5 s".
+pub(crate) fn shown_time(ns: u64) -> String {
+    let units = CPU.units.iter().rev().filter(|(name, _)| name.is_ascii());
+    for (name, factor) in units {
+        let (whole, part) = (ns / factor, ns % factor);
+        let thousandths = u128::from(part) * 1000;
+        if whole == 0 || !thousandths.is_multiple_of(u128::from(*factor)) {
+            continue;
+        }
+        if part == 0 {
+            return format!("{whole} {name}");
+        }
+        let decimals = format!("{:03}", thousandths / u128::from(*factor));
+        return format!("{whole}.{} {name}", decimals.trim_end_matches('0'));
+    }
+    format!("{ns} ns")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +300,23 @@ mod tests {
         assert_eq!(parse_text("2\u{b5}s", &CPU), Ok(2_000));
         assert_eq!(parse_text("2\u{3bc}s", &CPU), Ok(2_000));
         assert_eq!(parse_text("100k", &IO), Ok(100_000));
+    }
+
+    #[test]
+    fn times_are_shown_exactly() {
+        let shown = [
+            (0, "0 ns"),
+            (1, "1 ns"),
+            (1_500, "1.5 us"),
+            (150_000_000, "150 ms"),
+            (1_000_000_000, "1 s"),
+            (1_234_000_000, "1.234 s"),
+            (1_234_500_000, "1234.5 ms"),
+            (90_000_000_000, "1.5 min"),
+        ];
+        for (ns, text) in shown {
+            assert_eq!(shown_time(ns), text);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, GenericParam, Ident, ReturnType, Signature, parse_quote};
 
 use super::method;
@@ -10,6 +11,7 @@ use crate::budget::check::{Funds, Payer};
 use crate::budget::checkpoint::Cooperative;
 use crate::budget::units::UNLIMITED;
 use crate::budget::{BudgetModel, check};
+use crate::recovery::Body;
 use crate::verb;
 use crate::verb::parameters::name_or;
 
@@ -49,15 +51,73 @@ fn imports(model: &ItemModel) -> TokenStream {
 /// for the evidence.
 fn plain(model: &ItemModel) -> TokenStream {
     let function = &model.function;
-    let Some(statements) = model.entry() else {
+    let statements = model.entry();
+    if statements.is_none() && model.recovery.is_none() && function.taken.is_empty() {
         return function.to_token_stream();
-    };
+    }
     let attributes = &function.attributes;
     let visibility = &function.visibility;
-    let signature = &function.signature;
-    let body = &function.body;
-    let body = braced(quote!(#statements #body), Span::call_site());
+    let body = function.body.to_token_stream();
+    let hint = hint(model);
+    let body = recovered(model, body, hint);
+    let signature = signature(model);
+    // Where there is no room beside the function for it.
+    let used = (!model.has_companion()).then(|| method::used(&function.taken));
+    let body = braced(quote!(#used #statements #body), Span::call_site());
     quote!(#(#attributes)* #visibility #signature #body)
+}
+
+/// The signature of what has the body.
+pub(super) fn signature(model: &ItemModel) -> Signature {
+    let written = &model.function.signature;
+    let named = model.recovery.as_ref().and_then(|r| r.named(written));
+    named.unwrap_or_else(|| written.clone())
+}
+
+/// What is run, under the function's policy where it has one.
+fn recovered(model: &ItemModel, tokens: TokenStream, hint: TokenStream) -> TokenStream {
+    let Some(recovery) = &model.recovery else {
+        return tokens;
+    };
+    let policy = match model.has_companion() {
+        true => {
+            let companion = &model.companion;
+            quote!(#companion::__policy())
+        }
+        false => recovery.policy(&policy_name(model), &model.krate),
+    };
+    let body = Body {
+        tokens,
+        hint,
+        signature: &model.function.signature,
+    };
+    recovery.call(&policy, body, &model.krate)
+}
+
+/// The policy of a function's own is named after it, as callers know it.
+fn policy_name(model: &ItemModel) -> String {
+    match &model.verb {
+        Some(verb) => format!("{} {}", verb.noun, verb.name),
+        None => model.function.signature.ident.unraw().to_string(),
+    }
+}
+
+/// The policy as a function of the companion, where an application finds it as well.
+fn policy(model: &ItemModel) -> Option<TokenStream> {
+    let recovery = model.recovery.as_ref()?;
+    let ItemModel {
+        krate, companion, ..
+    } = model;
+    let cfgs = model.function.cfgs();
+    let policy = recovery.policy(&policy_name(model), krate);
+    Some(quote! {
+        #(#cfgs)*
+        impl #companion {
+            fn __policy() -> &'static #krate::recovery::Policy {
+                #policy
+            }
+        }
+    })
 }
 
 /// The item in the type namespace that stands beside the function, so that one `use` brings both.
@@ -80,12 +140,14 @@ fn companion(model: &ItemModel) -> TokenStream {
     let implementations = implementations
         .into_iter()
         .map(|implementation| quote!(#(#cfgs)* #implementation));
+    let policy = policy(model);
     quote! {
         #(#cfgs)*
         #[doc(hidden)]
         #[allow(non_camel_case_types, dead_code, clippy::empty_enums)]
         #visibility enum #companion {}
         #(#implementations)*
+        #policy
     }
 }
 
@@ -98,13 +160,17 @@ fn budgeted_impl(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     let name = model.function.signature.ident.to_string();
     let depth = (!model.spends.all.is_empty() && budget.cpu_ns == UNLIMITED)
         .then(|| check::depth(&model.spends, krate));
-    let retained = (budget.retained_bytes != budget.memory_bytes).then(|| {
-        let bytes = budget.retained_bytes;
-        quote!(const RETAINED: ::core::primitive::u64 = #bytes;)
-    });
+    let retained = budget
+        .retained_of_a_call()
+        .map(|bytes| quote!(const RETAINED: ::core::primitive::u64 = #bytes;));
     let is_async = makes_a_future(&model.function.signature).then(|| {
         quote!(
             const IS_ASYNC: ::core::primitive::bool = true;
+        )
+    });
+    let timeout = model.timeout_ns().map(|ns| {
+        quote!(
+            const TIMEOUT_NS: ::core::primitive::u64 = #ns;
         )
     });
     let budget = budget.budget_type(krate);
@@ -115,6 +181,7 @@ fn budgeted_impl(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
             type Budget = #budget;
             #retained
             #is_async
+            #timeout
             #depth
         }
     }
@@ -157,6 +224,7 @@ fn verb_impl(model: &ItemModel) -> TokenStream {
                 .as_ref()
                 .map(|guard| guard.contract.contract(krate)),
             limits: model.budget.as_ref().map(|_| limits(model)),
+            has_policy: model.recovery.is_some(),
             krate,
         },
     )
@@ -182,7 +250,7 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel, is_metered: bool) -> TokenS
             names.iter().any(|name| a.path().is_ident(name))
         });
 
-    let mut call = function.signature.clone();
+    let mut call = signature(model);
     call.ident = Ident::new("call", call.ident.span());
     let body = metered_body(model, budget, is_metered);
 
@@ -211,13 +279,17 @@ fn budgeted(model: &ItemModel, budget: &BudgetModel, is_metered: bool) -> TokenS
 
 /// The check of what the body spends, the guard, the meter, the body.
 fn metered_body(model: &ItemModel, budget: &BudgetModel, is_metered: bool) -> TokenStream {
-    let limits = limits(model);
+    let limits = match budget.attempts {
+        1 => limits(model),
+        _ => attempt_limits(model, budget),
+    };
     let imports = check::imports(&model.spends);
     let implementation = (!model.spends.all.is_empty()).then(|| budgeted_impl(model, budget));
     let payer = Payer {
         name: &model.function.signature.ident,
         companion: Some(&model.companion),
         funds: Funds::Declared(limits.clone()),
+        timeout_ns: model.timeout_ns(),
         krate: &model.krate,
     };
     let sum = check::check_item(&model.spends, &payer);
@@ -253,7 +325,7 @@ pub(super) fn guarded(
     let is_async = signature.asyncness.is_some();
     let entry = cooperative.map(|cooperative| cooperative.entry(krate));
     let body = braced(quote!(#checks #body), span);
-    let hint = is_async.then(|| return_hint(&signature.output, krate));
+    let hint = hint(model);
     let scope = Ident::new("_scope", Span::mixed_site());
     let quota = quote!(#krate::__private::quota);
     let inner = match (limits, is_async, cooperative.map(Cooperative::stop)) {
@@ -274,7 +346,24 @@ pub(super) fn guarded(
             #body
         },
     };
+    let inner = recovered(model, inner, hint);
     braced(quote!(#before #guard #entry #inner), Span::call_site())
+}
+
+/// Tells the compiler the type of an `async` block that has the body.
+fn hint(model: &ItemModel) -> TokenStream {
+    let signature = &model.function.signature;
+    match signature.asyncness {
+        Some(_) => return_hint(&signature.output, &model.krate),
+        None => TokenStream::new(),
+    }
+}
+
+/// What one attempt of a call may use.
+pub(super) fn attempt_limits(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
+    let krate = &model.krate;
+    let charge = budget.attempt_type(makes_a_future(&model.function.signature), krate);
+    quote!(<#charge as #krate::__private::quota::Charge>::LIMITS)
 }
 
 /// What the companion declares.
@@ -297,7 +386,7 @@ fn return_hint(output: &ReturnType, krate: &syn::Path) -> TokenStream {
     let ReturnType::Type(_, ty) = output else {
         return TokenStream::new();
     };
-    if ty.to_token_stream().into_iter().any(mentions_impl) {
+    if mentions_impl(ty.to_token_stream()) {
         return TokenStream::new();
     }
     quote! {
@@ -307,12 +396,13 @@ fn return_hint(output: &ReturnType, krate: &syn::Path) -> TokenStream {
     }
 }
 
-fn mentions_impl(token: proc_macro2::TokenTree) -> bool {
-    match token {
-        proc_macro2::TokenTree::Ident(ident) => ident == "impl",
-        proc_macro2::TokenTree::Group(group) => group.stream().into_iter().any(mentions_impl),
+/// Whether a type has an `impl Trait` in it.
+pub(crate) fn mentions_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "impl",
+        TokenTree::Group(group) => mentions_impl(group.stream()),
         _ => false,
-    }
+    })
 }
 
 /// Whether a call only makes a future, as far as the signature says.

@@ -15,14 +15,41 @@ pub(crate) enum Kind {
     Verb,
     Budget,
     RequiresAttestation,
+    Timeout,
+    Bulkhead,
+    Retry,
+    CircuitBreaker,
 }
 
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Verb,
+        Self::Budget,
+        Self::RequiresAttestation,
+        Self::Timeout,
+        Self::Bulkhead,
+        Self::Retry,
+        Self::CircuitBreaker,
+    ];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Verb => "verb",
             Self::Budget => "budget",
             Self::RequiresAttestation => "requires_attestation",
+            Self::Timeout => "timeout",
+            Self::Bulkhead => "bulkhead",
+            Self::Retry => "retry",
+            Self::CircuitBreaker => "circuit_breaker",
+        }
+    }
+
+    /// Reads what stands in the parentheses.
+    pub(crate) fn parse(self, arguments: TokenStream) -> syn::Result<Arguments> {
+        match self {
+            Self::Timeout => Arguments::with_first("total").parse2(arguments),
+            _ => syn::parse2(arguments),
         }
     }
 
@@ -30,9 +57,7 @@ impl Kind {
     pub(crate) fn of(attribute: &Attribute) -> Option<Self> {
         let segments = &attribute.path().segments;
         let last = segments.last()?;
-        [Self::Verb, Self::Budget, Self::RequiresAttestation]
-            .into_iter()
-            .find(|kind| last.ident == kind.name())
+        Self::ALL.into_iter().find(|kind| last.ident == kind.name())
     }
 }
 
@@ -93,6 +118,9 @@ impl Function {
             taken.push(attribute.path().clone());
             let list = match &attribute.meta {
                 Meta::Path(_) => Some(Vec::new()),
+                Meta::List(list) => errors
+                    .take(kind.parse(list.tokens.clone()))
+                    .map(|arguments| arguments.list),
                 _ => errors
                     .take(attribute.parse_args::<Arguments>())
                     .map(|arguments| arguments.list),

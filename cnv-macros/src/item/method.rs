@@ -10,7 +10,10 @@ use syn::{
     parse_quote,
 };
 
-use super::expand::{braced, forwarded_generics, guarded, makes_a_future, named_parameters};
+use super::expand::{
+    attempt_limits, braced, forwarded_generics, guarded, makes_a_future, mentions_impl,
+    named_parameters, signature,
+};
 use super::model::{ItemModel, Place};
 use crate::budget::BudgetModel;
 use crate::budget::call::spend_name;
@@ -114,7 +117,7 @@ fn callable(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
     if in_trait {
         // No implementation can have a method like it: nobody would be charged for that one. It never returns, so
         // nothing says which type an `impl Trait` in it is.
-        let of = match has_impl_trait(output.to_token_stream()) {
+        let of = match mentions_impl(output.to_token_stream()) {
             true => parse_quote!(()),
             false => output,
         };
@@ -197,14 +200,6 @@ fn returns_self(output: TokenStream) -> bool {
     false
 }
 
-fn has_impl_trait(output: TokenStream) -> bool {
-    output.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == "impl",
-        TokenTree::Group(group) => has_impl_trait(group.stream()),
-        _ => false,
-    })
-}
-
 /// What the implementations of a trait have to be: the body, without one.
 fn declaration(model: &ItemModel) -> TokenStream {
     let cfgs = cfgs(model);
@@ -247,11 +242,7 @@ fn body(
     } = model;
     let name = &function.signature.ident;
     let site = trait_site();
-    let is_async = makes_a_future(&function.signature);
-    let own = {
-        let charge = budget.charge_type(is_async, krate);
-        quote!(<#charge as #krate::__private::quota::Charge>::LIMITS)
-    };
+    let own = attempt_limits(model, budget);
     let (limits, funds) = if budget.inherits {
         (quote!(#site.limits()), Funds::OfTrait(&site))
     } else {
@@ -261,6 +252,7 @@ fn body(
         name,
         companion: None,
         funds,
+        timeout_ns: model.timeout_ns(),
         krate,
     };
     let fits = of_trait.map(|of_trait| {
@@ -287,7 +279,7 @@ fn body(
         .filter(|a| !a.path().is_ident("deprecated"));
     let visibility =
         matches!(model.place, Place::Free | Place::Inherent).then_some(&function.visibility);
-    let mut signature = function.signature.clone();
+    let mut signature = signature(model);
     signature.ident = body_name(name, &model.place);
     quote! {
         #[doc(hidden)]
@@ -316,7 +308,7 @@ fn fits(model: &ItemModel, budget: &BudgetModel) -> TokenStream {
 }
 
 /// Uses the siblings that were taken off, whose imports would be reported as unused.
-fn used(taken: &[Path]) -> TokenStream {
+pub(super) fn used(taken: &[Path]) -> TokenStream {
     quote! {
         #(
             #[allow(unused_imports)]

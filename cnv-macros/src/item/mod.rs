@@ -13,6 +13,7 @@ use quote::quote;
 
 use crate::args::Arguments;
 use crate::errors::ErrorSink;
+pub(crate) use expand::mentions_impl;
 use function::{Function, Kind};
 use model::{ItemModel, Place};
 
@@ -24,7 +25,7 @@ pub(crate) fn expand(
     is_metered: bool,
 ) -> TokenStream {
     let mut errors = ErrorSink::new();
-    let list = errors.take(syn::parse2::<Arguments>(arguments));
+    let list = errors.take(kind.parse(arguments));
     let list = list.map(|arguments| arguments.list);
     let arguments = Arguments::new(proc_macro2::Span::call_site(), list);
     let tokens = match syn::parse2::<Function>(item.clone()) {
@@ -80,7 +81,7 @@ fn not_a_function(kind: Kind, item: &TokenStream, error: syn::Error) -> syn::Err
         _ => return error,
     };
     let instead = match (&other, kind) {
-        (syn::Item::Impl(_) | syn::Item::Trait(_), Kind::RequiresAttestation) => {
+        (syn::Item::Impl(_) | syn::Item::Trait(_), kind) if kind != Kind::Verb => {
             ": put it on each method that needs it"
         }
         _ => "",

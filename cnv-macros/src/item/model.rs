@@ -12,6 +12,7 @@ use crate::budget::call::{self, PRIMITIVES};
 use crate::budget::plan::{self, Spends};
 use crate::budget::units::UNLIMITED;
 use crate::errors::ErrorSink;
+use crate::recovery::{self, RecoveryModel};
 use crate::verb::VerbModel;
 
 /// Where a function stands, as far as it is known.
@@ -44,6 +45,8 @@ pub(crate) struct ItemModel {
     /// The parameter that the guard fills, which is not in the signature any more.
     pub(crate) permit: Option<PermitModel>,
     pub(crate) budget: Option<BudgetModel>,
+    /// Under which policy the body runs.
+    pub(crate) recovery: Option<RecoveryModel>,
     /// The body with its spends turned into calls, where it has any.
     pub(crate) rewritten: Option<Block>,
     pub(crate) spends: Spends,
@@ -73,6 +76,10 @@ impl ItemModel {
         let verb = take(Kind::Verb);
         let budget = take(Kind::Budget);
         let guard = take(Kind::RequiresAttestation);
+        let recovery: Vec<_> = recovery::KINDS
+            .into_iter()
+            .filter_map(|kind| Some((kind, take(kind)?)))
+            .collect();
         let is_verb = verb.is_some();
         let public = verb
             .as_ref()
@@ -95,7 +102,19 @@ impl ItemModel {
         if let Some(budget) = &budget {
             check_place(budget, &place, &function, errors);
         }
-        let supported = check_function(&signature, is_verb, budget.is_some(), errors);
+        if let Some((kind, arguments)) = recovery.first()
+            && !has_body
+        {
+            let (name, function) = (kind.name(), &signature.ident);
+            errors.push(syn::Error::new(
+                arguments.span,
+                format!("`{function}` has no body here that `#[{name}]` could stand before: put it on the functions that implement this one"),
+            ));
+        }
+        let has_permit = permit.is_some();
+        let recovery =
+            RecoveryModel::from_arguments(recovery, &signature, is_verb, has_permit, errors);
+        let supported = check_function(&signature, is_verb, budget.is_some(), guarded, errors);
         if !supported
             && !is_verb
             && let Some(budget) = &mut budget
@@ -117,10 +136,15 @@ impl ItemModel {
         });
         if let Some(verb) = &verb {
             verb.check_siblings(public, guard.as_ref(), guarded, budget.as_ref(), errors);
+            if let Some(recovery) = &recovery {
+                let names = (&*verb.noun, &*verb.name);
+                recovery.check_verb(names, verb.effect.name, verb.idempotent, errors);
+            }
         }
 
         let mut budget = budget.filter(|_| supported);
         if let Some(budget) = &mut budget {
+            budget.attempts = recovery.as_ref().map_or(1, RecoveryModel::attempts);
             let (name, output) = (&signature.ident, &signature.output);
             budget.cooperative = budget
                 .cooperative
@@ -164,6 +188,7 @@ impl ItemModel {
             guard,
             permit,
             budget,
+            recovery: recovery.filter(|_| supported && has_body),
             rewritten,
             spends,
         }
@@ -172,6 +197,11 @@ impl ItemModel {
     /// Whether an item stands beside the function.
     pub(crate) fn has_companion(&self) -> bool {
         self.is_verb || self.budget.is_some() && matches!(self.place, Place::Free)
+    }
+
+    /// How long a call takes at most, where it has a timeout of its own.
+    pub(crate) fn timeout_ns(&self) -> Option<u64> {
+        self.recovery.as_ref().and_then(RecoveryModel::timeout_ns)
     }
 
     /// What runs before the body: the guard, and the permit that it gives.
@@ -281,9 +311,13 @@ fn check_function(
     signature: &Signature,
     is_verb: bool,
     budgeted: bool,
+    guarded: bool,
     errors: &mut ErrorSink,
 ) -> bool {
     let mut supported = true;
+    if !is_verb && !budgeted && !guarded {
+        return supported;
+    }
     let mut refuse = |tokens: &dyn ToTokens, message: String| {
         errors.push(syn::Error::new_spanned(tokens, message));
         supported = false;

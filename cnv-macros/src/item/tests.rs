@@ -15,7 +15,7 @@ fn expanded(item: TokenStream) -> String {
 fn expanded_where(item: TokenStream, is_metered: bool) -> String {
     let mut function: super::function::Function = syn::parse2(item).unwrap();
     let attribute = function.attributes.remove(0);
-    let kind = [Kind::Verb, Kind::Budget, Kind::RequiresAttestation]
+    let kind = Kind::ALL
         .into_iter()
         .find(|kind| attribute.path().segments.last().unwrap().ident == kind.name())
         .unwrap();
@@ -41,6 +41,60 @@ fn a_budget_alone() {
         }
     };
     insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn a_policy_around_a_budget() {
+    let item = quote! {
+        #[retry(attempts = 2, when = is_busy)]
+        #[timeout("1s")]
+        #[budget(memory = "1KB", retains = "0B", io = 1)]
+        async fn load(cx: &Context, (from, mut to): (u64, u64)) -> Result<Vec<u8>, Error> {
+            to += from;
+            read(to).await
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn a_shared_policy_on_a_method_that_blocks() {
+    let item = quote! {
+        #[circuit_breaker(on = GEO)]
+        fn locate(&self, name: String) -> Result<Place, Error> {
+            self.look_up(name)
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
+fn the_order_of_a_policy_s_attributes_never_matters() {
+    let verb = quote!(#[verb(noun = "log", effect = "read")]);
+    let timeout = quote!(#[timeout("1s")]);
+    let retry = quote!(#[retry]);
+    let breaker = quote!(#[cnv::circuit_breaker]);
+    let bulkhead = quote!(#[bulkhead(max = 4)]);
+    let function = quote! {
+        async fn scan(cx: &Context) -> Result<u8, Error> {
+            load(cx).await
+        }
+    };
+    let orders = [
+        [&verb, &timeout, &retry, &breaker, &bulkhead],
+        [&timeout, &retry, &breaker, &bulkhead, &verb],
+        [&retry, &bulkhead, &verb, &timeout, &breaker],
+        [&breaker, &verb, &bulkhead, &retry, &timeout],
+        [&bulkhead, &breaker, &timeout, &verb, &retry],
+    ];
+    let expansions = orders.map(|order| {
+        let expansion = expanded(quote!(#(#order)* #function));
+        let uses = "const _: () = {\n    #[allow(unused_imports)]";
+        expansion.split(uses).next().unwrap().to_owned()
+    });
+    for (index, expansion) in expansions.iter().enumerate() {
+        assert_eq!(expansion, &expansions[0], "order {index}");
+    }
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) callee: TokenStream,
     pub(crate) contract: Option<TokenStream>,
     pub(crate) limits: Option<TokenStream>,
+    /// Whether the companion has a policy.
+    pub(crate) has_policy: bool,
     pub(crate) krate: &'a Path,
 }
 
@@ -40,10 +42,18 @@ pub(crate) fn expand(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
             const IS_BLOCKING: bool = true;
         )
     });
+    let policy = facts.has_policy.then(|| {
+        quote! {
+            fn policy() -> ::core::option::Option<&'static #krate::recovery::Policy> {
+                ::core::option::Option::Some(#companion::__policy())
+            }
+        }
+    });
     quote! {
         impl #krate::__private::command::Verb for #companion {
             const SPEC: #krate::command::VerbSpec = #spec;
             #blocking
+            #policy
 
             fn arguments() -> #krate::__private::command::Arguments {
                 #[allow(unused_imports)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::deciding::Deciding;
@@ -15,6 +16,7 @@ use crate::attestation::{Clock, SystemClock, TrustStore};
 use crate::audit::AuditLog;
 use crate::grammar::Grammar;
 use crate::quota::{Limits, Resource};
+use crate::recovery::Policy;
 
 /// A set of verbs under one name, served through one pipeline.
 ///
@@ -49,6 +51,10 @@ pub struct App {
     pub(super) state: Option<PathBuf>,
     pub(super) deciding: Deciding,
     pub(super) shorthands: Vec<Shorthand>,
+    /// Those that the program named, beside those of its verbs.
+    pub(super) policies: Vec<&'static Policy>,
+    pub(super) known_policies: OnceLock<Arc<[&'static Policy]>>,
+    pub(super) panics: AtomicU64,
     /// What sessions are granted, where `serve` is a command.
     #[cfg(feature = "session")]
     pub(super) sessions: Option<crate::session::SessionLimits>,
@@ -99,6 +105,9 @@ impl App {
             state: None,
             deciding: Deciding::new(),
             shorthands: Vec::new(),
+            policies: Vec::new(),
+            known_policies: OnceLock::new(),
+            panics: AtomicU64::new(0),
             #[cfg(feature = "session")]
             sessions: None,
             compiled: OnceLock::new(),
@@ -136,6 +145,40 @@ impl App {
     pub fn shorthand(mut self, word: &'static str, noun: &'static str, verb: &'static str) -> Self {
         self.shorthands.push(Shorthand { word, noun, verb });
         self
+    }
+
+    /// A policy that functions share and no verb runs under itself, for [`recovery_control`](super::recovery_control) and
+    /// the overlay to know. Those of the verbs are known already.
+    #[must_use]
+    pub fn policy(mut self, policy: &'static Policy) -> Self {
+        self.policies.push(policy);
+        self
+    }
+
+    /// The policies of the verbs, and those that were [named](Self::policy), each once, by their names.
+    #[must_use]
+    pub fn policies(&self) -> &[&'static Policy] {
+        self.known_policies()
+    }
+
+    pub(super) fn known_policies(&self) -> &Arc<[&'static Policy]> {
+        self.known_policies.get_or_init(|| {
+            let of_verbs = self.verbs.iter().filter_map(|entry| (entry.policy)());
+            let mut known: Vec<&'static Policy> = Vec::new();
+            for policy in of_verbs.chain(self.policies.iter().copied()) {
+                if !known.iter().any(|other| std::ptr::eq(*other, policy)) {
+                    known.push(policy);
+                }
+            }
+            known.sort_by_key(|policy| policy.name());
+            known.into()
+        })
+    }
+
+    /// How many handlers panicked since the program began. Each was one call's failure, and the program went on.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
     }
 
     /// The most that one call may declare. A verb with a larger budget is a fault at start-up, and is
@@ -321,6 +364,12 @@ impl App {
             duplicate_options(entry, &mut faults);
         }
         self.check_words(&mut faults);
+        for pair in self.policies().windows(2) {
+            if pair[0].name() == pair[1].name() {
+                let name = pair[0].name().to_owned();
+                faults.push(Fault::DuplicatePolicy { name });
+            }
+        }
         if faults.is_empty() {
             Ok(())
         } else {
@@ -424,6 +473,12 @@ pub enum Fault {
         word: String,
         /// Noun and verb.
         verb: String,
+    },
+    /// Two policies have one name, which the overlay and the receipts tell them apart by.
+    #[error("two policies are called `{name}`: rename one")]
+    DuplicatePolicy {
+        /// The name.
+        name: String,
     },
     /// A budget larger than the application allows.
     #[error(

@@ -290,6 +290,7 @@ mod tests {
             output: || None,
             #[cfg(feature = "session")]
             is_blocking: false,
+            policy: || None,
             invoke: |cx, _matches| {
                 let when = usize::from(cx.verb().name() == "allow");
                 RAN[when].store(true, Ordering::Relaxed);
@@ -333,6 +334,7 @@ mod tests {
             output: || None,
             #[cfg(feature = "session")]
             is_blocking: false,
+            policy: || None,
             invoke: |_cx, _matches| Box::pin(async { Output::of("never") }),
         };
         let clock = Arc::new(crate::attestation::SystemClock);

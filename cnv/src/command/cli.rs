@@ -188,6 +188,7 @@ async fn attend(
         cancellation,
         sink,
         show_progress: is_process && !options.quiet,
+        replay: None,
     };
     let evidence = |arguments: &dyn Fn() -> Digest| {
         let presented = Presented {
@@ -442,7 +443,7 @@ pub(super) fn usage_failure(error: &clap::Error) -> Failure {
 }
 
 /// A whole number and a unit.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let split = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

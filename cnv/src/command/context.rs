@@ -10,11 +10,13 @@ use tokio::sync::Notify;
 #[cfg(feature = "reload")]
 use super::live::LiveGrammar;
 use super::progress::Progress;
+use super::recovery::Decisions;
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::Sink;
 use super::transaction::TransactionId;
 use crate::attestation::{CarriesEvidence, Evidence};
+use crate::recovery::Policy;
 
 /// A random 128-bit number that names one call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +80,8 @@ pub(super) struct Call {
     pub(super) show_progress: bool,
     #[cfg(feature = "reload")]
     pub(super) live: Option<LiveGrammar>,
+    pub(super) decisions: Decisions,
+    pub(super) policies: Arc<[&'static Policy]>,
 }
 
 /// The call that a handler serves. It carries the evidence that `#[requires_attestation]` checks, so a
@@ -85,13 +89,38 @@ pub(super) struct Call {
 #[derive(Clone)]
 pub struct Context {
     call: Arc<Call>,
+    /// The call's deadline, or an earlier one of a function within it.
+    deadline: Option<Instant>,
 }
 
 impl Context {
     pub(super) fn new(call: Call) -> Self {
         Self {
+            deadline: call.deadline,
             call: Arc::new(call),
         }
+    }
+
+    /// The same call, for a function within it that has to be over by then.
+    pub(super) fn until(&self, deadline: Option<Instant>) -> Self {
+        let deadline = match (self.deadline, deadline) {
+            (Some(own), Some(other)) => Some(own.min(other)),
+            (own, other) => own.or(other),
+        };
+        Self {
+            call: Arc::clone(&self.call),
+            deadline,
+        }
+    }
+
+    pub(super) fn decisions(&self) -> &Decisions {
+        &self.call.decisions
+    }
+
+    /// The policies that functions of the application run under.
+    #[must_use]
+    pub fn policies(&self) -> &[&'static Policy] {
+        &self.call.policies
     }
 
     /// The number of this call.
@@ -119,10 +148,11 @@ impl Context {
         &self.call.spec
     }
 
-    /// What is left until the deadline; `None` without one, zero once it has passed.
+    /// What is left until the deadline; `None` without one, zero once it has passed. In a function with a
+    /// [`timeout`](macro@crate::timeout) it is that of the function, where it is the earlier one.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        let deadline = self.call.deadline?;
+        let deadline = self.deadline?;
         Some(deadline.saturating_duration_since(Instant::now()))
     }
 
@@ -131,7 +161,7 @@ impl Context {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.call.deadline
+        self.deadline
     }
 
     /// Says whether the work may go on. A handler that computes or blocks for long asks at every
@@ -145,7 +175,7 @@ impl Context {
         if self.call.cancellation.is_cancelled() {
             return Err(Stopped::Cancelled);
         }
-        match self.call.deadline {
+        match self.deadline {
             Some(deadline) if Instant::now() >= deadline => Err(Stopped::Deadline),
             _ => Ok(()),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::stopped::Stopped;
 use crate::attestation::Denied;
 use crate::quota::{BudgetExceeded, RoundsExceeded, cause};
+use crate::recovery::{Cause, Refused};
 
 /// The stable code of a failure, for programs, and the exit code that it becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,18 +23,24 @@ pub enum FailureCode {
     Attestation,
     /// Over budget: exit code 9.
     Budget,
+    /// A policy did not let the call through, as where a circuit breaker is open: exit code 10.
+    Unavailable,
+    /// The handler panicked: exit code 101.
+    Panicked,
     /// Interrupted by the user: exit code 130.
     Cancelled,
 }
 
 impl FailureCode {
     /// All of them.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Failed,
         Self::Usage,
         Self::Deadline,
         Self::Attestation,
         Self::Budget,
+        Self::Unavailable,
+        Self::Panicked,
         Self::Cancelled,
     ];
 
@@ -46,6 +53,8 @@ impl FailureCode {
             Self::Deadline => "deadline",
             Self::Attestation => "attestation",
             Self::Budget => "budget",
+            Self::Unavailable => "unavailable",
+            Self::Panicked => "panicked",
             Self::Cancelled => "cancelled",
         }
     }
@@ -59,6 +68,8 @@ impl FailureCode {
             Self::Deadline => 7,
             Self::Attestation => 8,
             Self::Budget => 9,
+            Self::Unavailable => 10,
+            Self::Panicked => 101,
             Self::Cancelled => 130,
         }
     }
@@ -178,11 +189,16 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
         Self {
             code: classify(&error),
             message: error.to_string(),
+            retry_after: refusal(&error).and_then(Refused::retry_after),
             source: Some(Box::new(error)),
-            retry_after: None,
             is_whole: false,
         }
     }
+}
+
+/// What a policy said among the causes.
+fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Refused> {
+    std::iter::successors(Some(error), |error| cause(*error)).find_map(|error| error.downcast_ref())
 }
 
 /// The code of the first cause that has one of its own.
@@ -207,6 +223,12 @@ fn classify(error: &(dyn Error + 'static)) -> FailureCode {
             && close.code() == crate::session::CloseCode::Attestation
         {
             return FailureCode::Attestation;
+        }
+        if let Some(refused) = error.downcast_ref::<Refused>() {
+            return match refused.cause() {
+                Cause::DeadlinePassed => FailureCode::Deadline,
+                _ => FailureCode::Unavailable,
+            };
         }
         if let Some(stopped) = error.downcast_ref::<Stopped>() {
             return match stopped {

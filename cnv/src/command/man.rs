@@ -234,6 +234,8 @@ fn exit_status() -> Vec<(String, String)> {
             FailureCode::Deadline => "The deadline passed.",
             FailureCode::Attestation => "There was no valid attestation.",
             FailureCode::Budget => "The call went over its budget, or was not admitted with it.",
+            FailureCode::Unavailable => "What the command calls was not available.",
+            FailureCode::Panicked => "The command's own program failed.",
             FailureCode::Cancelled => "The call was interrupted.",
         };
         (code.exit_code().to_string(), text.to_owned())

@@ -32,7 +32,7 @@
 //! TOKEN|@FILE` (`CNV_ATTESTATION`), `--transaction ID` (`CNV_TRANSACTION`), `--quiet`, and, where the program leaves its
 //! roots to its operator, `--trust FILE` (`CNV_TRUST`). Results go to standard output, everything else to standard error;
 //! `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are respected. Exit codes: 0 ok, 1 failed, 2 usage, 7 deadline, 8
-//! attestation, 9 budget, 130 interrupted.
+//! attestation, 9 budget, 10 unavailable, 101 panicked, 130 interrupted.
 //!
 //! `CNV_KEY` names the private key's file of whoever holds the attestation, `CNV_REVOCATIONS` the files of the
 //! roots' revocation lists, separated as in `PATH`, `CNV_STATE` a folder that keeps time and lists from going back between runs, `CNV_AUDIT` and `CNV_AUDIT_KEY` a folder for audit logs and the key's file that signs them. Secrets are never
@@ -86,6 +86,8 @@ mod output;
 mod pipeline;
 mod progress;
 mod receipt;
+pub(crate) mod recovery;
+mod recovery_control;
 pub(crate) mod returned;
 #[cfg(feature = "session")]
 mod serve;
@@ -111,6 +113,8 @@ pub use output::{Outcome, Output};
 pub use pipeline::Reply;
 pub use progress::Progress;
 pub use receipt::{AttestedBy, Receipt};
+pub use recovery::Decided;
+pub use recovery_control::recovery_control;
 #[cfg(feature = "session")]
 pub use session_server::{Drained, ServeError, SessionServer};
 pub use spec::VerbSpec;

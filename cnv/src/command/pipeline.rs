@@ -1,5 +1,8 @@
 //! The one pipeline, whatever the door: resolve, authorise, admit, run, receipt.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
@@ -17,15 +20,17 @@ use super::live::LiveGrammar;
 use super::log::audit_log;
 use super::output::Output;
 use super::receipt::{AttestedBy, Receipt};
+use super::recovery::Decisions;
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::{Note, Sink};
 use super::transaction::TransactionId;
-use super::verb::Registration;
+use super::verb::{Invocation, Registration};
 use super::version::LiveVerb;
 use crate::attestation::Evidence;
 use crate::audit::Digest;
 use crate::quota::{BudgetInfo, Limits, Resource, metered};
+use crate::recovery::Policy;
 
 /// How a call ended: its output or failure, and its receipt.
 #[derive(Debug)]
@@ -61,6 +66,8 @@ pub(super) struct Way {
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) show_progress: bool,
+    /// What an earlier call replied that this one repeats: no handler is called.
+    pub(super) replay: Option<Invocation>,
 }
 
 /// What a door brings to a call.
@@ -75,6 +82,9 @@ pub(super) struct Visit {
     pub(super) transaction: Option<TransactionId>,
     #[cfg(feature = "reload")]
     pub(super) live: Option<LiveGrammar>,
+    pub(super) decisions: Decisions,
+    pub(super) policies: Arc<[&'static Policy]>,
+    pub(super) replay: Option<Invocation>,
 }
 
 /// Keeps streamed items, for a caller in the same process.
@@ -143,6 +153,9 @@ impl App {
                 transaction: way.transaction,
                 #[cfg(feature = "reload")]
                 live: self.live_grammar().cloned(),
+                decisions: Decisions::default(),
+                policies: Arc::clone(self.known_policies()),
+                replay: way.replay,
             })
         });
         match prepared {
@@ -162,6 +175,7 @@ impl App {
         let spec = *verb.spec();
         let (call_id, transaction_id) = (visit.call_id, visit.transaction);
         let evidence = visit.evidence.clone();
+        let decisions = visit.decisions.clone();
         if let Some(recorder) = &recorder {
             visit.sink = recorder.listen(Arc::clone(&visit.sink));
         }
@@ -183,7 +197,7 @@ impl App {
         let (result, usage) = metered(spec.name, limits, async {
             match refusal {
                 Some(failure) => Err(failure),
-                None => run(verb.entry(), visit).await,
+                None => run(verb.entry(), visit, &self.panics).await,
             }
         })
         .await;
@@ -211,6 +225,7 @@ impl App {
                 attestation: AttestedBy::of(&evidence),
                 is_run,
                 failure: result.as_ref().err().map(Failure::code),
+                decided: decisions.take(),
             }),
             result,
             items: Vec::new(),
@@ -268,7 +283,7 @@ fn tell_denial(failure: Failure, denial: &Denial<'_>, is_explained: bool) -> Fai
     }
 }
 
-fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<(), Failure> {
+pub(super) fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<(), Failure> {
     if let Some(contract) = spec.contract() {
         evidence.authorise(contract)?;
     }
@@ -277,7 +292,7 @@ fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<(), Failure> {
 
 /// Runs the handler until it is done or the deadline passes. A cancelled handler is left to return
 /// what it has; one that does not notice is ended by the next signal.
-async fn run(entry: &Registration, visit: Visit) -> Result<Output, Failure> {
+async fn run(entry: &Registration, visit: Visit, panics: &AtomicU64) -> Result<Output, Failure> {
     let cx = Context::new(Call {
         id: visit.call_id,
         transaction: visit.transaction,
@@ -289,16 +304,47 @@ async fn run(entry: &Registration, visit: Visit) -> Result<Output, Failure> {
         show_progress: visit.show_progress,
         #[cfg(feature = "reload")]
         live: visit.live,
+        decisions: visit.decisions,
+        policies: visit.policies,
     });
     cx.checkpoint()?;
     let deadline = cx.deadline();
-    let handler = (entry.invoke)(cx, visit.matches);
+    let handler = Isolated {
+        handler: match visit.replay {
+            Some(replay) => replay,
+            None => (entry.invoke)(cx, visit.matches),
+        },
+        panics,
+    };
     match deadline {
         None => handler.await,
         Some(deadline) => match tokio::time::timeout_at(deadline.into(), handler).await {
             Ok(result) => result,
             Err(_) => Err(Stopped::Deadline.into()),
         },
+    }
+}
+
+/// A handler whose panic is its call's failure, and nobody else's.
+struct Isolated<'a> {
+    handler: Invocation,
+    panics: &'a AtomicU64,
+}
+
+impl Future for Isolated<'_> {
+    type Output = Result<Output, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        // It is not polled again after a panic, and all that it holds is its call's.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.handler.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            // What it says may be anything; the panic hook has it.
+            Poll::Ready(Err(Failure::new(
+                FailureCode::Panicked,
+                "the handler panicked",
+            )))
+        })
     }
 }
 

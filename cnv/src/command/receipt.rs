@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::context::CallId;
 use super::failure::FailureCode;
+use super::recovery::Decided;
 use super::spec::VerbSpec;
 use super::transaction::TransactionId;
 use crate::attestation::{Evidence, KeyId, Timestamp};
@@ -31,6 +32,8 @@ pub struct Receipt {
     pub is_run: bool,
     /// How the call failed; `None` where it did not.
     pub failure: Option<FailureCode>,
+    /// What policies decided, but for those that only let the call through: 16 at most.
+    pub decided: Vec<Decided>,
 }
 
 /// The attestation that a call ran under.
@@ -120,7 +123,7 @@ impl fmt::Display for AttestedBy {
 
 impl Serialize for Receipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut receipt = serializer.serialize_struct("Receipt", 10)?;
+        let mut receipt = serializer.serialize_struct("Receipt", 11)?;
         receipt.serialize_field("call_id", &self.call_id.to_string())?;
         let transaction_id = self.transaction_id.map(|id| id.to_string());
         receipt.serialize_field("transaction_id", &transaction_id)?;
@@ -134,6 +137,7 @@ impl Serialize for Receipt {
         receipt.serialize_field("cpu_is_upper_bound", &is_upper_bound)?;
         receipt.serialize_field("over", &self.over().map(|resource| resource.to_string()))?;
         receipt.serialize_field("attestation", &self.attestation)?;
+        receipt.serialize_field("recovery", &self.decided)?;
         receipt.end()
     }
 }

@@ -1,6 +1,7 @@
 //! The session door: an application's commands over the sessions of a server.
 
 mod denials;
+mod once;
 
 use std::env;
 use std::sync::Arc;
@@ -19,12 +20,12 @@ use super::evidence::{REVOCATIONS, Unfit, development, is_bare, nothing, verifie
 use super::failure::{Failure, FailureCode};
 use super::log::audit_log;
 use super::output::Output;
-use super::pipeline::{Reply, Way};
+use super::pipeline::{Reply, Way, authorise};
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::{Note, Sink};
 use super::version::{LiveVerb, Version};
-use crate::attestation::Evidence;
+use crate::attestation::{Evidence, Verified};
 use crate::audit::{AuditEntry, Decision, Digest, Reason};
 use crate::capability::CapabilityContract;
 use crate::session::{
@@ -32,6 +33,7 @@ use crate::session::{
     RemoteFailure, Request, Service, Unsent,
 };
 use denials::Denials;
+use once::{Once, Streamed, Turn};
 
 /// What the audit log calls the beginning of a session.
 const SESSION_OPEN: &str = "session open";
@@ -44,6 +46,7 @@ pub(super) struct Served {
     /// Places for handlers that are not async.
     blocking: Arc<Semaphore>,
     denials: Denials,
+    once: Arc<Once>,
 }
 
 /// Handlers that are not async, at a time. The others wait; few threads have more than this to do for a processor.
@@ -123,15 +126,7 @@ impl Service for Served {
         };
         match (peer, verified) {
             (Peer::User(user), _) => Identity::User(user),
-            (Peer::Anyone, Some(verified)) => {
-                let first = verified.chain().root();
-                let mut digest = Sha256::new_with_prefix(first.issuer().as_bytes());
-                match first.holder_key() {
-                    Some(holder) => digest.update(holder.as_bytes()),
-                    None => digest.update(first.subject()),
-                }
-                Identity::Attested(digest.finalize().into())
-            }
+            (Peer::Anyone, Some(verified)) => Identity::Attested(vouched_for(verified)),
             (Peer::Parent | Peer::Anyone, _) => Identity::Parent,
         }
     }
@@ -143,6 +138,7 @@ impl Service for Served {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (app, authority) = (Arc::clone(&self.app), authority.clone());
         let (asked, blocking) = (Arc::clone(&cancellation), Arc::clone(&self.blocking));
+        let once = Arc::clone(&self.once);
         let ending = async move {
             let streams = Arc::new(Streams {
                 caller,
@@ -150,6 +146,7 @@ impl Service for Served {
             });
             let sink = Arc::clone(&streams) as Arc<dyn Sink>;
             let asked = Asked {
+                once,
                 app,
                 authority,
                 request,
@@ -164,6 +161,28 @@ impl Service for Served {
             ending: Box::pin(ending),
             cancel: Box::new(move || cancellation.cancel()),
         }
+    }
+}
+
+/// Whom a root vouched for, and by whom: delegates count as that one.
+fn vouched_for(verified: &Verified) -> [u8; 32] {
+    let first = verified.chain().root();
+    let mut digest = Sha256::new_with_prefix(first.issuer().as_bytes());
+    match first.holder_key() {
+        Some(holder) => digest.update(holder.as_bytes()),
+        None => digest.update(first.subject()),
+    }
+    digest.finalize().into()
+}
+
+impl Authority {
+    /// Whose idempotency keys those of a call are.
+    fn owner(&self) -> Digest {
+        let verified = match self {
+            Self::Presented { evidence, .. } => evidence.verified(),
+            Self::Nothing | Self::Development => None,
+        };
+        Digest::from_bytes(verified.map_or([0; 32], vouched_for))
     }
 }
 
@@ -200,6 +219,7 @@ impl Served {
             user,
             blocking: Arc::new(Semaphore::new(BLOCKING_HANDLERS)),
             denials: Denials::new(Instant::now()),
+            once: Arc::default(),
         }
     }
 
@@ -253,6 +273,7 @@ fn left_out_text(denials: u64) -> String {
 
 /// A request, and everything that a call of it needs.
 struct Asked {
+    once: Arc<Once>,
     app: Arc<App>,
     authority: Authority,
     request: Request,
@@ -314,16 +335,49 @@ impl Asked {
             Err(error) => return Reply::refused(Failure::usage(format!("transaction: {error}"))),
         };
         let tell = |text: &str| self.sink.note(&Note::Remark(text));
-        let way = Way {
+        let decided_by = evidence(&self.app, verb.spec(), &self.authority).await;
+        let mut way = Way {
             deadline: Ok(self.deadline),
             transaction,
             cancellation: self.cancellation,
             sink: Arc::clone(&self.sink),
             show_progress: false,
+            replay: None,
         };
-        let decided_by = evidence(&self.app, verb.spec(), &self.authority).await;
+        let mut first = None;
+        // Whoever may not make the call is refused, whatever it replied to somebody else.
+        let is_allowed = |evidence: &Evidence| authorise(verb.spec(), evidence).is_ok();
+        if let Some(key) = self.request.idempotency_key
+            && decided_by.0.as_ref().is_ok_and(is_allowed)
+        {
+            let words = serde_json::json!(self.request.arguments).to_string();
+            let asked = Digest::from_bytes(Sha256::digest(words).into());
+            let owner = self.authority.owner();
+            let turn = once::check(&key)
+                .and_then(|()| self.once.begin((owner, key), asked, Instant::now()));
+            match turn {
+                Err(failure) => return Reply::refused(failure),
+                Ok(Turn::First(running)) => {
+                    let streamed = Arc::new(Streamed::new(Arc::clone(&self.sink)));
+                    way.sink = Arc::clone(&streamed) as Arc<dyn Sink>;
+                    first = Some((running, streamed));
+                }
+                Ok(Turn::Again(reply)) => match once::over(reply, self.deadline).await {
+                    Err(failure) => return Reply::refused(failure),
+                    Ok(kept) => {
+                        tell("this is the reply of an earlier call with the same idempotency key");
+                        let sink = Arc::clone(&self.sink);
+                        way.replay = Some(Box::pin(async move { kept.give(&*sink).await }));
+                    }
+                },
+            }
+        }
         let evidence = |_: &dyn Fn() -> Digest| decided_by;
-        self.app.attend(verb, matches, way, evidence, &tell).await
+        let reply = self.app.attend(verb, matches, way, evidence, &tell).await;
+        if let Some((running, streamed)) = first {
+            running.end(&reply, &streamed);
+        }
+        reply
     }
 }
 

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::output::{Outcome, Output};
 use super::spec::VerbSpec;
 use crate::const_text::Text;
+use crate::recovery::Policy;
 
 /// A running call.
 pub type Invocation = Pin<Box<dyn Future<Output = Result<Output, Failure>> + Send>>;
@@ -27,6 +28,12 @@ pub trait Verb {
 
     /// Whether a call gives its thread away only when it is over.
     const IS_BLOCKING: bool = false;
+
+    /// The policy that the handler runs under.
+    #[must_use]
+    fn policy() -> Option<&'static Policy> {
+        None
+    }
 
     /// The typed arguments, in the order of the parameters.
     fn arguments() -> Vec<clap::Arg>;
@@ -49,6 +56,7 @@ pub struct Registration {
     pub(super) output: fn() -> Option<serde_json::Value>,
     #[cfg(feature = "session")]
     pub(super) is_blocking: bool,
+    pub(super) policy: fn() -> Option<&'static Policy>,
     pub(super) invoke: fn(Context, ArgMatches) -> Invocation,
 }
 
@@ -62,6 +70,7 @@ impl Registration {
             output: V::output,
             #[cfg(feature = "session")]
             is_blocking: V::IS_BLOCKING,
+            policy: V::policy,
             invoke: V::invoke,
         }
     }

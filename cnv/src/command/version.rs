@@ -26,6 +26,8 @@ use crate::grammar::Program;
 use crate::grammar::{Grammar, VerbGrammar, option_name};
 #[cfg(feature = "reload")]
 use crate::quota::Limits;
+#[cfg(feature = "reload")]
+use crate::recovery::Policy;
 
 /// The verbs of an application with their live grammar. Never changed: another one takes its place.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(super) struct Version {
     program_version: Option<&'static str>,
     /// In the order of the program, with those that are switched off.
     verbs: Vec<LiveVerb>,
+    #[cfg(feature = "reload")]
+    policies: Arc<[&'static Policy]>,
     digest: OnceLock<Digest>,
 }
 
@@ -89,6 +93,8 @@ impl Version {
             application: app.name,
             program_version: app.version,
             verbs: verbs.collect(),
+            #[cfg(feature = "reload")]
+            policies: Arc::clone(app.known_policies()),
             digest: OnceLock::new(),
         }
     }
@@ -111,6 +117,8 @@ impl Version {
             application: self.application,
             program_version: self.program_version,
             verbs: verbs.collect(),
+            #[cfg(feature = "reload")]
+            policies: Arc::clone(&self.policies),
             digest: OnceLock::new(),
         }
     }
@@ -355,6 +363,10 @@ impl Program for Version {
             arg.get_long() == Some(option) || aliases.contains(&option)
         })
     }
+
+    fn policies(&self) -> Option<Vec<&'static str>> {
+        Some(self.policies.iter().map(|policy| policy.name()).collect())
+    }
 }
 
 /// Shows an argument's value in capitals, unless it has a name of its own.
@@ -434,6 +446,7 @@ mod tests {
             output: || None,
             #[cfg(feature = "session")]
             is_blocking: false,
+            policy: || None,
             invoke: |_cx, _matches| Box::pin(async { Output::of(&0) }),
         };
         let compiled = Version::compiled(&App::new("ops").verbs([scan]));

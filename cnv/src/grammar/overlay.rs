@@ -13,6 +13,7 @@ pub(crate) use ruling::migrations;
 
 use super::model::{Amounts, Argument, Grammar, VerbGrammar, option_name};
 use crate::quota::Limits;
+use crate::recovery::Mode;
 
 /// The version of the form in which an overlay is written down.
 pub const OVERLAY_SCHEMA: u32 = 1;
@@ -33,7 +34,24 @@ struct OverlayFile {
     breaks: Option<Spanned<String>>,
     #[serde(default)]
     verbs: BTreeMap<Spanned<String>, VerbOverlay>,
+    #[serde(default)]
+    policies: BTreeMap<Spanned<String>, PolicyOverlay>,
 }
+
+/// What the file says of one policy.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyOverlay {
+    breaker: Spanned<String>,
+}
+
+/// The names of the modes that a circuit breaker can be set to.
+const MODES: &[(&str, Mode)] = &[
+    ("normal", Mode::Normal),
+    ("forced_open", Mode::ForcedOpen),
+    ("disabled", Mode::Disabled),
+    ("metrics_only", Mode::MetricsOnly),
+];
 
 /// What the file says of one verb.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -252,6 +270,7 @@ impl Overlay {
             }
         }
         self.check_names(&live, &mut faults);
+        self.check_policies(program, &mut faults);
         if !faults.is_empty() {
             faults.sort_by_key(|fault| fault.place.start);
             return Err(OverlayError { faults });
@@ -269,6 +288,43 @@ impl Overlay {
         };
         live.verbs.retain(is_enabled);
         Ok(live)
+    }
+
+    /// The modes of circuit breakers, by the names of their policies.
+    pub(crate) fn modes(&self) -> impl Iterator<Item = (&str, Mode)> {
+        self.file.policies.iter().filter_map(|(name, policy)| {
+            let mode = mode(policy.breaker.get_ref())?;
+            Some((name.get_ref().as_str(), mode))
+        })
+    }
+
+    fn check_policies(&self, program: &dyn Program, faults: &mut Vec<OverlayFault>) {
+        let known = program.policies();
+        for (key, overlay) in &self.file.policies {
+            let name = key.get_ref().as_str();
+            if let Some(known) = &known
+                && !known.contains(&name)
+            {
+                let fault = OverlayFault::at(key.span(), format!("there is no policy `{name}`"));
+                faults.push(match (nearest(name, known.iter().copied()), known.len()) {
+                    (Some(near), _) => fault.with_help(format!("did you mean `{near}`?")),
+                    (None, 0) => fault.with_help("the program has none"),
+                    (None, _) => {
+                        fault.with_help(format!("the policies are `{}`", known.join("`, `")))
+                    }
+                });
+            }
+            let written = overlay.breaker.get_ref();
+            if mode(written).is_none() {
+                let names: Vec<&str> = MODES.iter().map(|(name, _)| *name).collect();
+                let message = format!("`{written}` is no mode of a circuit breaker");
+                let help = match nearest(written, names.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the modes are `{}`", names.join("`, `")),
+                };
+                faults.push(OverlayFault::at(overlay.breaker.span(), message).with_help(help));
+            }
+        }
     }
 
     /// Every alias is one verb's alone, also one that is not enabled: it may be tomorrow.
@@ -300,6 +356,9 @@ pub(crate) trait Program {
 
     /// Whether the verb has this option, under whichever name it is shown.
     fn has_option(&self, verb: &VerbGrammar, option: &str) -> bool;
+
+    /// The names of its policies; `None` where they are not known.
+    fn policies(&self) -> Option<Vec<&'static str>>;
 }
 
 /// A program of which only the grammar is there.
@@ -313,6 +372,15 @@ impl Program for Unknown {
     fn has_option(&self, _: &VerbGrammar, _: &str) -> bool {
         false
     }
+
+    fn policies(&self) -> Option<Vec<&'static str>> {
+        None
+    }
+}
+
+fn mode(name: &str) -> Option<Mode> {
+    let found = MODES.iter().find(|(known, _)| *known == name);
+    found.map(|(_, mode)| *mode)
 }
 
 /// Options that every command has.

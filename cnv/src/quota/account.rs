@@ -27,6 +27,8 @@ pub struct Account {
     in_loop: Option<u64>,
     /// In a branch of a loop, what another branch retains: another round may take that one.
     beside: u64,
+    /// How long a call of the function takes at most; [`UNLIMITED`] where it has no timeout.
+    timeout_ns: u64,
 }
 
 /// Room for a sentence with two names of functions in it.
@@ -47,6 +49,15 @@ pub const fn open(name: &'static str, limits: Limits) -> Account {
         retained: 0,
         in_loop: None,
         beside: 0,
+        timeout_ns: UNLIMITED,
+    }
+}
+
+/// The account of a function that takes no longer than this.
+pub const fn within(account: Account, timeout_ns: u64) -> Account {
+    Account {
+        timeout_ns,
+        ..account
     }
 }
 
@@ -97,6 +108,18 @@ pub const fn conditions(max: u64) -> u64 {
 /// Where the account does not hold as much; in const evaluation that is the compile error.
 #[track_caller]
 pub const fn step(account: Account, callee: &'static str, cost: Cost, times: u64) -> Account {
+    if cost.timeout_ns != UNLIMITED && cost.timeout_ns > account.timeout_ns {
+        let text = Message::new()
+            .code(callee)
+            .str(" has a timeout of ")
+            .quantity(Resource::Cpu, cost.timeout_ns as u128)
+            .str(", and ")
+            .code(account.name)
+            .str(", which calls it, one of ")
+            .quantity(Resource::Cpu, account.timeout_ns as u128)
+            .str(": write a shorter one there, or a longer one here");
+        panic!("{}", text.as_str());
+    }
     match charge(account, callee, cost, times) {
         Ok(account) => account,
         Err(call) => panic!("{}", call.message(&account).as_str()),

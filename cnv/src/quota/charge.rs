@@ -17,6 +17,7 @@ use core::marker::PhantomData;
 
 use super::budget::Budget;
 use super::limits::Limits;
+use super::resource::UNLIMITED;
 
 /// What one call may use: of a function with a companion item, or the [`Charged`] of a method.
 #[diagnostic::on_unimplemented(
@@ -31,6 +32,8 @@ pub trait Charge {
     const RETAINED: u64;
     /// Whether the call only makes a future, which runs later.
     const IS_ASYNC: bool;
+    /// How long it takes at most by its own timeout, in nanoseconds; [`UNLIMITED`] where that is not known.
+    const TIMEOUT_NS: u64 = UNLIMITED;
 }
 
 /// The charge of a call of a method. Numbers rather than a budget type, because messages show it.
@@ -67,6 +70,7 @@ impl<F: Budgeted> Charge for F {
     const LIMITS: Limits = <F as Budgeted>::LIMITS;
     const RETAINED: u64 = <F as Budgeted>::RETAINED;
     const IS_ASYNC: bool = <F as Budgeted>::IS_ASYNC;
+    const TIMEOUT_NS: u64 = <F as Budgeted>::TIMEOUT_NS;
 }
 
 /// The numbers of a [`Charge`].
@@ -74,6 +78,7 @@ impl<F: Budgeted> Charge for F {
 pub struct Cost {
     pub(super) limits: Limits,
     pub(super) retained: u64,
+    pub(super) timeout_ns: u64,
 }
 
 /// What a call costs that is over when the next one begins.
@@ -81,6 +86,7 @@ pub const fn cost<C: Charge>() -> Cost {
     Cost {
         limits: C::LIMITS,
         retained: C::RETAINED,
+        timeout_ns: C::TIMEOUT_NS,
     }
 }
 
@@ -94,6 +100,7 @@ pub const fn pending<C: Charge>() -> Cost {
         } else {
             C::RETAINED
         },
+        timeout_ns: C::TIMEOUT_NS,
     }
 }
 
@@ -102,6 +109,7 @@ pub const fn concurrent<C: Charge>() -> Cost {
     Cost {
         limits: C::LIMITS,
         retained: C::LIMITS.memory_bytes,
+        timeout_ns: C::TIMEOUT_NS,
     }
 }
 
@@ -286,6 +294,8 @@ pub trait Budgeted {
     const RETAINED: u64 = Self::LIMITS.memory_bytes;
     /// Whether a call makes a future.
     const IS_ASYNC: bool = false;
+    /// Its timeout in nanoseconds; [`UNLIMITED`] without one.
+    const TIMEOUT_NS: u64 = UNLIMITED;
     /// How many calls deep the function spends, where nothing else keeps functions from spending each
     /// other in a circle. In a circle this has no value, and does not compile.
     const DEPTH_OF_SPENDS: u32 = 0;

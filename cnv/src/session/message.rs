@@ -100,6 +100,8 @@ pub(crate) struct Request {
     pub(crate) timeout_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) transaction: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) idempotency_key: Option<String>,
 }
 
 /// The code of a call that came when the server had begun to end. It was not begun.

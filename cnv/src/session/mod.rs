@@ -56,7 +56,7 @@
 //!
 //! | frame | from | what |
 //! |---|---|---|
-//! | open | client | noun, verb and arguments, what is left until the deadline, the transaction |
+//! | open | client | noun, verb and arguments, what is left until the deadline, the transaction, the idempotency key |
 //! | data | server | an item of one of the call's [channels](Channel), or a part of it |
 //! | end | server | the failure, if it failed, and the receipt |
 //! | cancel | client | the handler is asked to stop, and dropped after [`SessionLimits::cancel_grace`]; its end still comes |

@@ -41,6 +41,7 @@ pub fn grammar_control() -> [Registration; 2] {
         output: || None,
         #[cfg(feature = "session")]
         is_blocking: false,
+        policy: || None,
         invoke: |cx, _| invocation(async move { Output::of(&live(&cx)?.status()) }),
     };
     let reload = Registration {
@@ -56,6 +57,7 @@ pub fn grammar_control() -> [Registration; 2] {
         output: || None,
         #[cfg(feature = "session")]
         is_blocking: false,
+        policy: || None,
         invoke: |cx, _| {
             invocation(async move {
                 let status: LiveStatus = live(&cx)?.reload().await?;

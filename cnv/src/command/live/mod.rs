@@ -28,6 +28,7 @@ use super::version::Version;
 use crate::attestation::{Clock, Timestamp};
 use crate::audit::{AuditLog, Digest};
 use crate::grammar::{Grammar, Published};
+use crate::recovery::Policy;
 
 /// How long a name that an argument had is understood.
 const DRAIN: Duration = Duration::from_secs(600);
@@ -107,6 +108,7 @@ struct Shared {
     application: &'static str,
     overlaid: Overlaid,
     program: Arc<Version>,
+    policies: Arc<[&'static Policy]>,
     /// The program's grammar, and what names it.
     compiled: Grammar,
     compiled_digest: Digest,
@@ -150,6 +152,7 @@ impl LiveGrammar {
             compiled,
             published: Arc::new(Published::of(Arc::clone(&program))),
             program,
+            policies: Arc::clone(app.known_policies()),
             clock: app.time(),
             folder: folder.or_else(|| std::env::var_os(STATE).map(PathBuf::from)),
             audit: app.audit.clone(),
@@ -323,6 +326,7 @@ mod tests {
             output: || None,
             #[cfg(feature = "session")]
             is_blocking: false,
+            policy: || None,
             invoke: |_cx, _matches| Box::pin(async { Output::of("ran") }),
         };
         let app = App::new("ops")

@@ -11,6 +11,7 @@ use super::{LiveState, PATIENCE, Shared, Why};
 use crate::attestation::Timestamp;
 use crate::audit::Digest;
 use crate::grammar::{Delta, Grammar, Overlay, migrations};
+use crate::recovery::Mode;
 
 /// Since when each name that an argument had, after its verb, is on its way out.
 type Since = BTreeMap<(String, String), Timestamp>;
@@ -22,6 +23,8 @@ pub(super) struct Turn {
     /// The program's grammar with it, before names have ended.
     laid: Grammar,
     since: Since,
+    /// The modes of circuit breakers that the overlay in force says.
+    modes: Vec<(String, Mode)>,
     /// The text that was judged last, whichever way.
     judged: Option<Digest>,
     /// The text that was refused last, which is in the audit log.
@@ -51,6 +54,7 @@ impl Turn {
             text: None,
             laid: compiled,
             since: Since::new(),
+            modes: Vec::new(),
             judged: None,
             refused: None,
         }
@@ -137,6 +141,7 @@ impl Shared {
             turn.since.insert((verb, old), since);
         }
         let next = self.next(&candidate.laid, &turn.since);
+        self.set_modes(turn, &candidate.overlay);
         self.publish(turn, candidate.text, candidate.laid, next);
         Ok(())
     }
@@ -251,8 +256,27 @@ impl Shared {
         }
         turn.judged = Some(digest);
         turn.refused = None;
+        self.set_modes(turn, &candidate.overlay);
         self.publish(turn, candidate.text, candidate.laid, next);
         self.keep(turn);
+    }
+
+    /// Sets the circuit breakers as the overlay says, and those that it names no more to their rules.
+    fn set_modes(&self, turn: &mut Turn, overlay: &Overlay) {
+        for policy in self.policies.iter() {
+            let name = policy.name();
+            let said = overlay.modes().find(|(named, _)| *named == name);
+            let was_said = turn.modes.iter().find(|(named, _)| *named == name);
+            let (mode, before) = (said.map(|(_, mode)| mode), was_said.map(|(_, mode)| *mode));
+            // To set a mode begins its counts anew, and the program may set others itself.
+            if mode != before {
+                policy.set_mode(mode.unwrap_or_default());
+            }
+        }
+        turn.modes = overlay
+            .modes()
+            .map(|(name, mode)| (name.to_owned(), mode))
+            .collect();
     }
 
     fn publish(&self, turn: &mut Turn, text: String, laid: Grammar, next: Next) {

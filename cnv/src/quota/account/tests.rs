@@ -20,7 +20,11 @@ const NOTHING: Limits = Limits {
 /// A call that keeps all of its memory.
 fn keeps(limits: Limits) -> Cost {
     let retained = limits.memory_bytes;
-    Cost { limits, retained }
+    Cost {
+        limits,
+        retained,
+        timeout_ns: UNLIMITED,
+    }
 }
 
 fn step(account: Account, callee: &'static str, limits: Limits, times: u64) -> Account {
@@ -199,6 +203,7 @@ fn pair(peak: u64, retained: u64) -> Cost {
     Cost {
         limits: memory(peak),
         retained,
+        timeout_ns: UNLIMITED,
     }
 }
 
@@ -259,4 +264,19 @@ fn a_loop_says_how_often_and_what_is_left() {
         refusal(account, pair(100_000, 100_000), 8),
         "over budget: 8 calls of `fetch` need 800 KB of memory but `handler` has 700 KB left of its 1 MB"
     );
+}
+
+#[test]
+#[should_panic(
+    expected = "`fetch` has a timeout of 2 s, and `handler`, which calls it, one of 1 s: write a shorter one there, or a longer one here"
+)]
+fn a_call_takes_no_longer_than_who_makes_it() {
+    let within = |ns| within(open("handler", HANDLER), ns);
+    let call = Cost {
+        timeout_ns: 2_000_000_000,
+        ..keeps(NOTHING)
+    };
+    let _ = super::step(within(2_000_000_000), "fetch", call, 1);
+    let _ = super::step(within(1_000_000_000), "fetch", keeps(NOTHING), 1);
+    let _ = super::step(within(1_000_000_000), "fetch", call, 1);
 }

@@ -57,6 +57,7 @@ impl CallRequest {
                 arguments: arguments.collect::<Result<_, _>>()?,
                 timeout_ms: None,
                 transaction: None,
+                idempotency_key: None,
             },
             timeout: None,
         })
@@ -74,6 +75,19 @@ impl CallRequest {
     #[must_use]
     pub fn transaction(mut self, id: impl fmt::Display) -> Self {
         self.request.transaction = Some(id.to_string());
+        self
+    }
+
+    /// Has the server make the call once, however often it is asked to: a call that it began already with the same key and the
+    /// same words gives that one's reply, for 10 minutes after its end, on any connection of this client. What never got to a
+    /// handler is not remembered; a call that was cut off is, as one of which nobody knows what took effect.
+    ///
+    /// A key is 1 to 128 visible characters of ASCII, such as a random number in hexadecimal. A reply of more than 64 KiB, or
+    /// with bytes of its own stream, is not given again: then the failure says how the call ended. The server remembers 1024
+    /// keys of a client.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.request.idempotency_key = Some(key.into());
         self
     }
 }

@@ -1,0 +1,234 @@
+//! The tokens around the body: the policy, and the call under it.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{FnArg, Ident, Pat, Path, ReturnType, Signature, parse_quote};
+
+use crate::item::mentions_impl;
+
+use super::RecoveryModel;
+
+/// A body, as an attempt runs it.
+pub(crate) struct Body<'a> {
+    pub(crate) tokens: TokenStream,
+    /// What tells the compiler the type of an `async` block.
+    pub(crate) hint: TokenStream,
+    pub(crate) signature: &'a Signature,
+}
+
+impl RecoveryModel {
+    /// An expression for the policy, a `&'static Policy` unless it is shared.
+    pub(crate) fn policy(&self, name: &str, krate: &Path) -> TokenStream {
+        if let Some(on) = &self.on {
+            return quote!(&#on);
+        }
+        let recovery = quote!(#krate::recovery);
+        let settings = self.settings(krate);
+        quote! {
+            {
+                static POLICY: #recovery::Policy = #recovery::Policy::new(#name, #settings);
+                &POLICY
+            }
+        }
+    }
+
+    /// What the attributes say, as a constant.
+    fn settings(&self, krate: &Path) -> TokenStream {
+        let timeout = self.timeout.as_ref().map(|timeout| timeout.tokens());
+        let retry = self.retry.as_ref().map(|retry| retry.tokens(krate));
+        let breaker = self.breaker.as_ref().map(|breaker| breaker.tokens(krate));
+        let bulkhead = self
+            .bulkhead
+            .as_ref()
+            .map(|bulkhead| bulkhead.tokens(krate));
+        quote!(#krate::recovery::Settings::new() #timeout #retry #breaker #bulkhead)
+    }
+
+    /// The call of the body under `policy`, as the last expression of the function.
+    pub(crate) fn call(&self, policy: &TokenStream, body: Body<'_>, krate: &Path) -> TokenStream {
+        let private = quote!(#krate::__private::recovery);
+        let recovery = quote!(#krate::recovery);
+        let mixed = |name: &str| Ident::new(name, Span::mixed_site());
+        let (attempt, held, trace) = (mixed("attempt"), mixed("policy"), mixed("trace"));
+        let (value, error, refused) = (mixed("value"), mixed("error"), mixed("refused"));
+        let is_async = body.signature.asyncness.is_some();
+        let again = self.retry.is_some();
+
+        // A policy that is shared has the circuit breaker and the bulkhead; the rest is the function's.
+        let own = self.on.is_some().then(|| {
+            let settings = self.settings(krate);
+            quote!(.settings(&const { #settings }))
+        });
+        let deadline = self.context.as_ref().map(|context| {
+            let name = &context.name;
+            quote!(.deadline(#private::deadline(&#name)))
+        });
+        let noted = self.context.as_ref().map(|context| {
+            let name = &context.name;
+            let kept = mixed("kept");
+            (
+                // The body may take the context along.
+                quote!(let #kept = #private::kept(&#name);),
+                quote!(#private::note(&#kept, #held, &#trace);),
+            )
+        });
+        let (keep, note) = noted.unzip();
+        let traced = self.context.is_some().then(|| quote!(.trace(&mut #trace)));
+        let trace_local = self
+            .context
+            .is_some()
+            .then(|| quote!(let mut #trace = #recovery::Trace::new();));
+
+        // The deadline of the attempt is that of everything in it.
+        let narrowed = self.context.as_ref().map(|context| {
+            let name = &context.name;
+            let local = mixed("narrowed");
+            let made = quote!(let #local = #private::within(&#name, #attempt.deadline()););
+            let bound = if context.is_reference {
+                quote!(#[allow(unused_variables)] let #name = &#local;)
+            } else {
+                quote!(#[allow(unused_variables, unused_mut)] let mut #name = #local;)
+            };
+            (made, bound)
+        });
+        let (make, bind) = narrowed.unzip();
+        let clones = if again {
+            self.clones(body.signature, &private)
+        } else {
+            TokenStream::new()
+        };
+        let classify = match &self.when {
+            Some(when) => {
+                let span = syn::spanned::Spanned::span(when);
+                let of = failed_with(&body.signature.output, &private);
+                let error = Ident::new("error", Span::mixed_site().located_at(span));
+                quote_spanned!(span=> |#error #of| #when(#error))
+            }
+            None if again => quote!(|_| #recovery::Verdict::Retry),
+            None => quote!(|_| #recovery::Verdict::Fail),
+        };
+        let Body { tokens, hint, .. } = body;
+        let attempts = match (is_async, again) {
+            (true, true) => quote! {
+                |#attempt: #recovery::Attempt| {
+                    #make
+                    #clones
+                    async move { #bind #hint #tokens }
+                }
+            },
+            (true, false) => quote! {
+                #private::once(move |#attempt: #recovery::Attempt| {
+                    #make
+                    async move { #bind #hint #tokens }
+                })
+            },
+            (false, true) => quote! {
+                |#attempt: #recovery::Attempt| {
+                    #make
+                    #bind
+                    #clones
+                    #hint
+                    #tokens
+                }
+            },
+            (false, false) => quote! {
+                #private::once(|#attempt: #recovery::Attempt| {
+                    #make
+                    #bind
+                    #hint
+                    #tokens
+                })
+            },
+        };
+        let (call, awaiting) = match is_async {
+            true => (quote!(call), quote!(.await)),
+            false => (quote!(call_blocking), TokenStream::new()),
+        };
+        // The error of a return type that cannot say no belongs under that type.
+        let refuse = quote_spanned!(self.output=> __cnv_recovery::refuse(#refused));
+        let outcome = mixed("outcome");
+        quote! {
+            #trace_local
+            #keep
+            let #held: &#recovery::Policy = #policy;
+            let #outcome = #held.#call(
+                #recovery::Call::new() #deadline #traced #own,
+                #classify,
+                #attempts,
+            ) #awaiting;
+            #note
+            match #outcome {
+                ::core::result::Result::Ok(#value) => ::core::result::Result::Ok(#value),
+                ::core::result::Result::Err(#recovery::CallError::Failed(#error)) => {
+                    ::core::result::Result::Err(#error)
+                }
+                ::core::result::Result::Err(#recovery::CallError::Refused(#refused)) => {
+                    use #private as __cnv_recovery;
+                    #refuse
+                }
+            }
+        }
+    }
+
+    /// Every attempt has the arguments anew.
+    fn clones(&self, signature: &Signature, private: &TokenStream) -> TokenStream {
+        let context = self.context.as_ref().map(|context| &context.name);
+        let is_async = signature.asyncness.is_some();
+        let mut clones = TokenStream::new();
+        for (index, input) in signature.inputs.iter().enumerate() {
+            let FnArg::Typed(parameter) = input else {
+                continue;
+            };
+            let name = argument_name(&parameter.pat, index);
+            if Some(&name) == context {
+                continue;
+            }
+            let pattern = &parameter.pat;
+            if !is_async && super::is_exclusive(&parameter.ty) {
+                clones.extend(quote!(#[allow(unused_variables)] let #pattern = &mut *#name;));
+                continue;
+            }
+            // What cannot be cloned belongs under its type.
+            let span = syn::spanned::Spanned::span(&parameter.ty);
+            let copied = Ident::new("__cnv_argument", span);
+            let again = quote_spanned!(span=> __cnv_recovery::again(#copied));
+            clones.extend(quote! {
+                #[allow(unused_variables)]
+                let #pattern = {
+                    use #private as __cnv_recovery;
+                    let #copied = &#name;
+                    #again
+                };
+            });
+        }
+        clones
+    }
+
+    /// The signature whose parameters all have names, where the body is run again: the patterns are bound in each attempt.
+    pub(crate) fn named(&self, signature: &Signature) -> Option<Signature> {
+        self.retry.as_ref()?;
+        let mut named = signature.clone();
+        for (index, input) in named.inputs.iter_mut().enumerate() {
+            if let FnArg::Typed(parameter) = input {
+                let name = argument_name(&parameter.pat, index);
+                *parameter.pat = parse_quote!(#name);
+            }
+        }
+        Some(named)
+    }
+}
+
+/// The type of the errors, as far as it can be written, so that a function of another one is underlined.
+fn failed_with(output: &ReturnType, private: &TokenStream) -> Option<TokenStream> {
+    let ReturnType::Type(_, ty) = output else {
+        return None;
+    };
+    (!mentions_impl(ty.to_token_stream())).then(|| quote!(: &<#ty as #private::Refusal>::Error))
+}
+
+fn argument_name(pattern: &Pat, index: usize) -> Ident {
+    match pattern {
+        Pat::Ident(pattern) if pattern.subpat.is_none() => pattern.ident.clone(),
+        _ => format_ident!("__cnv_argument_{index}"),
+    }
+}

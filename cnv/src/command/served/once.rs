@@ -1,0 +1,336 @@
+//! Calls that are made once, however often their caller asks: by a key of the caller's, for a while.
+//!
+//! A caller that lost the connection does not know whether its call ran, and may not know whether it can run again. With a key it
+//! asks again: the server runs the call if it never did, waits for it if it runs, and gives the same reply if it has ended. What
+//! did not get to a handler is forgotten, since to ask again does no harm then. A call that was cut off in its middle is
+//! remembered as that: nobody knows what of it took effect.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::audit::Digest;
+use crate::command::failure::{Failure, FailureCode};
+use crate::command::output::Output;
+use crate::command::pipeline::Reply;
+use crate::command::stream::{Note, Sink};
+
+/// How long a reply is remembered after its call.
+const WINDOW: Duration = Duration::from_secs(600);
+
+/// So many keys are remembered, and of them so many of one client.
+const MAX_KEYS: usize = 8192;
+const MAX_KEYS_OF_ONE: usize = 1024;
+
+/// The longest key.
+const MAX_KEY_BYTES: usize = 128;
+
+/// The longest reply that is kept, with all that was streamed.
+const MAX_REPLY_BYTES: usize = 64 << 10;
+
+/// Who asks, and the key.
+pub(super) type Key = (Digest, String);
+
+/// The keys that are remembered.
+#[derive(Default)]
+pub(super) struct Once {
+    calls: Mutex<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    by_key: HashMap<Key, Call>,
+    /// Those that have ended, in that order, and until when they are remembered.
+    ended: VecDeque<(Instant, Key)>,
+    of_each: HashMap<Digest, usize>,
+}
+
+struct Call {
+    /// What was asked for, so that a key stands for one thing.
+    asked: Digest,
+    /// `None` while the call runs.
+    reply: watch::Receiver<Option<Arc<Kept>>>,
+}
+
+/// What a call that was made replied.
+#[derive(Debug)]
+pub(super) struct Kept {
+    result: Result<Output, (FailureCode, String, Option<Duration>)>,
+    items: Vec<Output>,
+}
+
+/// What becomes of a call with a key.
+pub(super) enum Turn {
+    /// It is the first one.
+    First(Running),
+    /// It was made, or is being made; the reply comes when it is over.
+    Again(watch::Receiver<Option<Arc<Kept>>>),
+}
+
+/// A call that is being made. Dropped in the middle it is remembered as one that was cut off.
+pub(super) struct Running {
+    once: Arc<Once>,
+    key: Key,
+    reply: watch::Sender<Option<Arc<Kept>>>,
+    is_over: bool,
+}
+
+/// Whether a key is one.
+///
+/// # Errors
+///
+/// Where it is empty, too long, or has other characters than visible ASCII.
+pub(super) fn check(key: &str) -> Result<(), Failure> {
+    let is_visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_empty() || key.len() > MAX_KEY_BYTES || !is_visible {
+        return Err(Failure::usage(format!(
+            "an idempotency key is 1 to {MAX_KEY_BYTES} visible characters of ASCII"
+        )));
+    }
+    Ok(())
+}
+
+impl Once {
+    /// Takes the turn of a call.
+    ///
+    /// # Errors
+    ///
+    /// Where the key stands for another call, or there is no room to remember one more.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        key: Key,
+        asked: Digest,
+        now: Instant,
+    ) -> Result<Turn, Failure> {
+        let mut calls = self.lock();
+        calls.forget(now);
+        if let Some(call) = calls.by_key.get(&key) {
+            if call.asked != asked {
+                return Err(Failure::usage(format!(
+                    "the idempotency key `{}` stands for another call",
+                    key.1
+                )));
+            }
+            return Ok(Turn::Again(call.reply.clone()));
+        }
+        let of_this = calls.of_each.get(&key.0).copied().unwrap_or(0);
+        if calls.by_key.len() >= MAX_KEYS || of_this >= MAX_KEYS_OF_ONE {
+            let message = "too many idempotency keys are remembered; the call was not made";
+            return Err(Failure::new(FailureCode::Unavailable, message));
+        }
+        let (reply, receiver) = watch::channel(None);
+        let call = Call {
+            asked,
+            reply: receiver,
+        };
+        calls.by_key.insert(key.clone(), call);
+        *calls.of_each.entry(key.0).or_default() += 1;
+        Ok(Turn::First(Running {
+            once: Arc::clone(self),
+            key,
+            reply,
+            is_over: false,
+        }))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Calls {
+    /// Forgets what was remembered for long enough.
+    fn forget(&mut self, now: Instant) {
+        while let Some((until, _)) = self.ended.front()
+            && *until <= now
+            && let Some((_, key)) = self.ended.pop_front()
+        {
+            self.remove(&key);
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if self.by_key.remove(key).is_none() {
+            return;
+        }
+        if let Some(count) = self.of_each.get_mut(&key.0) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_each.remove(&key.0);
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Remembers the reply, or forgets the key where no handler was called.
+    pub(super) fn end(mut self, reply: &Reply, streamed: &Streamed) {
+        self.is_over = true;
+        let is_run = reply.receipt.as_ref().is_some_and(|receipt| receipt.is_run);
+        if is_run {
+            self.keep(Kept::of(reply, streamed));
+        } else {
+            self.once.lock().remove(&self.key);
+        }
+    }
+
+    fn keep(&self, kept: Kept) {
+        let until = Instant::now() + WINDOW;
+        self.reply.send_replace(Some(Arc::new(kept)));
+        self.once.lock().ended.push_back((until, self.key.clone()));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let message = "the call with this idempotency key was cut off, and what of it took effect is not known";
+            self.keep(Kept {
+                result: Err((FailureCode::Cancelled, message.to_owned(), None)),
+                items: Vec::new(),
+            });
+        }
+    }
+}
+
+impl Kept {
+    fn of(reply: &Reply, streamed: &Streamed) -> Self {
+        let (items, mut bytes) = streamed.take();
+        let result = match &reply.result {
+            Ok(output) => {
+                bytes += output.as_json().len();
+                Ok(output.clone())
+            }
+            Err(failure) => Err((failure.code(), failure.to_string(), failure.retry_after())),
+        };
+        if bytes <= MAX_REPLY_BYTES {
+            return Self { result, items };
+        }
+        let how = if result.is_ok() {
+            "succeeded"
+        } else {
+            "failed"
+        };
+        Self {
+            result: Err((
+                FailureCode::Failed,
+                format!(
+                    "the call with this idempotency key {how}, and its reply of {bytes} bytes is too long to be given again"
+                ),
+                None,
+            )),
+            items: Vec::new(),
+        }
+    }
+
+    /// What was streamed, and then the result.
+    pub(super) async fn give(&self, sink: &dyn Sink) -> Result<Output, Failure> {
+        for item in &self.items {
+            let mut item = item.clone();
+            std::future::poll_fn(|cx| sink.poll_item(&mut item, cx)).await?;
+        }
+        match &self.result {
+            Ok(output) => Ok(output.clone()),
+            Err((code, message, retry_after)) => {
+                let failure = Failure::new(*code, message.clone());
+                Err(match retry_after {
+                    Some(after) => failure.with_retry_after(*after),
+                    None => failure,
+                })
+            }
+        }
+    }
+}
+
+/// Waits until a call that is being made is over.
+///
+/// # Errors
+///
+/// Where the deadline passes before that; the call goes on.
+pub(super) async fn over(
+    mut reply: watch::Receiver<Option<Arc<Kept>>>,
+    deadline: Option<Instant>,
+) -> Result<Arc<Kept>, Failure> {
+    let over = async {
+        let kept = reply.wait_for(Option::is_some).await;
+        kept.ok().and_then(|kept| kept.clone())
+    };
+    let kept = match deadline {
+        None => over.await,
+        Some(deadline) => match tokio::time::timeout_at(deadline.into(), over).await {
+            Ok(kept) => kept,
+            Err(_) => {
+                let message = "the call with this idempotency key is still being made";
+                return Err(Failure::new(FailureCode::Deadline, message));
+            }
+        },
+    };
+    // Nobody waits for a call that no handler was called for: it may be made now.
+    kept.ok_or_else(|| {
+        let message = "the call with this idempotency key was not made; it can be asked for again";
+        Failure::new(FailureCode::Unavailable, message)
+    })
+}
+
+/// Passes on what a handler streams, and keeps as much of it as a reply may have.
+pub(super) struct Streamed {
+    sink: Arc<dyn Sink>,
+    kept: Mutex<(Vec<Output>, usize)>,
+}
+
+impl Streamed {
+    pub(super) fn new(sink: Arc<dyn Sink>) -> Self {
+        Self {
+            sink,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// What was streamed, and how many bytes that were, also of what was not kept.
+    fn take(&self) -> (Vec<Output>, usize) {
+        std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, bytes: usize, item: impl FnOnce() -> Output) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.1 = kept.1.saturating_add(bytes);
+        if kept.1 <= MAX_REPLY_BYTES {
+            kept.0.push(item());
+        } else {
+            kept.0 = Vec::new();
+        }
+    }
+}
+
+impl Sink for Streamed {
+    fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        let bytes = item.as_json().len();
+        let copy = (bytes <= MAX_REPLY_BYTES).then(|| item.clone());
+        let sent = self.sink.poll_item(item, cx);
+        if let Poll::Ready(Ok(())) = sent {
+            self.add(bytes, || copy.unwrap_or_default());
+        }
+        sent
+    }
+
+    fn poll_custom(
+        &self,
+        bytes: &mut Bytes,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        // A reply with these cannot be given again.
+        let sent = self.sink.poll_custom(bytes, cx);
+        if let Poll::Ready(Ok(())) = sent {
+            self.add(MAX_REPLY_BYTES + 1, Output::default);
+        }
+        sent
+    }
+
+    fn note(&self, note: &Note<'_>) {
+        self.sink.note(note);
+    }
+}

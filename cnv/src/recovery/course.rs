@@ -1,0 +1,453 @@
+//! The course of one call, as both executors run it: what it holds, and what follows on what.
+
+use core::task::Waker;
+use core::time::Duration;
+
+use super::breaker::{Outcome, Pass};
+use super::clock::Moment;
+use super::counters::Event;
+use super::deadline::Deadline;
+use super::gate::{Entry, Refusal};
+use super::policy::{Call, PolicyHandle};
+use super::queue::Ticket;
+use super::refused::{Cause, Refused, Stage, UNKNOWN};
+use super::settings::{Settings, ns};
+use super::trace::{Decision, Trace};
+use super::verdict::Verdict;
+
+/// One attempt of a call, as its body hears of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    number: u32,
+    deadline: Option<Deadline>,
+}
+
+impl Attempt {
+    /// Its number; the first is 1.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.number
+    }
+
+    /// When it has to be over: the call's deadline, or the attempt's own where that is earlier. For what the body calls in
+    /// turn, and to be sent on.
+    #[must_use]
+    pub const fn deadline(self) -> Option<Deadline> {
+        self.deadline
+    }
+}
+
+/// No moment: as a deadline, that there is none.
+const NEVER: u64 = u64::MAX;
+
+/// A call under way. Dropped in the middle, it gives back what it holds.
+pub(super) struct Course<'t, P: PolicyHandle> {
+    policy: P,
+    trace: Option<&'t mut Trace>,
+    /// The call's own timeouts and retries, in place of the policy's.
+    own: Option<&'t Settings>,
+    /// The caller's deadline, and from the beginning on the call's.
+    deadline_ns: u64,
+    attempts: u32,
+    /// When the present attempt began.
+    began_ns: u64,
+    /// What is held of the breaker, of the bulkhead, of its queue.
+    pass: Option<Pass>,
+    has_permit: bool,
+    ticket: Option<Ticket>,
+    /// Whether code of the caller runs just now, so that an end is a panic.
+    is_in_body: bool,
+}
+
+/// What follows when a call asked for its place.
+pub(super) enum Place {
+    Taken,
+    Queued,
+}
+
+/// What follows on an attempt that failed.
+pub(super) enum Next {
+    /// The next attempt, after so many nanoseconds.
+    BackOff(u64),
+    End,
+}
+
+impl<'t, P: PolicyHandle> Course<'t, P> {
+    pub(super) fn new(policy: P, call: Call<'t>) -> Self {
+        Self {
+            policy,
+            trace: call.trace,
+            own: call.settings,
+            deadline_ns: call
+                .deadline
+                .map_or(NEVER, |deadline| deadline.moment().as_ns()),
+            attempts: 0,
+            began_ns: 0,
+            pass: None,
+            has_permit: false,
+            ticket: None,
+            is_in_body: false,
+        }
+    }
+
+    /// Which timeouts and retries the call has.
+    #[inline]
+    fn settings(&self) -> &Settings {
+        self.own.unwrap_or_else(|| self.policy.settings())
+    }
+
+    #[inline]
+    fn timeout_ns(&self) -> u64 {
+        match self.own {
+            None => self.policy.timeout_ns(),
+            Some(own) => own.timeout.map_or(NEVER, ns),
+        }
+    }
+
+    #[inline]
+    fn attempt_timeout_ns(&self) -> u64 {
+        match self.own {
+            None => self.policy.attempt_timeout_ns(),
+            Some(own) => own.attempt_timeout.map_or(NEVER, ns),
+        }
+    }
+
+    /// One that may have its permit already.
+    #[cfg(feature = "tower")]
+    pub(super) fn reserved(policy: P, call: Call<'t>, has_permit: bool) -> Self {
+        let mut course = Self::new(policy, call);
+        course.has_permit = has_permit;
+        course
+    }
+
+    /// Asks for a place, or for one in the queue, with a waker that is made where it has to wait.
+    #[inline]
+    pub(super) fn enter(&mut self, waker: impl FnOnce() -> Waker) -> Result<Place, Refused> {
+        let policy = &*self.policy;
+        let now_ns = policy.now().as_ns();
+        self.deadline_ns = self
+            .deadline_ns
+            .min(now_ns.saturating_add(self.timeout_ns()));
+        if now_ns >= self.deadline_ns {
+            return Err(self.refuse_late());
+        }
+        if self.has_permit {
+            return self.enter_attempt().map(|()| Place::Taken);
+        }
+        match policy.gate.enter(now_ns) {
+            Some(pass) => {
+                self.hold(pass, now_ns);
+                Ok(Place::Taken)
+            }
+            None => self.enter_slow(waker, now_ns),
+        }
+    }
+
+    #[cold]
+    fn enter_slow(&mut self, waker: impl FnOnce() -> Waker, now_ns: u64) -> Result<Place, Refused> {
+        let policy = &*self.policy;
+        let is_queueing = policy
+            .settings()
+            .bulkhead
+            .is_some_and(|bulkhead| bulkhead.queue > 0);
+        let waker = is_queueing.then(waker);
+        match policy.gate.enter_slow(policy.settings(), now_ns, waker) {
+            Entry::Admitted(pass) => {
+                self.hold(pass, now_ns);
+                self.note_probe(pass);
+                Ok(Place::Taken)
+            }
+            Entry::Queued(ticket) => {
+                self.ticket = Some(ticket);
+                self.note(Decision::Queued);
+                Ok(Place::Queued)
+            }
+            Entry::Refused(refusal) => Err(self.refuse(refusal, now_ns)),
+        }
+    }
+
+    fn hold(&mut self, pass: Pass, now_ns: u64) {
+        self.pass = Some(pass);
+        self.has_permit = self.policy.gate.has_bulkhead();
+        self.began_ns = now_ns;
+    }
+
+    /// Whether the turn of a call in the queue has come.
+    pub(super) fn poll_queue(&mut self, waker: &Waker) -> bool {
+        let is_granted = self
+            .ticket
+            .is_some_and(|ticket| self.policy.gate.poll_queue(ticket, waker));
+        if is_granted {
+            self.ticket = None;
+            self.has_permit = true;
+            self.note(Decision::Admitted);
+        }
+        is_granted
+    }
+
+    /// How long a call in the queue may wait from now on; `None` where nothing ends it.
+    pub(super) fn queue_limit(&self) -> Option<Duration> {
+        let wait = self
+            .policy
+            .settings()
+            .bulkhead
+            .and_then(|bulkhead| bulkhead.wait);
+        shorter(wait, self.remaining())
+    }
+
+    /// A call in the queue waited too long.
+    pub(super) fn leave_queue(&mut self) -> Refused {
+        if let Some(ticket) = self.ticket.take() {
+            self.policy.gate.cancel(ticket, true);
+        }
+        let now_ns = self.policy.fine_now().as_ns();
+        let cause = if now_ns >= self.deadline_ns {
+            Cause::DeadlinePassed
+        } else {
+            Cause::WaitTimedOut
+        };
+        self.refuse(Refusal::new(Stage::Queue, cause), now_ns)
+    }
+
+    /// Asks for the next attempt of a call that has its place.
+    pub(super) fn enter_attempt(&mut self) -> Result<(), Refused> {
+        let policy = &*self.policy;
+        let now_ns = policy.now().as_ns();
+        if now_ns >= self.deadline_ns {
+            return Err(self.refuse_late());
+        }
+        match policy.gate.attempt(policy.settings(), now_ns) {
+            Ok(pass) => {
+                self.pass = Some(pass);
+                self.began_ns = now_ns;
+                self.note_probe(pass);
+                Ok(())
+            }
+            Err(refusal) => Err(self.refuse(refusal, now_ns)),
+        }
+    }
+
+    /// Begins the attempt that was let through. From here on code of the caller may run.
+    #[inline]
+    pub(super) fn begin(&mut self) -> Attempt {
+        self.attempts += 1;
+        if let Some(trace) = &mut self.trace {
+            trace.begin_attempt();
+        }
+        self.is_in_body = true;
+        let own_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
+        let deadline_ns = self.deadline_ns.min(own_ns);
+        Attempt {
+            number: self.attempts,
+            deadline: (deadline_ns != NEVER).then(|| Deadline::at(Moment::from_ns(deadline_ns))),
+        }
+    }
+
+    /// Says whether code of the caller runs.
+    #[inline]
+    pub(super) fn set_in_body(&mut self, is_in_body: bool) {
+        self.is_in_body = is_in_body;
+    }
+
+    /// How long an attempt may take from now on; `None` where nothing ends it.
+    pub(super) fn attempt_limit(&self) -> Option<Duration> {
+        shorter(self.settings().attempt_timeout, self.remaining())
+    }
+
+    fn remaining(&self) -> Option<Duration> {
+        (self.deadline_ns != NEVER)
+            .then(|| Moment::from_ns(self.deadline_ns).since(self.policy.fine_now()))
+    }
+
+    /// The attempt succeeded, and the call is over. `is_at_once` says that it never waited.
+    #[inline]
+    pub(super) fn succeed(&mut self, is_at_once: bool) {
+        self.is_in_body = false;
+        let policy = &*self.policy;
+        let now_ns = if is_at_once && policy.slow_ns() == NEVER {
+            self.began_ns
+        } else {
+            policy.now().as_ns()
+        };
+        self.has_permit = false;
+        if let Some(pass) = self.pass.take() {
+            policy
+                .gate
+                .succeed(pass, self.is_slow(now_ns), policy.settings(), now_ns);
+        }
+    }
+
+    /// The attempt returned an error.
+    #[cold]
+    pub(super) fn fail(&mut self, verdict: Verdict) -> Next {
+        let (outcome, event) = match verdict {
+            Verdict::Ignore => (Outcome::Nothing, Event::Ignored),
+            _ => (Outcome::Failure, Event::Failure),
+        };
+        let now_ns = self.end_attempt(outcome, event);
+        self.note(match verdict {
+            Verdict::Ignore => Decision::Ignored,
+            _ => Decision::Failed,
+        });
+        match verdict {
+            Verdict::Retry => self.back_off(None, now_ns),
+            Verdict::RetryAfter(time) => self.back_off(Some(ns(time)), now_ns),
+            Verdict::Fail | Verdict::Ignore => self.end_without_retry(),
+        }
+    }
+
+    /// The attempt took too long, or the call did.
+    #[cold]
+    pub(super) fn time_out(&mut self) -> (Refused, Next) {
+        let now_ns = self.end_attempt(Outcome::Failure, Event::TimedOut);
+        self.note(Decision::TimedOut);
+        let late_ns = self.policy.fine_now().as_ns().max(now_ns);
+        if late_ns >= self.deadline_ns {
+            let refusal = Refusal::new(Stage::Attempt, Cause::DeadlinePassed);
+            let refused = self.refuse(refusal, late_ns);
+            return (refused, self.end_without_retry());
+        }
+        let refusal = Refusal::new(Stage::Attempt, Cause::AttemptTimedOut);
+        let next = self.back_off(None, now_ns);
+        (self.refuse(refusal, late_ns), next)
+    }
+
+    /// A body that blocks returned too late; what it returned is returned.
+    pub(super) fn succeed_late(&mut self) {
+        self.end_attempt(Outcome::Failure, Event::TimedOut);
+        self.note(Decision::TimedOut);
+        self.leave();
+    }
+
+    /// Whether the present attempt is over its time.
+    pub(super) fn is_late(&self) -> bool {
+        let policy = &*self.policy;
+        let end_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
+        let end_ns = end_ns.min(self.deadline_ns);
+        end_ns != NEVER && policy.now().as_ns() >= end_ns
+    }
+
+    fn end_attempt(&mut self, outcome: Outcome, event: Event) -> u64 {
+        self.is_in_body = false;
+        let policy = &*self.policy;
+        let now_ns = policy.now().as_ns();
+        if let Some(pass) = self.pass.take() {
+            let is_slow = self.is_slow(now_ns);
+            policy
+                .gate
+                .fail(pass, outcome, is_slow, policy.settings(), now_ns, event);
+        }
+        now_ns
+    }
+
+    #[inline]
+    fn is_slow(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.began_ns) >= self.policy.slow_ns()
+    }
+
+    /// Decides whether another attempt follows.
+    fn back_off(&mut self, pushback_ns: Option<u64>, now_ns: u64) -> Next {
+        let policy = &*self.policy;
+        let Some(retry) = &self.settings().retry else {
+            return Next::End;
+        };
+        let remaining_ns = match self.deadline_ns {
+            NEVER => NEVER,
+            deadline_ns => deadline_ns.saturating_sub(now_ns),
+        };
+        if self.attempts >= retry.attempts {
+            return self.end_without_retry();
+        }
+        match policy
+            .gate
+            .back_off(retry, self.attempts, pushback_ns, remaining_ns, now_ns)
+        {
+            Ok(delay_ns) => {
+                self.note(Decision::BackedOff(Duration::from_nanos(delay_ns)));
+                Next::BackOff(delay_ns)
+            }
+            Err(decision) => {
+                self.note(decision);
+                Next::End
+            }
+        }
+    }
+
+    /// A call that fails at once earns its part of a retry, too.
+    fn end_without_retry(&mut self) -> Next {
+        let policy = &*self.policy;
+        if let Some(retry) = &self.settings().retry
+            && self.attempts == 1
+        {
+            policy.gate.earn(retry);
+        }
+        Next::End
+    }
+
+    /// Gives the permit back.
+    pub(super) fn leave(&mut self) {
+        if core::mem::take(&mut self.has_permit) {
+            self.policy.gate.leave();
+        }
+    }
+
+    fn refuse_late(&mut self) -> Refused {
+        self.policy.gate.count(Event::RefusedByDeadline);
+        let refusal = Refusal::new(Stage::Deadline, Cause::DeadlinePassed);
+        self.refuse(refusal, self.deadline_ns)
+    }
+
+    fn refuse(&mut self, refusal: Refusal, now_ns: u64) -> Refused {
+        self.note(Decision::Refused(refusal.stage, refusal.cause));
+        let remaining_ns = match self.deadline_ns {
+            NEVER => UNKNOWN,
+            deadline_ns => deadline_ns.saturating_sub(now_ns),
+        };
+        refusal.into_refused(self.policy.name(), self.attempts, remaining_ns)
+    }
+
+    fn note_probe(&mut self, pass: Pass) {
+        if pass.is_probe {
+            self.note(Decision::Probe);
+        }
+    }
+
+    #[inline]
+    fn note(&mut self, decision: Decision) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(decision);
+        }
+    }
+}
+
+impl<P: PolicyHandle> Drop for Course<'_, P> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.pass.is_some() || self.has_permit || self.ticket.is_some() {
+            self.give_back();
+        }
+    }
+}
+
+impl<P: PolicyHandle> Course<'_, P> {
+    #[cold]
+    fn give_back(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.policy.gate.cancel(ticket, false);
+        }
+        let (outcome, event) = if self.is_in_body {
+            (Outcome::Failure, Event::Panic)
+        } else {
+            (Outcome::Nothing, Event::Abandoned)
+        };
+        self.end_attempt(outcome, event);
+        self.leave();
+    }
+}
+
+fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,274 @@
+//! What a policy says in place of an answer.
+
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+use std::io;
+
+/// Where a call ended that was refused or cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Before anything: its deadline had passed.
+    Deadline,
+    /// At the bulkhead: as many ran, and waited, as may.
+    Bulkhead,
+    /// In the bulkhead's queue.
+    Queue,
+    /// At the circuit breaker.
+    CircuitBreaker,
+    /// In an attempt.
+    Attempt,
+}
+
+impl Stage {
+    /// Its name, for logs and receipts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Bulkhead => "bulkhead",
+            Self::Queue => "queue",
+            Self::CircuitBreaker => "circuit_breaker",
+            Self::Attempt => "attempt",
+        }
+    }
+}
+
+/// Why it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The call's deadline passed.
+    DeadlinePassed,
+    /// An attempt took longer than it may.
+    AttemptTimedOut,
+    /// The wait for a place took longer than it may.
+    WaitTimedOut,
+    /// There was no place, neither to run nor to wait.
+    Full,
+    /// The circuit breaker is open.
+    Open,
+    /// The circuit breaker is half-open, and its probes are out.
+    ProbesOut,
+    /// The circuit breaker was forced open.
+    ForcedOpen,
+}
+
+impl Cause {
+    /// Its name, for logs and receipts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DeadlinePassed => "deadline_passed",
+            Self::AttemptTimedOut => "attempt_timed_out",
+            Self::WaitTimedOut => "wait_timed_out",
+            Self::Full => "full",
+            Self::Open => "open",
+            Self::ProbesOut => "probes_out",
+            Self::ForcedOpen => "forced_open",
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::DeadlinePassed => "its deadline passed",
+            Self::AttemptTimedOut => "the attempt took too long",
+            Self::WaitTimedOut => "it waited too long for its turn",
+            Self::Full => "too many calls are running",
+            Self::Open => "the circuit breaker is open",
+            Self::ProbesOut => "the circuit breaker is half-open, and others try",
+            Self::ForcedOpen => "the circuit breaker was forced open",
+        }
+    }
+}
+
+/// A call that a policy refused or cut off. Making one allocates nothing.
+///
+/// A retry makes sense: not before [`retry_after`](Self::retry_after), where it is known, and not where the cause is the
+/// caller's own deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub(super) policy: &'static str,
+    pub(super) stage: Stage,
+    pub(super) cause: Cause,
+    pub(super) attempts: u32,
+    /// `None` in all ones, which is no time that a setting has: the error is then a word shorter.
+    pub(super) retry_after_ns: u64,
+    pub(super) remaining_ns: u64,
+}
+
+/// Of [`Refused::retry_after_ns`] and [`Refused::remaining_ns`]: there is none.
+pub(super) const UNKNOWN: u64 = u64::MAX;
+
+impl Refused {
+    /// The name of the policy.
+    #[must_use]
+    pub const fn policy(&self) -> &'static str {
+        self.policy
+    }
+
+    /// Where the call ended.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Why it ended.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// How many attempts were made.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// After what time it makes sense to call again, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        known(self.retry_after_ns)
+    }
+
+    /// How much time was left until the call's deadline, if it had one.
+    #[must_use]
+    pub const fn remaining(&self) -> Option<Duration> {
+        known(self.remaining_ns)
+    }
+}
+
+const fn known(ns: u64) -> Option<Duration> {
+    if ns == UNKNOWN {
+        None
+    } else {
+        Some(Duration::from_nanos(ns))
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` did not answer: {}", self.policy, self.cause.text())?;
+        match self.attempts {
+            0 => {}
+            1 => f.write_str(", after 1 attempt")?,
+            attempts => write!(f, ", after {attempts} attempts")?,
+        }
+        match self.retry_after() {
+            Some(time) => write!(
+                f,
+                "; try again in {} ms",
+                time.as_nanos().div_ceil(1_000_000)
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for Refused {}
+
+impl From<Refused> for io::Error {
+    /// Of kind [`TimedOut`](io::ErrorKind::TimedOut) where time ran out, and otherwise
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy).
+    fn from(refused: Refused) -> Self {
+        let kind = match refused.cause {
+            Cause::DeadlinePassed | Cause::AttemptTimedOut | Cause::WaitTimedOut => {
+                io::ErrorKind::TimedOut
+            }
+            _ => io::ErrorKind::ResourceBusy,
+        };
+        Self::new(kind, refused)
+    }
+}
+
+/// How a call under a policy failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallError<E> {
+    /// The last attempt returned this error.
+    Failed(E),
+    /// The policy refused the call, or cut it off.
+    Refused(Refused),
+}
+
+impl<E> CallError<E> {
+    /// The error as the caller's own.
+    pub fn into_error(self) -> E
+    where
+        E: From<Refused>,
+    {
+        match self {
+            Self::Failed(error) => error,
+            Self::Refused(refused) => refused.into(),
+        }
+    }
+
+    /// The refusal, if it is one.
+    pub const fn refused(&self) -> Option<&Refused> {
+        match self {
+            Self::Failed(_) => None,
+            Self::Refused(refused) => Some(refused),
+        }
+    }
+}
+
+impl<E> From<Refused> for CallError<E> {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Refused(refused) => refused.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for CallError<E> {
+    /// What caused the call's own error; a refusal has no other cause.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => error.source(),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSED: Refused = Refused {
+        policy: "geo",
+        stage: Stage::CircuitBreaker,
+        cause: Cause::Open,
+        attempts: 0,
+        retry_after_ns: 1_000_001,
+        remaining_ns: UNKNOWN,
+    };
+
+    #[test]
+    fn it_says_who_why_and_when() {
+        assert_eq!(
+            REFUSED.to_string(),
+            "`geo` did not answer: the circuit breaker is open; try again in 2 ms"
+        );
+        let cut_off = Refused {
+            stage: Stage::Attempt,
+            cause: Cause::AttemptTimedOut,
+            attempts: 3,
+            retry_after_ns: UNKNOWN,
+            remaining_ns: 7,
+            ..REFUSED
+        };
+        assert_eq!(
+            cut_off.to_string(),
+            "`geo` did not answer: the attempt took too long, after 3 attempts"
+        );
+        assert_eq!(cut_off.remaining(), Some(Duration::from_nanos(7)));
+        assert_eq!((REFUSED.remaining(), cut_off.retry_after()), (None, None));
+    }
+}

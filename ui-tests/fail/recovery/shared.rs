@@ -1,0 +1,27 @@
+use cnv::recovery::{CircuitBreaker, Policy, Refused, Settings};
+use cnv::{bulkhead, circuit_breaker};
+use std::time::Duration;
+
+static GEO: Policy = Policy::new("geo", Settings::new().circuit_breaker(CircuitBreaker::new()));
+static STORE: Policy = Policy::new("store", Settings::new());
+
+#[circuit_breaker(on = GEO, window = "10s")]
+async fn and_a_window() -> Result<(), Refused> {
+    Ok(())
+}
+
+#[circuit_breaker(on = GEO)]
+#[bulkhead(on = STORE)]
+async fn two_policies() -> Result<(), Refused> {
+    Ok(())
+}
+
+#[circuit_breaker(on = GEO)]
+#[bulkhead(max = 16)]
+async fn half_of_one() -> Result<(), Refused> {
+    Ok(())
+}
+
+static FAULTY: Policy = Policy::new("faulty", Settings::new().timeout(Duration::ZERO));
+
+fn main() {}
