@@ -84,8 +84,8 @@ pub struct Answer {
     consecutive = 4,
     minimum = 10,
     slow = "300ms",
-    open = "1s",
-    longest_open = "4s",
+    open = "3s",
+    longest_open = "12s",
     probes = 2
 )]
 #[bulkhead(max = 4, queue = 8, wait = "200ms")]
