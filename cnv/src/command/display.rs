@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,7 @@ use super::output::{Node, Output};
 use super::pipeline::Reply;
 use super::receipt::Receipt;
 use super::stream::{LogLevel, Note, Sink, level_name};
-use super::table;
+use super::table::{self, Rows};
 use crate::frame::{Frame, FramePayload, FrameWriter};
 
 /// How results are shown.
@@ -54,6 +55,8 @@ pub(super) struct Display {
     session: [u8; 16],
     /// Items and frames written so far.
     sequence: AtomicU64,
+    /// What a table of them looks like.
+    rows: Mutex<Rows>,
 }
 
 impl Display {
@@ -66,6 +69,7 @@ impl Display {
             is_quiet: false,
             session,
             sequence: AtomicU64::new(0),
+            rows: Mutex::default(),
         }
     }
 
@@ -175,7 +179,11 @@ impl Display {
         }
         self.sequence.fetch_add(1, Ordering::Relaxed);
         let text = match self.format {
-            Format::Table => table::render_line(&output.node()?),
+            Format::Table => {
+                let node = output.node()?;
+                let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+                rows.render(&node)
+            }
             Format::Yaml => yaml(&output.node()?, true)?,
             Format::Json | Format::Frames => output.as_json().to_owned() + "\n",
         };

@@ -16,18 +16,72 @@ pub(super) fn render(node: &Node) -> String {
     text
 }
 
-/// The value on one line, for a stream.
-pub(super) fn render_line(node: &Node) -> String {
-    let mut line = match node {
-        Node::Map(entries) => entries
-            .iter()
-            .map(|(_, value)| cell(value))
-            .collect::<Vec<_>>()
-            .join("  "),
-        other => cell(other),
-    };
-    line.push('\n');
-    line
+/// The rows of a stream, shown one by one under a heading. A column is as wide as what was in it so far.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    columns: Vec<Column>,
+}
+
+#[derive(Debug)]
+struct Column {
+    key: String,
+    width: usize,
+}
+
+impl Rows {
+    /// The next row, after a heading where its columns are not those of the row before it. What has no columns is a line.
+    pub(super) fn render(&mut self, node: &Node) -> String {
+        let Node::Map(entries) = node else {
+            return cell(node) + "\n";
+        };
+        let mut text = String::new();
+        let keys = || entries.iter().map(|(key, _)| key);
+        let is_new = !keys().eq(self.columns.iter().map(|column| &column.key));
+        if is_new {
+            let column = |key: &String| Column {
+                key: key.clone(),
+                width: 0,
+            };
+            self.columns = keys().map(column).collect();
+        }
+        let cells: Vec<String> = entries.iter().map(|(_, value)| cell(value)).collect();
+        let is_number: Vec<bool> = entries.iter().map(|(_, value)| is_number(value)).collect();
+        if is_new {
+            let heading: Vec<String> = keys().map(|key| spoken(key)).collect();
+            self.widen(&heading);
+            self.widen(&cells);
+            self.push_row(&mut text, &heading, &is_number);
+        }
+        self.widen(&cells);
+        self.push_row(&mut text, &cells, &is_number);
+        text
+    }
+
+    fn widen(&mut self, cells: &[String]) {
+        for (column, cell) in self.columns.iter_mut().zip(cells) {
+            // One long text does not push all that follow out of sight.
+            let width = cell.chars().count().min(LONGEST_IN_ROW_BYTES);
+            column.width = column.width.max(width);
+        }
+    }
+
+    /// Two spaces before each column, numbers to the right, as in a table.
+    fn push_row(&self, text: &mut String, cells: &[String], is_number: &[bool]) {
+        let start = text.len();
+        for ((column, cell), is_number) in self.columns.iter().zip(cells).zip(is_number) {
+            let width = column.width;
+            let _ = match is_number {
+                true => write!(text, "  {cell:>width$}"),
+                false => write!(text, "  {cell:<width$}"),
+            };
+        }
+        text.truncate(start + text[start..].trim_end().len());
+        text.push('\n');
+    }
+}
+
+const fn is_number(node: &Node) -> bool {
+    matches!(node, Node::Unsigned(_) | Node::Signed(_) | Node::Float(_))
 }
 
 fn section(text: &mut String, title: Option<&str>, node: &Node) {
@@ -151,11 +205,23 @@ fn push_table(text: &mut String, table: &Table) {
 
 /// `top_paths` as people say it.
 fn spoken(key: &str) -> String {
-    key.replace('_', " ")
+    visible(&key.replace('_', " "))
 }
 
-/// One value on one line. Control characters are shown, not sent: output may come from anywhere, and
-/// a terminal obeys them.
+/// Control characters are shown, not sent: output may come from anywhere, its keys as well, and a terminal obeys them.
+fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
+}
+
+/// One value on one line.
 fn cell(node: &Node) -> String {
     match node {
         Node::Null => "-".to_owned(),
@@ -163,16 +229,7 @@ fn cell(node: &Node) -> String {
         Node::Unsigned(value) => value.to_string(),
         Node::Signed(value) => value.to_string(),
         Node::Float(value) => value.to_string(),
-        Node::Text(text) => text
-            .chars()
-            .map(|c| {
-                if c.is_control() {
-                    c.escape_default().to_string()
-                } else {
-                    c.to_string()
-                }
-            })
-            .collect(),
+        Node::Text(text) => visible(text),
         Node::List(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         Node::Map(entries) => entries
             .iter()
@@ -227,11 +284,35 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(rendered("\"a\\u001b[2Jb\""), "a\\u{1b}[2Jb\n");
+        let key = r#"{"\u001b[2J":1}"#;
+        assert_eq!(rendered(key), "  \\u{1b}[2J  1\n");
+        assert_eq!(rendered(&format!("[{key}]")), "  \\u{1b}[2J\n          1\n");
+        assert_eq!(
+            Rows::default().render(&node(key)),
+            "  \\u{1b}[2J\n          1\n"
+        );
     }
 
     #[test]
-    fn a_stream_item_is_one_line() {
-        let node = node(r#"{"status":200,"path":"/a\nb"}"#);
-        assert_eq!(render_line(&node), "200  /a\\nb\n");
+    fn rows_of_a_stream_stand_under_a_heading() {
+        let mut rows = Rows::default();
+        let mut shown = |json: &str| rows.render(&node(json));
+        assert_eq!(
+            shown(r#"{"top_path":"/a\nb","hits":2,"by":"c"}"#),
+            "  top path  hits  by\n  /a\\nb        2  c\n"
+        );
+        assert_eq!(
+            shown(r#"{"top_path":"/longer/one","hits":10,"by":"d"}"#),
+            "  /longer/one    10  d\n"
+        );
+        assert_eq!(
+            shown(r#"{"top_path":"/","hits":3,"by":"e"}"#),
+            "  /               3  e\n"
+        );
+        assert_eq!(shown(r#"{"lines":1}"#), "  lines\n      1\n");
+        assert_eq!(shown("\"a\\nb\""), "a\\nb\n");
+        let long = "x".repeat(200);
+        shown(&format!(r#"{{"text":"{long}","n":1}}"#));
+        assert!(shown(r#"{"text":"x","n":1}"#).len() < 120);
     }
 }

@@ -122,6 +122,10 @@ mod reservation;
 #[cfg(all(feature = "tower", not(all(loom, test))))]
 mod service;
 
+#[cfg(all(feature = "command", not(all(loom, test))))]
+#[doc = include_str!("../../docs/recovery.md")]
+pub mod walk_through {}
+
 pub use breaker::{BreakerState, Mode};
 pub use clock::{Clock, Moment, Monotonic};
 pub use counters::Counters;

@@ -1,10 +1,12 @@
-//! `ops`: looks after logs and directory trees. Every command is an ordinary function with attributes.
+//! `ops`: looks after logs, directory trees and services. Every command is an ordinary function with attributes.
 
+mod http;
 mod log;
 mod tree;
 
 use std::process::ExitCode;
 
+use cnv::command::recovery_control;
 use cnv::prelude::*;
 use cnv::session::SessionLimits;
 
@@ -14,9 +16,11 @@ static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
 
 fn app() -> App {
     App::new("ops")
-        .about("Looks after logs and directory trees")
+        .about("Looks after logs, directory trees and services")
         .version(env!("CARGO_PKG_VERSION"))
-        .verbs(verbs![log::scan, log::tail, tree::digest])
+        .verbs(verbs![http::get, log::scan, log::tail, tree::digest])
+        // How the policy of `http get` stands, for whoever calls a server of this program.
+        .verbs(recovery_control())
         // Roots are the operator's to name, in `CNV_TRUST`. On one machine, short-lived bearer tokens and no list are enough
         // to begin with; `CNV_REVOCATIONS` names a list.
         .sessions(SessionLimits::default())
