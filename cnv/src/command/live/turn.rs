@@ -10,6 +10,7 @@ use super::recording::digest_of;
 use super::{LiveState, PATIENCE, Shared, Why};
 use crate::attestation::Timestamp;
 use crate::audit::Digest;
+use crate::command::evidence::with_causes;
 use crate::grammar::{Delta, Grammar, Overlay, migrations};
 
 /// Since when each name that an argument had, after its verb, is on its way out.
@@ -119,6 +120,10 @@ impl Shared {
         let mut turn = self.turn.lock().await;
         let had_begun = self.has_begun.load(Ordering::Acquire);
         if self.begin_in(&mut turn).await.is_ok() && had_begun {
+            // There may be room for it by now.
+            if self.unkept().is_some() {
+                self.keep(&turn);
+            }
             self.judge(&mut turn, why, true).await;
         }
     }
@@ -356,7 +361,7 @@ impl Shared {
         self.set_state(rejected);
     }
 
-    /// Writes down what is in force. Where that fails, a restart begins with the file.
+    /// Writes down what is in force. Where that fails, what was written down before stays so, and the status says it.
     fn keep(&self, turn: &Turn) {
         let (Some(folder), Some(text)) = (&self.folder, &turn.text) else {
             return;
@@ -372,6 +377,7 @@ impl Shared {
             turn.since.iter().map(migration).collect(),
         );
         kept.refused.clone_from(&turn.refused);
-        let _ = kept.store(folder, self.application);
+        let stored = kept.store(folder, self.application);
+        *self.unkept() = stored.err().map(|error| with_causes(&error));
     }
 }
