@@ -3,45 +3,13 @@
 
 mod programs;
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use cnv::attestation::{CapabilityAttestation, PrivateKey};
 use cnv::capability::CapabilityContract;
 use cnv::session::{Channel, Client, ClientOptions};
+use programs::server::Server;
 use programs::{Folder, cnv, expect, ops_alone};
-
-/// A server that ends with the test.
-struct Server(Child);
-
-impl Server {
-    /// Serves at a socket, once it says so.
-    fn start(socket: &Path) -> Self {
-        let mut command = ops_alone(["serve", "--unix"]);
-        let child = command.arg(socket).stderr(Stdio::piped()).spawn();
-        let mut child = child.unwrap();
-        let mut line = String::new();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        stderr.read_line(&mut line).unwrap();
-        assert!(line.contains("serving at unix:"), "{line}");
-        Self(child)
-    }
-
-    fn signal(&self, signal: &str) {
-        let status = Command::new("kill")
-            .args([signal, &self.0.id().to_string()])
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn a_call_has_the_output_and_the_exit_code_that_it_would_have_here() {

@@ -87,10 +87,78 @@ fn bash_completes_nouns_verbs_options_and_values() {
     ];
     for (words, expected) in table {
         let Some(offered) = offered(words) else {
-            eprintln!("skipped: there is no bash");
+            eprintln!("!!! SKIPPED: there is no bash");
             return;
         };
         assert_eq!(offered, *expected, "{words:?}");
+    }
+}
+
+/// What a shell says of a script that it only reads, or `None` where there is no such shell.
+fn read_by(shell: &str, script: &str) -> Option<Result<(), String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script");
+    std::fs::write(&path, script).unwrap();
+    let read = Command::new(shell).arg("-n").arg(&path).output().ok()?;
+    let said = String::from_utf8_lossy(&read.stderr).into_owned();
+    Some(match read.status.success() && said.is_empty() {
+        true => Ok(()),
+        false => Err(said),
+    })
+}
+
+#[test]
+fn the_scripts_are_in_their_shells_languages() {
+    for shell in ["bash", "fish", "zsh"] {
+        let script = completions(shell);
+        match read_by(shell, &script) {
+            None => eprintln!("!!! SKIPPED: the script for {shell} was not read: there is none"),
+            Some(read) => {
+                assert_eq!(read, Ok(()), "{shell}");
+                // Or it would find fault with nothing.
+                let broken = read_by(shell, &format!("{script}\nif (\n"));
+                assert!(broken.unwrap().is_err(), "{shell}");
+            }
+        }
+    }
+}
+
+/// What fish offers for a command line, which it sorts, or `None` where there is no fish.
+fn offered_by_fish(line: &str) -> Option<Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trial.fish");
+    std::fs::write(&path, completions("fish")).unwrap();
+    let command = format!("source {}; complete -C '{line}'", path.display());
+    let fish = Command::new("fish")
+        .args(["--no-config", "-c", &command])
+        .env("HOME", folder.path())
+        .output()
+        .ok()?;
+    assert!(
+        fish.status.success(),
+        "{}",
+        String::from_utf8_lossy(&fish.stderr)
+    );
+    // With what it is about, after a tab.
+    let word = |line: &str| line.split('\t').next().map(str::to_owned);
+    let text = String::from_utf8(fish.stdout).unwrap();
+    Some(text.lines().filter_map(word).collect())
+}
+
+#[test]
+fn fish_completes_nouns_verbs_options_and_values() {
+    let table: &[(&str, &[&str])] = &[
+        ("trial lo", &["log"]),
+        ("trial log sca", &["scan"]),
+        ("trial log scan --to", &["--top"]),
+        ("trial log scan --output j", &["json"]),
+    ];
+    for (line, expected) in table {
+        let Some(offered) = offered_by_fish(line) else {
+            eprintln!("!!! SKIPPED: there is no fish");
+            return;
+        };
+        assert_eq!(offered, *expected, "{line}");
     }
 }
 

@@ -55,7 +55,8 @@ pub struct SessionLimits {
     pub ping_interval: Duration,
     /// How long it may take to answer. Default: 20 s.
     pub ping_timeout: Duration,
-    /// Server: how long a session whose connection broke waits for its client, while its calls go on. Default: 30 s.
+    /// How long a session whose connection broke is kept: at the server it waits for its client, while its calls go on, and
+    /// the client tries to connect again. Default: 30 s.
     pub resume_window: Duration,
     /// Server: how many such sessions are kept. Default: 256.
     pub max_detached: usize,

@@ -7,6 +7,9 @@
     reason = "each test uses some of it"
 )]
 
+#[cfg(unix)]
+pub mod server;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::BufRead;

@@ -123,6 +123,8 @@ struct Shared {
     /// Held by whoever judges the file: one at a time.
     turn: tokio::sync::Mutex<Turn>,
     state: Mutex<LiveState>,
+    /// Why what is in force could not be written down, where that is so.
+    unkept: Mutex<Option<String>>,
     /// What was in force before, and until when whoever was written for it is understood.
     superseded: Mutex<VecDeque<(Digest, Timestamp)>>,
     /// Whether the file was read once, and something is in force.
@@ -158,6 +160,7 @@ impl LiveGrammar {
             audit: app.audit.clone(),
             lent: Mutex::new(Weak::new()),
             state: Mutex::new(LiveState::Current),
+            unkept: Mutex::new(None),
             superseded: Mutex::new(VecDeque::new()),
             has_begun: AtomicBool::new(false),
             compilations: AtomicU64::new(0),
@@ -198,6 +201,7 @@ impl LiveGrammar {
             version: version.number(),
             grammar: version.digest().to_string(),
             compilations: self.shared.compilations.load(Ordering::Relaxed),
+            unkept: self.shared.unkept().clone(),
         }
     }
 
@@ -244,6 +248,10 @@ impl LiveGrammar {
                 "the overlay is not in force, and an earlier one is:\n{why}"
             ));
         }
+        let unkept = self.shared.unkept().clone();
+        if let Some(why) = unkept {
+            tell(&why);
+        }
         Ok(self.version())
     }
 
@@ -271,6 +279,10 @@ enum Why {
 impl Shared {
     fn state(&self) -> std::sync::MutexGuard<'_, LiveState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unkept(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.unkept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is in force now is not, soon.

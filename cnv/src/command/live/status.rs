@@ -19,6 +19,10 @@ pub struct LiveStatus {
     pub grammar: String,
     /// How often a text was checked against the program.
     pub compilations: u64,
+    /// Why the overlay that is in force could not be written down, where that is so: after a restart with a bad file, the one
+    /// that was written down last is in force. Each look at the file tries again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unkept: Option<String>,
 }
 
 /// How the overlay's file stands to what is in force.

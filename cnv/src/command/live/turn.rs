@@ -10,6 +10,7 @@ use super::recording::digest_of;
 use super::{LiveState, PATIENCE, Shared, Why};
 use crate::attestation::Timestamp;
 use crate::audit::Digest;
+use crate::command::evidence::with_causes;
 use crate::grammar::{Delta, Grammar, Overlay, migrations};
 use crate::recovery::Mode;
 
@@ -123,6 +124,10 @@ impl Shared {
         let mut turn = self.turn.lock().await;
         let had_begun = self.has_begun.load(Ordering::Acquire);
         if self.begin_in(&mut turn).await.is_ok() && had_begun {
+            // There may be room for it by now.
+            if self.unkept().is_some() {
+                self.keep(&turn);
+            }
             self.judge(&mut turn, why, true).await;
         }
     }
@@ -380,7 +385,7 @@ impl Shared {
         self.set_state(rejected);
     }
 
-    /// Writes down what is in force. Where that fails, a restart begins with the file.
+    /// Writes down what is in force. Where that fails, what was written down before stays so, and the status says it.
     fn keep(&self, turn: &Turn) {
         let (Some(folder), Some(text)) = (&self.folder, &turn.text) else {
             return;
@@ -396,6 +401,7 @@ impl Shared {
             turn.since.iter().map(migration).collect(),
         );
         kept.refused.clone_from(&turn.refused);
-        let _ = kept.store(folder, self.application);
+        let stored = kept.store(folder, self.application);
+        *self.unkept() = stored.err().map(|error| with_causes(&error));
     }
 }

@@ -157,7 +157,7 @@ pub enum CallError {
     #[error(transparent)]
     Failed(#[from] RemoteFailure),
     /// The session ended before the call: whether it was carried out is not known.
-    #[error("the session ended before the call did")]
+    #[error("the session ended before the call did: whether it was carried out is not known")]
     Session(#[from] SessionError),
 }
 

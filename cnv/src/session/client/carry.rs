@@ -14,7 +14,6 @@ use crate::session::address::{Address, Stream};
 use crate::session::close::{Close, CloseCode};
 use crate::session::driver::{Broken, Driver};
 use crate::session::error::SessionError;
-use crate::session::limits::SessionLimits;
 use crate::session::message::{Ready, Resume};
 
 /// How long it takes until a broken connection is tried again: doubled each time, up to the second.
@@ -74,7 +73,7 @@ impl Inner {
         driver.run(|| ()).await
     }
 
-    /// Connects again, for as long as the server keeps the session.
+    /// Connects again, for as long as the session may wait for a connection.
     async fn resume(
         &self,
         address: &Address,
@@ -84,7 +83,9 @@ impl Inner {
         let since = Instant::now();
         let mut pause = FIRST_RETRY;
         loop {
-            let attempt = in_time(&self.limits, async {
+            // Nobody answers an attempt that is made while the network is away, and its time is part of the window.
+            let left = self.limits.resume_window.saturating_sub(since.elapsed());
+            let attempt = in_time(self.limits.handshake_timeout.min(left), async {
                 let stream = Stream::connect(address).await?;
                 begin(stream, options, &self.limits, Some(resume.clone())).await
             });
@@ -162,10 +163,9 @@ fn over(broken: Broken) -> SessionError {
 }
 
 pub(super) async fn in_time<T>(
-    limits: &SessionLimits,
+    time: Duration,
     handshake: impl Future<Output = Result<T, SessionError>>,
 ) -> Result<T, SessionError> {
-    let time = limits.handshake_timeout;
     match tokio::time::timeout(time, handshake).await {
         Ok(begun) => begun,
         Err(_) => Err(SessionError::Handshake(time)),

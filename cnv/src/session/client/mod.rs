@@ -65,7 +65,7 @@ impl Client {
     pub async fn connect(address: &Address, options: ClientOptions) -> Result<Self, SessionError> {
         check_that_nobody_reads(address, &options)?;
         let limits = options.limits.clone().in_range();
-        let begun = in_time(&limits, async {
+        let begun = in_time(limits.handshake_timeout, async {
             let stream = Stream::connect(address).await?;
             begin(stream, &options, &limits, None).await
         })
@@ -86,7 +86,8 @@ impl Client {
     {
         options.is_single = true;
         let limits = options.limits.clone().in_range();
-        let begun = in_time(&limits, begin(stream, &options, &limits, None)).await?;
+        let handshake = begin(stream, &options, &limits, None);
+        let begun = in_time(limits.handshake_timeout, handshake).await?;
         Ok(Self::start(begun, options, limits, None))
     }
 
