@@ -839,8 +839,9 @@ fn every_payload_is_shown_as_what_it_is() {
 
     let table = expect(0, &mut cnv(line!["frames", "show", &file]));
     assert!(!table.text().contains('\x1b'), "{}", table.text());
+    assert_eq!(table.rows()[0], "session stream sequence time kind payload");
     assert_eq!(
-        table.rows()[1],
+        table.rows()[2],
         format!("{session} 3 1 2017-07-14T02:40:00.000000042Z data two\\nlines, \\u{{1b}}[31mred")
     );
 }
