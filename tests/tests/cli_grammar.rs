@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 
 use programs::{Folder, cnv, expect, line, ops_alone};
 
-/// The grammar of `ops`, as its users get it.
+/// The grammar of `ops`, as its users get it, without the nouns that these tests do not look at.
 fn grammar() -> Value {
-    expect(0, &mut ops_alone(line!["--grammar"])).json()
+    let mut json = expect(0, &mut ops_alone(line!["--grammar"])).json();
+    let verbs = json["verbs"].as_array_mut().unwrap();
+    verbs.retain(|verb| verb["noun"] == "log" || verb["noun"] == "tree");
+    json
 }
 
 #[test]
@@ -28,7 +31,7 @@ fn ops_describes_itself() {
     let folder = Folder::new();
     let pages = folder.path("man1");
     let written = expect(0, &mut ops_alone(line!["--man", &pages, "--json"])).json();
-    assert_eq!(written.as_array().unwrap().len(), 4);
+    assert_eq!(written.as_array().unwrap().len(), 7);
     assert!(pages.join("ops-log-scan.1").exists());
     expect(2, &mut ops_alone(line!["--completions"])).says("--completions <SHELL>");
 }
