@@ -104,8 +104,17 @@ impl RecoveryModel {
                 let error = Ident::new("error", Span::mixed_site().located_at(span));
                 quote_spanned!(span=> |#error #of| #when(#error))
             }
-            None if again => quote!(|_| #recovery::Verdict::Retry),
-            None => quote!(|_| #recovery::Verdict::Fail),
+            None => match failed_with(&body.signature.output, &private) {
+                Some(of) => quote! {
+                    |#error #of| {
+                        #[allow(unused_imports)]
+                        use #private::{OfCauses as _, OfNothing as _};
+                        (&#private::Unsaid(#error)).verdict(#again)
+                    }
+                },
+                // Nothing is known of an error whose type cannot be written.
+                None => quote!(|_| #again),
+            },
         };
         let Body { tokens, hint, .. } = body;
         let attempts = match (is_async, again) {

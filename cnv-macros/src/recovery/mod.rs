@@ -84,21 +84,26 @@ impl RecoveryModel {
                 Kind::CircuitBreaker => model.breaker = BreakerModel::parse(&list, errors),
                 _ => model.bulkhead = BulkheadModel::parse(&list, span, complete, errors),
             }
-            let when = list.iter().find(|argument| argument.key == "when");
-            if let Some(when) = when {
-                if model.when.is_some() {
-                    errors.at(
-                        &when.key,
-                        "`when` is given twice; what an error means is said once, for the retry and the circuit breaker alike",
-                    );
-                }
-                model.when = when.path(errors);
-            }
+            model.say_when(&list, errors);
         }
         model.check_shared(shared.as_ref(), errors);
         model.check_times(errors);
         model.check_signature(first, span, signature, is_verb, has_permit, errors);
         (errors.count() == faults).then_some(model)
+    }
+
+    /// Reads `when = PATH`.
+    fn say_when(&mut self, list: &[Argument], errors: &mut ErrorSink) {
+        let Some(when) = list.iter().find(|argument| argument.key == "when") else {
+            return;
+        };
+        if self.when.is_some() {
+            errors.at(
+                &when.key,
+                "`when` is given twice; what an error means is said once, for the retry and the circuit breaker alike",
+            );
+        }
+        self.when = when.path(errors);
     }
 
     /// Reads `on = PATH`, beside which an attribute says nothing.
@@ -122,9 +127,7 @@ impl RecoveryModel {
                 );
             }
         }
-        if let Some(when) = list.iter().find(|argument| argument.key == "when") {
-            self.when = when.path(errors);
-        }
+        self.say_when(list, errors);
         let path = on.path(errors);
         if let (Some(earlier), Some(path)) = (&self.on, &path)
             && earlier != path

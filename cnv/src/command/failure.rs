@@ -189,16 +189,22 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
         Self {
             code: classify(&error),
             message: error.to_string(),
-            retry_after: refusal(&error).and_then(Refused::retry_after),
+            retry_after: retry_after(&error),
             source: Some(Box::new(error)),
             is_whole: false,
         }
     }
 }
 
-/// What a policy said among the causes.
-fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Refused> {
-    std::iter::successors(Some(error), |error| cause(*error)).find_map(|error| error.downcast_ref())
+/// How long to wait, by what a policy said among the causes, or by what a server did.
+fn retry_after(error: &(dyn Error + 'static)) -> Option<Duration> {
+    std::iter::successors(Some(error), |error| cause(*error)).find_map(|error| {
+        #[cfg(feature = "session")]
+        if let Some(remote) = crate::session::RemoteFailure::of(error) {
+            return remote.retry_after_ms.map(Duration::from_millis);
+        }
+        Refused::of(error)?.retry_after()
+    })
 }
 
 /// The code of the first cause that has one of its own.
@@ -224,7 +230,7 @@ fn classify(error: &(dyn Error + 'static)) -> FailureCode {
         {
             return FailureCode::Attestation;
         }
-        if let Some(refused) = error.downcast_ref::<Refused>() {
+        if let Some(refused) = Refused::of(error) {
             return match refused.cause() {
                 Cause::DeadlinePassed => FailureCode::Deadline,
                 _ => FailureCode::Unavailable,

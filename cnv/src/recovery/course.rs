@@ -308,8 +308,11 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             return (refused, self.end_without_retry());
         }
         let refusal = Refusal::new(Stage::Attempt, Cause::AttemptTimedOut);
-        let next = self.back_off(None, now_ns);
-        (self.refuse(refusal, late_ns), next)
+        match self.back_off(None, now_ns) {
+            Next::End => (self.refuse(refusal, late_ns), Next::End),
+            // It is refused only if no other attempt is made after all.
+            next => (self.refused(refusal, late_ns), next),
+        }
     }
 
     /// A body that blocks returned too late; what it returned is returned.
@@ -399,6 +402,10 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     fn refuse(&mut self, refusal: Refusal, now_ns: u64) -> Refused {
         self.note(Decision::Refused(refusal.stage, refusal.cause));
+        self.refused(refusal, now_ns)
+    }
+
+    fn refused(&self, refusal: Refusal, now_ns: u64) -> Refused {
         let remaining_ns = match self.deadline_ns {
             NEVER => UNKNOWN,
             deadline_ns => deadline_ns.saturating_sub(now_ns),

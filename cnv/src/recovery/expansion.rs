@@ -1,7 +1,11 @@
 //! What an expansion puts around a body.
 
+use std::error::Error;
+
 use super::course::Attempt;
 use super::refused::Refused;
+use super::verdict::Verdict;
+use crate::quota::{BudgetExceeded, RoundsExceeded, cause};
 
 /// A body for the one attempt that is made of it.
 #[inline]
@@ -66,4 +70,85 @@ impl<T: Clone> Again for T {
 #[inline]
 pub fn again<T: Again>(argument: &T) -> T {
     argument.again()
+}
+
+/// An error of which the function says nothing. What it means depends on what can be seen of it: of the traits below the
+/// expansion finds the method of the first that holds.
+#[derive(Debug)]
+pub struct Unsaid<'a, E>(pub &'a E);
+
+/// An error whose causes can be looked at.
+pub trait OfCauses {
+    /// What it means: whoever was refused by cnv itself is not tried again, and says nothing about the dependency.
+    fn verdict(&self, is_retried: bool) -> Verdict;
+}
+
+impl<E: Error + 'static> OfCauses for Unsaid<'_, E> {
+    fn verdict(&self, is_retried: bool) -> Verdict {
+        verdict_of(self.0, is_retried)
+    }
+}
+
+#[cfg(feature = "command")]
+impl OfCauses for Unsaid<'_, crate::command::Failure> {
+    fn verdict(&self, is_retried: bool) -> Verdict {
+        match self.0.error() {
+            Some(error) => verdict_of(error, is_retried),
+            None => is_retried.into(),
+        }
+    }
+}
+
+/// Any other error.
+pub trait OfNothing {
+    /// What it means.
+    fn verdict(&self, is_retried: bool) -> Verdict;
+}
+
+impl<E> OfNothing for &Unsaid<'_, E> {
+    fn verdict(&self, is_retried: bool) -> Verdict {
+        is_retried.into()
+    }
+}
+
+fn verdict_of(error: &(dyn Error + 'static), is_retried: bool) -> Verdict {
+    let mut causes = std::iter::successors(Some(error), |error| cause(*error));
+    let is_own = |error: &(dyn Error + 'static)| {
+        let is_own = error.is::<BudgetExceeded>() || error.is::<RoundsExceeded>();
+        #[cfg(feature = "attestation")]
+        let is_own = is_own || error.is::<crate::attestation::Denied>();
+        #[cfg(feature = "command")]
+        let is_own = is_own || error.is::<crate::command::Stopped>();
+        is_own || Refused::of(error).is_some()
+    };
+    if causes.any(is_own) {
+        Verdict::Ignore
+    } else {
+        is_retried.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn verdict<E: Error + 'static>(error: &E) -> Verdict {
+        (&Unsaid(error)).verdict(true)
+    }
+
+    #[test]
+    fn what_cnv_refused_says_nothing_about_a_dependency() {
+        let rounds = RoundsExceeded {
+            max: 1,
+            operation: "f",
+        };
+        assert_eq!(verdict(&rounds), Verdict::Ignore);
+        assert_eq!(verdict(&io::Error::other(rounds)), Verdict::Ignore);
+        assert_eq!(verdict(&io::Error::other("down")), Verdict::Retry);
+        struct Opaque;
+        assert_eq!((&Unsaid(&Opaque)).verdict(true), Verdict::Retry);
+        assert_eq!((&Unsaid(&Opaque)).verdict(false), Verdict::Fail);
+    }
 }

@@ -30,7 +30,7 @@ use super::const_fn;
 use super::counters::{Counters, Event, Tally};
 use super::queue::{Queue, Ticket};
 use super::random::Random;
-use super::refused::{Cause, Refused, Stage, UNKNOWN};
+use super::refused::{Cause, Detail, Refused, Stage, UNKNOWN};
 use super::retry_budget::RetryBudget;
 use super::settings::{CircuitBreaker, Retry, Settings};
 use super::slots::Slots;
@@ -633,14 +633,15 @@ impl Refusal {
         attempts: u32,
         remaining_ns: u64,
     ) -> Refused {
-        Refused {
+        let detail = Detail {
             policy,
             stage: self.stage,
             cause: self.cause,
             attempts,
             retry_after_ns: self.retry_after_ns.unwrap_or(UNKNOWN),
             remaining_ns,
-        }
+        };
+        Refused { detail }
     }
 
     const fn of_breaker(closed: Closed) -> Self {

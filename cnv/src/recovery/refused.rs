@@ -89,6 +89,12 @@ impl Cause {
 /// caller's own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
+    pub(super) detail: Detail,
+}
+
+/// What there is to know: what a [`Refused`] has as its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Detail {
     pub(super) policy: &'static str,
     pub(super) stage: Stage,
     pub(super) cause: Cause,
@@ -98,44 +104,44 @@ pub struct Refused {
     pub(super) remaining_ns: u64,
 }
 
-/// Of [`Refused::retry_after_ns`] and [`Refused::remaining_ns`]: there is none.
+/// Of [`Detail::retry_after_ns`] and [`Detail::remaining_ns`]: there is none.
 pub(super) const UNKNOWN: u64 = u64::MAX;
 
 impl Refused {
     /// The name of the policy.
     #[must_use]
     pub const fn policy(&self) -> &'static str {
-        self.policy
+        self.detail.policy
     }
 
     /// Where the call ended.
     #[must_use]
     pub const fn stage(&self) -> Stage {
-        self.stage
+        self.detail.stage
     }
 
     /// Why it ended.
     #[must_use]
     pub const fn cause(&self) -> Cause {
-        self.cause
+        self.detail.cause
     }
 
     /// How many attempts were made.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
-        self.attempts
+        self.detail.attempts
     }
 
     /// After what time it makes sense to call again, where that is known.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
-        known(self.retry_after_ns)
+        known(self.detail.retry_after_ns)
     }
 
     /// How much time was left until the call's deadline, if it had one.
     #[must_use]
     pub const fn remaining(&self) -> Option<Duration> {
-        known(self.remaining_ns)
+        known(self.detail.remaining_ns)
     }
 }
 
@@ -149,8 +155,14 @@ const fn known(ns: u64) -> Option<Duration> {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` did not answer: {}", self.policy, self.cause.text())?;
-        match self.attempts {
+        let Detail {
+            policy,
+            cause,
+            attempts,
+            ..
+        } = self.detail;
+        write!(f, "`{policy}` did not answer: {}", cause.text())?;
+        match attempts {
             0 => {}
             1 => f.write_str(", after 1 attempt")?,
             attempts => write!(f, ", after {attempts} attempts")?,
@@ -166,13 +178,35 @@ impl fmt::Display for Refused {
     }
 }
 
-impl Error for Refused {}
+impl Error for Refused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.detail)
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.cause.text())
+    }
+}
+
+impl Error for Detail {}
+
+impl Refused {
+    /// The refusal that `error` is. A wrapper that passes on the source of what it wraps, as `#[error(transparent)]` makes
+    /// one, hides the refusal itself and leaves its detail.
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        let detail = error.downcast_ref::<Detail>();
+        let refused = error.downcast_ref::<Self>().copied();
+        refused.or_else(|| detail.map(|&detail| Self { detail }))
+    }
+}
 
 impl From<Refused> for io::Error {
     /// Of kind [`TimedOut`](io::ErrorKind::TimedOut) where time ran out, and otherwise
     /// [`ResourceBusy`](io::ErrorKind::ResourceBusy).
     fn from(refused: Refused) -> Self {
-        let kind = match refused.cause {
+        let kind = match refused.cause() {
             Cause::DeadlinePassed | Cause::AttemptTimedOut | Cause::WaitTimedOut => {
                 io::ErrorKind::TimedOut
             }
@@ -228,11 +262,11 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
 }
 
 impl<E: Error + 'static> Error for CallError<E> {
-    /// What caused the call's own error; a refusal has no other cause.
+    /// What caused the call's own error, or the refusal.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(error) => error.source(),
-            Self::Refused(_) => None,
+            Self::Refused(refused) => refused.source(),
         }
     }
 }
@@ -242,12 +276,14 @@ mod tests {
     use super::*;
 
     const REFUSED: Refused = Refused {
-        policy: "geo",
-        stage: Stage::CircuitBreaker,
-        cause: Cause::Open,
-        attempts: 0,
-        retry_after_ns: 1_000_001,
-        remaining_ns: UNKNOWN,
+        detail: Detail {
+            policy: "geo",
+            stage: Stage::CircuitBreaker,
+            cause: Cause::Open,
+            attempts: 0,
+            retry_after_ns: 1_000_001,
+            remaining_ns: UNKNOWN,
+        },
     };
 
     #[test]
@@ -257,12 +293,14 @@ mod tests {
             "`geo` did not answer: the circuit breaker is open; try again in 2 ms"
         );
         let cut_off = Refused {
-            stage: Stage::Attempt,
-            cause: Cause::AttemptTimedOut,
-            attempts: 3,
-            retry_after_ns: UNKNOWN,
-            remaining_ns: 7,
-            ..REFUSED
+            detail: Detail {
+                stage: Stage::Attempt,
+                cause: Cause::AttemptTimedOut,
+                attempts: 3,
+                retry_after_ns: UNKNOWN,
+                remaining_ns: 7,
+                ..REFUSED.detail
+            },
         };
         assert_eq!(
             cut_off.to_string(),
