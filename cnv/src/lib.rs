@@ -355,7 +355,8 @@ pub use cnv_macros::requires_attestation;
 /// circuit breaker, the attempt's timeout, the meter and the body. The module [`recovery`] has what they share.
 ///
 /// They go on functions and methods that return `Result<_, E>` where `E: From<`[`recovery::Refused`]`>`. Each function has one
-/// policy, in all programs that call it, and methods one for all instances; `on = PATH` at a circuit breaker or a bulkhead
+/// policy, which is named after its module and itself, and a method one for all instances. An operator sees those of verbs,
+/// and can force them, and the ones that [`App::policy`](command::App::policy) names. `on = PATH` at a circuit breaker or a bulkhead
 /// names a `static PATH: `[`Policy`](recovery::Policy) that functions share.
 ///
 /// A timeout that is longer than that of a function which [spends](macro@spend) the call does not compile, and neither do
@@ -395,7 +396,7 @@ pub use cnv_macros::timeout;
 /// | `base` | the first backoff, which doubles | `"50ms"` |
 /// | `cap` | the longest backoff | `"20s"` |
 /// | `jitter` | `"full"`: anything between nothing and the backoff; `"equal"`: at least half of it; `"none"` | `"full"` |
-/// | `when` | a function of `&E` that returns whether to try again, or a [`Verdict`](recovery::Verdict) | always |
+/// | `when` | a function of `&E` that returns whether to try again, or a [`Verdict`](recovery::Verdict) | what cnv itself refused is not tried again: a denial, a budget, a deadline, another policy |
 /// | `ratio`, `per_second` | the *retry budget*: retries for this part of the calls, and so many a second in any case | 0.2, 10 |
 /// | `crate` | where cnv is | `::cnv` |
 ///
@@ -441,7 +442,7 @@ pub use cnv_macros::retry;
 /// | `open`, `longest_open` | how long it stays open; twice as long each time it opens again | `"5s"`, `"60s"` |
 /// | `probes` | how many calls then try whether it works again; all have to succeed | 3 |
 /// | `half_open` | how long these have | `"10s"` |
-/// | `when` | what an error means, as for [`macro@retry`] | every error is a failure |
+/// | `when` | what an error means, as for [`macro@retry`] | what cnv itself refused says nothing, and all else is a failure |
 /// | `on` | the policy that others share, in place of all these | the function's own |
 /// | `crate` | where cnv is | `::cnv` |
 ///

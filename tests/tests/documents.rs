@@ -324,6 +324,12 @@ There was no valid attestation.
 \fB9\fR
 The call went over its budget, or was not admitted with it.
 .TP
+\fB10\fR
+What the command calls was not available.
+.TP
+\fB101\fR
+The command\*(Aqs own program failed.
+.TP
 \fB130\fR
 The call was interrupted.
 .SH "SEE ALSO"

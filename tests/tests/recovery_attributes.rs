@@ -165,7 +165,8 @@ fn functions_share_a_policy_and_have_their_own_timeouts() {
 /// Each attempt may use all of it.
 #[retry(attempts = 2, base = "1ms")]
 #[budget(io = 2)]
-async fn metered(more: u64) -> Result<(), io::Error> {
+async fn metered(calls: &AtomicU32, more: u64) -> Result<(), io::Error> {
+    calls.fetch_add(1, Ordering::Relaxed);
     charge_io(2)?;
     charge_io(more)?;
     Err(io::Error::other("again"))
@@ -173,9 +174,16 @@ async fn metered(more: u64) -> Result<(), io::Error> {
 
 #[test]
 fn attempts_are_metered_one_by_one() {
-    let failed = paused(run!(metered(0))).unwrap_err();
+    let calls = AtomicU32::new(0);
+    let failed = paused(run!(metered(&calls, 0))).unwrap_err();
     assert_eq!(failed.to_string(), "again");
-    let over = paused(run!(metered(1))).unwrap_err();
+    assert_eq!(calls.swap(0, Ordering::Relaxed), 2);
+    let over = paused(run!(metered(&calls, 1))).unwrap_err();
+    assert_eq!(
+        calls.load(Ordering::Relaxed),
+        1,
+        "a budget is not tried again"
+    );
     let over = BudgetExceeded::in_chain(&over).expect("the third is refused");
     assert_eq!((over.limit, over.operation), (2, Some("metered")));
 }
@@ -226,7 +234,10 @@ fn a_deadline_is_inherited_and_decisions_are_in_the_receipt() {
     let reply = app.call_blocking(["place", "ask", "--timeout", "500ms"]);
     assert!(reply.receipt.unwrap().decided.is_empty());
     let left = std::mem::take(&mut *LEFT.lock().unwrap());
-    assert!(left.iter().all(|left| *left <= 500 * MS), "{left:?}");
+    assert!(
+        left.len() == 2 && left.iter().all(|left| *left <= 500 * MS),
+        "{left:?}"
+    );
 }
 
 static FULL: Policy = Policy::new("full", Settings::new().bulkhead(Bulkhead::new(1)));
@@ -366,4 +377,40 @@ fn a_row_for_each_policy() {
     let reply = app.call_blocking(["recovery", "watch", "--every", "1min", "--timeout", "500ms"]);
     assert_eq!(reply.result.unwrap_err().code(), FailureCode::Deadline);
     assert_eq!(reply.items.len(), 1);
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("of another")]
+struct Wrapped(#[source] Fault);
+
+/// Fails by what another policy said, behind two wrappers, one of which is transparent.
+#[retry(attempts = 3, base = "1ms")]
+async fn wraps(calls: &AtomicU32) -> Result<(), Wrapped> {
+    calls.fetch_add(1, Ordering::Relaxed);
+    let place = FULL_TOO.try_enter(FULL_TOO.now()).unwrap();
+    let refused = full_too().await.map_err(Wrapped);
+    drop(place);
+    refused
+}
+
+impl From<Refused> for Wrapped {
+    fn from(refused: Refused) -> Self {
+        Self(refused.into())
+    }
+}
+
+static FULL_TOO: Policy = Policy::new("full too", Settings::new().bulkhead(Bulkhead::new(1)));
+
+#[bulkhead(on = FULL_TOO)]
+async fn full_too() -> Result<(), Fault> {
+    Ok(())
+}
+
+#[test]
+fn what_another_policy_refused_is_not_tried_again_and_decides_the_code() {
+    let calls = AtomicU32::new(0);
+    let refused = paused(wraps(&calls)).unwrap_err();
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    let failure = Failure::from(refused);
+    assert_eq!(failure.code(), FailureCode::Unavailable, "{failure}");
 }

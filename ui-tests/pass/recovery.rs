@@ -73,6 +73,7 @@ impl Store {
 #[retry]
 #[verb(noun = "file", effect = "read")]
 async fn size(cx: &Context, path: String) -> Result<usize, Failure> {
+    short(cx).await?;
     inner(cx, &path).await
 }
 
@@ -86,6 +87,24 @@ async fn inner(cx: &Context, path: &str) -> Result<usize, Failure> {
 fn asks(cx: Context) -> Result<(), Failure> {
     cx.checkpoint()?;
     Ok(())
+}
+
+#[timeout("1s")]
+async fn short(_cx: &Context) -> Result<u8, Failure> { Ok(1) }
+
+#[retry]
+fn boxed(_name: String, is_empty: bool) -> Result<Box<dyn io::Read>, io::Error> {
+    if is_empty {
+        Ok(Box::new(io::empty()))
+    } else {
+        Ok(Box::new(&b"a"[..]))
+    }
+}
+
+/// Has no context of cnv's.
+#[circuit_breaker]
+fn polls(cx: &mut std::task::Context<'_>) -> Result<bool, Refused> {
+    Ok(cx.waker().will_wake(std::task::Waker::noop()))
 }
 
 /// Reports.
@@ -107,6 +126,9 @@ fn main() {
     assert_eq!(poll(run!(again(vec![1]))).unwrap(), 3);
     assert_eq!(poll(Store.load("x")), Ok("x"));
     assert_eq!(poll(Store.close()), Ok(()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert_eq!(polls(&mut context), Ok(true));
+    assert!(boxed(String::new(), true).is_ok());
     let mut out = Vec::new();
     assert_eq!(run!(Store.blocking(&mut out)), Ok(1));
     let app = App::new("files").verbs(verbs![size, touch]);

@@ -125,17 +125,17 @@ fn is_shared(ty: &Type) -> bool {
     matches!(ty, Type::Reference(reference) if reference.mutability.is_none())
 }
 
-/// `Context` or `&Context`, under any path.
+/// `Context` or `&Context`, under any path. Those of others have arguments, or are borrowed to be changed.
 pub(crate) fn is_context(ty: &Type) -> bool {
     match ty {
-        Type::Reference(reference) => is_context(&reference.elem),
+        Type::Reference(reference) => reference.mutability.is_none() && is_context(&reference.elem),
         Type::Paren(inner) => is_context(&inner.elem),
         Type::Group(inner) => is_context(&inner.elem),
         Type::Path(path) => path
             .path
             .segments
             .last()
-            .is_some_and(|segment| segment.ident == "Context"),
+            .is_some_and(|segment| segment.ident == "Context" && segment.arguments.is_none()),
         _ => false,
     }
 }

@@ -57,7 +57,14 @@ fn plain(model: &ItemModel) -> TokenStream {
     }
     let attributes = &function.attributes;
     let visibility = &function.visibility;
-    let body = function.body.to_token_stream();
+    let body = match model.recovery {
+        None => function.body.to_token_stream(),
+        // Braces of the expansion's own, so that nobody is told to leave them out.
+        Some(_) => {
+            let span = Span::mixed_site().located_at(function.body.span());
+            braced(function.body.stream(), span)
+        }
+    };
     let hint = hint(model);
     let body = recovered(model, body, hint);
     let signature = signature(model);
@@ -94,11 +101,17 @@ fn recovered(model: &ItemModel, tokens: TokenStream, hint: TokenStream) -> Token
     recovery.call(&policy, body, &model.krate)
 }
 
-/// The policy of a function's own is named after it, as callers know it.
-fn policy_name(model: &ItemModel) -> String {
+/// The policy of a function's own is named after it: as callers know a verb, and with its module.
+fn policy_name(model: &ItemModel) -> TokenStream {
     match &model.verb {
-        Some(verb) => format!("{} {}", verb.noun, verb.name),
-        None => model.function.signature.ident.unraw().to_string(),
+        Some(verb) => {
+            let name = format!("{} {}", verb.noun, verb.name);
+            quote!(#name)
+        }
+        None => {
+            let name = format!("::{}", model.function.signature.ident.unraw());
+            quote!(::core::concat!(::core::module_path!(), #name))
+        }
     }
 }
 

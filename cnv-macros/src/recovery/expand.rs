@@ -18,7 +18,7 @@ pub(crate) struct Body<'a> {
 
 impl RecoveryModel {
     /// An expression for the policy, a `&'static Policy` unless it is shared.
-    pub(crate) fn policy(&self, name: &str, krate: &Path) -> TokenStream {
+    pub(crate) fn policy(&self, name: &TokenStream, krate: &Path) -> TokenStream {
         if let Some(on) = &self.on {
             return quote!(&#on);
         }
@@ -60,15 +60,25 @@ impl RecoveryModel {
             quote!(.settings(&const { #settings }))
         });
         let deadline = self.context.as_ref().map(|context| {
-            let name = &context.name;
-            quote!(.deadline(#private::deadline(&#name)))
+            let (name, deadline) = (&context.name, mixed("deadline"));
+            (
+                quote! {
+                    #[allow(clippy::used_underscore_binding)]
+                    let #deadline = #private::deadline(&#name);
+                },
+                quote!(.deadline(#deadline)),
+            )
         });
+        let (take_deadline, deadline) = deadline.unzip();
         let noted = self.context.as_ref().map(|context| {
             let name = &context.name;
             let kept = mixed("kept");
             (
                 // The body may take the context along.
-                quote!(let #kept = #private::kept(&#name);),
+                quote! {
+                    #[allow(clippy::used_underscore_binding)]
+                    let #kept = #private::kept(&#name);
+                },
                 quote!(#private::note(&#kept, #held, &#trace);),
             )
         });
@@ -83,7 +93,10 @@ impl RecoveryModel {
         let narrowed = self.context.as_ref().map(|context| {
             let name = &context.name;
             let local = mixed("narrowed");
-            let made = quote!(let #local = #private::within(&#name, #attempt.deadline()););
+            let made = quote! {
+                #[allow(clippy::used_underscore_binding)]
+                let #local = #private::within(&#name, #attempt.deadline());
+            };
             let bound = if context.is_reference {
                 quote!(#[allow(unused_variables)] let #name = &#local;)
             } else {
@@ -116,6 +129,11 @@ impl RecoveryModel {
                 None => quote!(|_| #again),
             },
         };
+        // What the closure of a body that blocks returns, as far as it can be written.
+        let returned = match &body.signature.output {
+            ReturnType::Type(_, ty) if !mentions_impl(ty.to_token_stream()) => Some(quote!(-> #ty)),
+            _ => None,
+        };
         let Body { tokens, hint, .. } = body;
         let attempts = match (is_async, again) {
             (true, true) => quote! {
@@ -132,19 +150,17 @@ impl RecoveryModel {
                 })
             },
             (false, true) => quote! {
-                |#attempt: #recovery::Attempt| {
+                |#attempt: #recovery::Attempt| #returned {
                     #make
                     #bind
                     #clones
-                    #hint
                     #tokens
                 }
             },
             (false, false) => quote! {
-                #private::once(|#attempt: #recovery::Attempt| {
+                #private::once(|#attempt: #recovery::Attempt| #returned {
                     #make
                     #bind
-                    #hint
                     #tokens
                 })
             },
@@ -159,7 +175,8 @@ impl RecoveryModel {
         quote! {
             #trace_local
             #keep
-            let #held: &#recovery::Policy = #policy;
+            #take_deadline
+            let #held: &'static #recovery::Policy = #policy;
             let #outcome = #held.#call(
                 #recovery::Call::new() #deadline #traced #own,
                 #classify,
@@ -194,7 +211,10 @@ impl RecoveryModel {
             }
             let pattern = &parameter.pat;
             if !is_async && super::is_exclusive(&parameter.ty) {
-                clones.extend(quote!(#[allow(unused_variables)] let #pattern = &mut *#name;));
+                clones.extend(quote! {
+                    #[allow(unused_variables, clippy::used_underscore_binding)]
+                    let #pattern = &mut *#name;
+                });
                 continue;
             }
             // What cannot be cloned belongs under its type.
@@ -202,7 +222,7 @@ impl RecoveryModel {
             let copied = Ident::new("__cnv_argument", span);
             let again = quote_spanned!(span=> __cnv_recovery::again(#copied));
             clones.extend(quote! {
-                #[allow(unused_variables)]
+                #[allow(unused_variables, clippy::used_underscore_binding)]
                 let #pattern = {
                     use #private as __cnv_recovery;
                     let #copied = &#name;
@@ -232,7 +252,7 @@ fn failed_with(output: &ReturnType, private: &TokenStream) -> Option<TokenStream
     let ReturnType::Type(_, ty) = output else {
         return None;
     };
-    (!mentions_impl(ty.to_token_stream())).then(|| quote!(: &<#ty as #private::Refusal>::Error))
+    (!mentions_impl(ty.to_token_stream())).then(|| quote!(: &<#ty as #private::Failing>::Error))
 }
 
 fn argument_name(pattern: &Pat, index: usize) -> Ident {

@@ -244,18 +244,29 @@ impl RecoveryModel {
                 ),
             );
         }
+        let mut is_unnamed = false;
         for input in &signature.inputs {
-            if let FnArg::Typed(parameter) = input
-                && is_context(&parameter.ty)
-                && let Pat::Ident(pat) = &*parameter.pat
-            {
+            let FnArg::Typed(parameter) = input else {
+                continue;
+            };
+            if !is_context(&parameter.ty) {
+                continue;
+            }
+            if let Pat::Ident(pat) = &*parameter.pat {
                 self.context = Some(ContextParameter {
                     name: pat.ident.clone(),
                     is_reference: matches!(&*parameter.ty, Type::Reference(_)),
                 });
+            } else {
+                is_unnamed = true;
+                refuse(
+                    syn::spanned::Spanned::span(&parameter.pat),
+                    "the context carries the deadline, so it needs a name: write `cx: &Context`"
+                        .to_owned(),
+                );
             }
         }
-        if is_verb && self.context.is_none() {
+        if is_verb && self.context.is_none() && !is_unnamed {
             refuse(
                 span,
                 format!(
@@ -276,16 +287,21 @@ impl RecoveryModel {
                 ),
             );
         }
-        if !is_async {
-            return;
-        }
         for input in &signature.inputs {
-            let (is_exclusive, what) = match input {
-                FnArg::Typed(parameter) => (is_exclusive(&parameter.ty), "this"),
-                FnArg::Receiver(receiver) => match &receiver.kind {
-                    ReceiverKind::Reference(_, _, mutability) => (mutability.is_some(), "`self`"),
-                    ReceiverKind::Typed(_, ty) => (is_exclusive(ty), "`self`"),
-                    _ => {
+            let (is_lent, name_of) = match input {
+                FnArg::Typed(parameter) => {
+                    let what = quote::ToTokens::to_token_stream(&parameter.pat).to_string();
+                    (is_exclusive(&parameter.ty), what)
+                }
+                FnArg::Receiver(receiver) => {
+                    let (is_kept, is_lent) = match &receiver.kind {
+                        ReceiverKind::Reference(_, _, mutability) => (true, mutability.is_some()),
+                        ReceiverKind::Typed(_, ty) => {
+                            (matches!(&**ty, Type::Reference(_)), is_exclusive(ty))
+                        }
+                        _ => (false, false),
+                    };
+                    if !is_kept {
                         refuse(
                             syn::spanned::Spanned::span(receiver),
                             format!(
@@ -294,13 +310,14 @@ impl RecoveryModel {
                         );
                         continue;
                     }
-                },
+                    (is_lent, "self".to_owned())
+                }
             };
-            if is_exclusive {
+            if is_lent && is_async {
                 refuse(
                     syn::spanned::Spanned::span(input),
                     format!(
-                        "an attempt of `{name}` that is cut off in the middle would leave {what} half changed for the next: take `&`, or return what has to change"
+                        "an attempt of `{name}` that is cut off in the middle would leave `{name_of}` half changed for the next: take `&`, or return what has to change"
                     ),
                 );
             }

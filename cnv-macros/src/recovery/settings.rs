@@ -55,18 +55,25 @@ fn time(
 ) -> Option<Time> {
     let argument = find(list, key)?;
     let value = value(argument, &format!("\"{example}\""), errors)?;
+    if let Expr::Lit(ExprLit {
+        lit: Lit::Int(number),
+        ..
+    }) = value
+        && number.suffix().is_empty()
+        && number.base10_digits() != "0"
+    {
+        errors.at(value, format!("a time needs a unit: write \"{number}s\""));
+        return None;
+    }
     let dimension = CPU.of_policy(key, example);
     let ns = errors.take(parse_quantity(value, &dimension))?;
     if ns == 0 || ns > LONGEST_NS {
-        let what = match ns {
-            0 => "no time at all",
-            UNLIMITED => "no limit: leave it out",
-            _ => "longer than a century",
+        let message = match ns {
+            0 => format!("this is no time at all: write one such as \"{example}\""),
+            UNLIMITED => "what has no limit is left out".to_owned(),
+            _ => format!("this is longer than a century: write one such as \"{example}\""),
         };
-        errors.at(
-            value,
-            format!("`{key}` is {what}; write one such as \"{example}\""),
-        );
+        errors.at(value, message);
         return None;
     }
     Some(Time {

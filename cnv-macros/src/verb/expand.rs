@@ -39,7 +39,7 @@ pub(crate) fn expand(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
     let is_blocking = facts.signature.asyncness.is_none();
     let blocking = is_blocking.then(|| {
         quote!(
-            const IS_BLOCKING: bool = true;
+            const IS_BLOCKING: ::core::primitive::bool = true;
         )
     });
     let policy = facts.has_policy.then(|| {

@@ -24,21 +24,26 @@ pub fn once<R>(body: impl FnOnce(Attempt) -> R) -> impl FnMut(Attempt) -> R {
     note = "return `Result<_, E>` where `E: From<cnv::recovery::Refused>`"
 )]
 pub trait Refusal {
-    /// What it is when the body failed.
-    type Error;
-
     /// The value that says so.
     fn refuse(refused: Refused) -> Self;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T, E: From<Refused>> Refusal for Result<T, E> {
-    type Error = E;
-
     #[inline]
     fn refuse(refused: Refused) -> Self {
         Err(refused.into())
     }
+}
+
+/// What a function returns that may fail.
+pub trait Failing {
+    /// What it failed with.
+    type Error;
+}
+
+impl<T, E> Failing for Result<T, E> {
+    type Error = E;
 }
 
 /// What a function returns that was refused.

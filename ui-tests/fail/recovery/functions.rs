@@ -52,6 +52,18 @@ impl Store {
     }
 }
 
+impl Store {
+    #[retry]
+    async fn of_an_arc(self: std::sync::Arc<Self>) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    #[retry]
+    fn gone(self) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
 #[bulkhead(max = 1)]
 struct NoFunction;
 

@@ -22,6 +22,13 @@ async fn half_of_one() -> Result<(), Refused> {
     Ok(())
 }
 
+const NO_STATIC: Policy = Policy::new("none", Settings::new());
+
+#[circuit_breaker(on = NO_STATIC)]
+async fn on_a_constant() -> Result<(), Refused> {
+    Ok(())
+}
+
 static FAULTY: Policy = Policy::new("faulty", Settings::new().timeout(Duration::ZERO));
 
 fn main() {}

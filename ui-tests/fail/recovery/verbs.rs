@@ -23,4 +23,10 @@ async fn send(cx: &Context, permit: Permit<'_, Network>) -> Result<(), Failure> 
     Ok(())
 }
 
+#[timeout("1s")]
+#[verb(noun = "file", effect = "read")]
+async fn unnamed(_: &Context) -> Result<u64, Failure> {
+    Ok(1)
+}
+
 fn main() {}

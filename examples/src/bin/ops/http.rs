@@ -16,7 +16,6 @@ use serde::Serialize;
 /// Why there is no good answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    // No `transparent`: what is refused is a cause, which decides the exit code.
     #[error("gave up")]
     Refused(#[from] Refused),
     #[error("cannot connect to {address}")]
