@@ -287,6 +287,53 @@ fn a_child_has_no_more_time_than_its_parent() {
     });
 }
 
+/// The dependency had less time than the policy gives it.
+#[test]
+fn callers_in_a_hurry_do_not_open_the_breaker() {
+    paused(async {
+        let settings = Settings::new()
+            .timeout(S)
+            .attempt_timeout(600 * MS)
+            .circuit_breaker(CircuitBreaker::new().consecutive(1));
+        let policy = policy(settings);
+        let hang = |_| pending::<Result<(), &str>>();
+        for _ in 0..3 {
+            let deadline = Deadline::at(policy.now().after(599 * MS));
+            let call = Call::new().deadline(deadline);
+            policy.call(call, fail, hang).await.unwrap_err();
+        }
+        let seen = (policy.state(), policy.counters().timeouts);
+        assert_eq!(seen, (BreakerState::Closed, 3));
+        // The attempt's own time is over first, and the policy's.
+        for settings in [settings, settings.attempt_timeout(2 * S)] {
+            let policy = Policy::with_clock("geo", settings, Paused::new());
+            let call = Call::new().deadline(Deadline::at(policy.now().after(2 * S)));
+            policy.call(call, fail, hang).await.unwrap_err();
+            assert_eq!(policy.state(), BreakerState::Open);
+        }
+    });
+}
+
+#[test]
+fn a_thread_that_is_late_for_its_caller_alone_does_not_open_the_breaker() {
+    let settings = Settings::new()
+        .timeout(3600 * S)
+        .circuit_breaker(CircuitBreaker::new().consecutive(1));
+    let policy = Policy::new("hurry", settings);
+    let call = Call::new().deadline(Deadline::after(50 * MS));
+    let result = policy.call_blocking(call, fail, |attempt| {
+        while policy.now() < attempt.deadline().unwrap().moment() {
+            std::thread::yield_now();
+        }
+        Ok("there it is")
+    });
+    assert_eq!(result, Ok("there it is"));
+    assert_eq!(
+        (policy.state(), policy.counters().timeouts),
+        (BreakerState::Closed, 1)
+    );
+}
+
 const BREAKER: CircuitBreaker = CircuitBreaker::new().consecutive(2).probes(2);
 
 async fn fails(policy: &Policy<Paused>) -> CallError<&'static str> {

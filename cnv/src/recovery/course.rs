@@ -48,6 +48,8 @@ pub(super) struct Course<'t, P: PolicyHandle> {
     own: Option<&'t Settings>,
     /// The caller's deadline, and from the beginning on the call's.
     deadline_ns: u64,
+    /// The call's deadline, were there none of the caller.
+    own_deadline_ns: u64,
     attempts: u32,
     /// When the present attempt began.
     began_ns: u64,
@@ -81,6 +83,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             deadline_ns: call
                 .deadline
                 .map_or(NEVER, |deadline| deadline.moment().as_ns()),
+            own_deadline_ns: NEVER,
             attempts: 0,
             began_ns: 0,
             pass: None,
@@ -125,9 +128,8 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     pub(super) fn enter(&mut self, waker: impl FnOnce() -> Waker) -> Result<Place, Refused> {
         let policy = &*self.policy;
         let now_ns = policy.now().as_ns();
-        self.deadline_ns = self
-            .deadline_ns
-            .min(now_ns.saturating_add(self.timeout_ns()));
+        self.own_deadline_ns = now_ns.saturating_add(self.timeout_ns());
+        self.deadline_ns = self.deadline_ns.min(self.own_deadline_ns);
         if now_ns >= self.deadline_ns {
             return Err(self.refuse_late());
         }
@@ -299,7 +301,8 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// The attempt took too long, or the call did.
     #[cold]
     pub(super) fn time_out(&mut self) -> (Refused, Next) {
-        let now_ns = self.end_attempt(Outcome::Failure, Event::TimedOut);
+        let outcome = self.outcome_of_time_out(self.deadline_ns);
+        let now_ns = self.end_attempt(outcome, Event::TimedOut);
         self.note(Decision::TimedOut);
         let late_ns = self.policy.fine_now().as_ns().max(now_ns);
         if late_ns >= self.deadline_ns {
@@ -317,9 +320,21 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// A body that blocks returned too late; what it returned is returned.
     pub(super) fn succeed_late(&mut self) {
-        self.end_attempt(Outcome::Failure, Event::TimedOut);
+        let outcome = self.outcome_of_time_out(self.policy.now().as_ns());
+        self.end_attempt(outcome, Event::TimedOut);
         self.note(Decision::TimedOut);
         self.leave();
+    }
+
+    /// What it says about the dependency that an attempt was not over at `end_ns`: where it had time left but for its
+    /// caller's deadline, nothing. Callers in a hurry would open the breaker for everybody.
+    fn outcome_of_time_out(&self, end_ns: u64) -> Outcome {
+        let attempt_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
+        if end_ns < attempt_ns.min(self.own_deadline_ns) {
+            Outcome::Nothing
+        } else {
+            Outcome::Failure
+        }
     }
 
     /// Whether the present attempt is over its time.
