@@ -273,9 +273,12 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         };
         self.has_permit = false;
         if let Some(pass) = self.pass.take() {
+            let is_slow = self.is_slow(now_ns);
             policy
                 .gate
-                .succeed(pass, self.is_slow(now_ns), policy.settings(), now_ns);
+                .succeed(pass, is_slow, policy.settings(), now_ns, || {
+                    policy.now().as_ns()
+                });
         }
     }
 

@@ -327,16 +327,24 @@ impl Gate {
         asked.map_err(Refusal::of_breaker)
     }
 
-    /// An attempt succeeded, and with it the call, whose permit is given back.
+    /// An attempt succeeded, and with it the call, whose permit is given back. `read` is the clock, for whoever gives a
+    /// moment that may be over: what is decided under the lock is decided now.
     #[inline]
-    pub(super) fn succeed(&self, pass: Pass, is_slow: bool, settings: &Settings, now_ns: u64) {
+    pub(super) fn succeed(
+        &self,
+        pass: Pass,
+        is_slow: bool,
+        settings: &Settings,
+        now_ns: u64,
+        read: impl FnOnce() -> u64,
+    ) {
         let word = self.word.load(Ordering::Relaxed);
         let is_short = !is_slow
             && pass == pass_of(word)
             && word & (STREAK | WAITING | ASK) == 0
             && self.is_in_bucket(now_ns);
         if !is_short {
-            return self.succeed_slow(pass, is_slow, settings, now_ns);
+            return self.succeed_slow(pass, is_slow, settings, read());
         }
         self.slots.add_success(self.is_queueing);
         if self.is_queueing && self.word.load(Ordering::SeqCst) & WAITING != 0 {
