@@ -260,6 +260,41 @@ fn an_attempt_that_is_too_slow_is_tried_again() {
     });
 }
 
+/// tokio's clock, as coarse as a system's may be.
+struct Coarse(Paused);
+
+impl Clock for Coarse {
+    fn now(&self) -> Moment {
+        let exact_ns = self.0.now().as_ns();
+        Moment::from_ns(exact_ns - exact_ns % 10_000_000)
+    }
+
+    fn fine_now(&self) -> Moment {
+        self.0.now()
+    }
+}
+
+#[test]
+fn a_short_timeout_of_a_calls_own_is_not_shortened_by_a_coarse_clock() {
+    paused(async {
+        let settings = Settings::new().timeout(S);
+        let policy = Policy::with_clock("shared", settings, Coarse(Paused::new()));
+        let own = [
+            Settings::new().timeout(5 * MS),
+            Settings::new().attempt_timeout(5 * MS),
+        ];
+        // Just before the coarse clock's next tick.
+        tokio::time::advance(9 * MS).await;
+        for own in &own {
+            let begin = tokio::time::Instant::now();
+            let call = Call::new().settings(own);
+            let hang = |_| pending::<Result<(), &str>>();
+            policy.call(call, fail, hang).await.unwrap_err();
+            assert_eq!(begin.elapsed(), 5 * MS);
+        }
+    });
+}
+
 #[test]
 fn a_child_has_no_more_time_than_its_parent() {
     paused(async {

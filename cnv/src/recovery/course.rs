@@ -46,6 +46,8 @@ pub(super) struct Course<'t, P: PolicyHandle> {
     trace: Option<&'t mut Trace>,
     /// The call's own timeouts and retries, in place of the policy's.
     own: Option<&'t Settings>,
+    /// Whether they need a clock that the policy's do not.
+    is_fine: bool,
     /// The caller's deadline, and from the beginning on the call's.
     deadline_ns: u64,
     /// The call's deadline, were there none of the caller.
@@ -80,6 +82,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             policy,
             trace: call.trace,
             own: call.settings,
+            is_fine: call.settings.is_some_and(Settings::is_fine),
             deadline_ns: call
                 .deadline
                 .map_or(NEVER, |deadline| deadline.moment().as_ns()),
@@ -97,6 +100,16 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     #[inline]
     fn settings(&self) -> &Settings {
         self.own.unwrap_or_else(|| self.policy.settings())
+    }
+
+    /// The moment now, as exact as the policy's settings and the call's own need it.
+    #[inline]
+    fn now_ns(&self) -> u64 {
+        if self.is_fine {
+            self.policy.fine_now().as_ns()
+        } else {
+            self.policy.now().as_ns()
+        }
     }
 
     #[inline]
@@ -126,8 +139,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// Asks for a place, or for one in the queue, with a waker that is made where it has to wait.
     #[inline]
     pub(super) fn enter(&mut self, waker: impl FnOnce() -> Waker) -> Result<Place, Refused> {
-        let policy = &*self.policy;
-        let now_ns = policy.now().as_ns();
+        let now_ns = self.now_ns();
         self.own_deadline_ns = now_ns.saturating_add(self.timeout_ns());
         self.deadline_ns = self.deadline_ns.min(self.own_deadline_ns);
         if now_ns >= self.deadline_ns {
@@ -136,7 +148,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         if self.has_permit {
             return self.enter_attempt().map(|()| Place::Taken);
         }
-        match policy.gate.enter(now_ns) {
+        match self.policy.gate.enter(now_ns) {
             Some(pass) => {
                 self.hold(pass, now_ns);
                 Ok(Place::Taken)
@@ -214,7 +226,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// Asks for the next attempt of a call that has its place.
     pub(super) fn enter_attempt(&mut self) -> Result<(), Refused> {
         let policy = &*self.policy;
-        let now_ns = policy.now().as_ns();
+        let now_ns = self.now_ns();
         if now_ns >= self.deadline_ns {
             return Err(self.refuse_late());
         }
@@ -269,7 +281,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         let now_ns = if is_at_once && policy.slow_ns() == NEVER {
             self.began_ns
         } else {
-            policy.now().as_ns()
+            self.now_ns()
         };
         self.has_permit = false;
         if let Some(pass) = self.pass.take() {
@@ -277,7 +289,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             policy
                 .gate
                 .succeed(pass, is_slow, policy.settings(), now_ns, || {
-                    policy.now().as_ns()
+                    self.now_ns()
                 });
         }
     }
@@ -323,7 +335,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// A body that blocks returned too late; what it returned is returned.
     pub(super) fn succeed_late(&mut self) {
-        let outcome = self.outcome_of_time_out(self.policy.now().as_ns());
+        let outcome = self.outcome_of_time_out(self.now_ns());
         self.end_attempt(outcome, Event::TimedOut);
         self.note(Decision::TimedOut);
         self.leave();
@@ -342,16 +354,15 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// Whether the present attempt is over its time.
     pub(super) fn is_late(&self) -> bool {
-        let policy = &*self.policy;
         let end_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
         let end_ns = end_ns.min(self.deadline_ns);
-        end_ns != NEVER && policy.now().as_ns() >= end_ns
+        end_ns != NEVER && self.now_ns() >= end_ns
     }
 
     fn end_attempt(&mut self, outcome: Outcome, event: Event) -> u64 {
         self.is_in_body = false;
         let policy = &*self.policy;
-        let now_ns = policy.now().as_ns();
+        let now_ns = self.now_ns();
         if let Some(pass) = self.pass.take() {
             let is_slow = self.is_slow(now_ns);
             policy
