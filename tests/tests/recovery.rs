@@ -296,6 +296,36 @@ fn a_short_timeout_of_a_calls_own_is_not_shortened_by_a_coarse_clock() {
 }
 
 #[test]
+fn of_a_policys_timeouts_and_a_calls_own_the_shorter_ones_hold() {
+    paused(async {
+        let settings = Settings::new().timeout(S).attempt_timeout(400 * MS);
+        let policy = policy(settings.retry(STEADY));
+        let elapsed = async |own: Settings| {
+            let begin = tokio::time::Instant::now();
+            let call = Call::new().settings(&own);
+            let hang = |_| pending::<Result<(), &str>>();
+            let error = policy.call(call, fail, hang).await.unwrap_err();
+            (begin.elapsed(), error.refused().unwrap().cause())
+        };
+        let own = Settings::new();
+        for (own, expected) in [
+            (own, 400 * MS),
+            (own.timeout(2 * S).attempt_timeout(2 * S), 400 * MS),
+            (own.attempt_timeout(300 * MS), 300 * MS),
+        ] {
+            assert_eq!(elapsed(own).await, (expected, Cause::AttemptTimedOut));
+        }
+        let cases = [
+            (own.retry(STEADY.attempts(9)), S),
+            (own.timeout(200 * MS), 200 * MS),
+        ];
+        for (own, expected) in cases {
+            assert_eq!(elapsed(own).await, (expected, Cause::DeadlinePassed));
+        }
+    });
+}
+
+#[test]
 fn a_child_has_no_more_time_than_its_parent() {
     paused(async {
         let policy = policy(Settings::new().timeout(S));

@@ -11,7 +11,7 @@ use super::gate::{Entry, Refusal};
 use super::policy::{Call, PolicyHandle};
 use super::queue::Ticket;
 use super::refused::{Cause, Refused, Stage, UNKNOWN};
-use super::settings::{Settings, ns};
+use super::settings::{Retry, Settings, ns};
 use super::trace::{Decision, Trace};
 use super::verdict::Verdict;
 
@@ -44,7 +44,7 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Course<'t, P: PolicyHandle> {
     policy: P,
     trace: Option<&'t mut Trace>,
-    /// The call's own timeouts and retries, in place of the policy's.
+    /// The call's own timeouts, beside the policy's, and its retries, in place of the policy's.
     own: Option<&'t Settings>,
     /// Whether they need a clock that the policy's do not.
     is_fine: bool,
@@ -96,10 +96,10 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         }
     }
 
-    /// Which timeouts and retries the call has.
-    #[inline]
-    fn settings(&self) -> &Settings {
-        self.own.unwrap_or_else(|| self.policy.settings())
+    /// Which retries the call has.
+    fn retry(&self) -> Option<&Retry> {
+        let settings = self.own.unwrap_or_else(|| self.policy.settings());
+        settings.retry.as_ref()
     }
 
     /// The moment now, as exact as the policy's settings and the call's own need it.
@@ -114,18 +114,14 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     #[inline]
     fn timeout_ns(&self) -> u64 {
-        match self.own {
-            None => self.policy.timeout_ns(),
-            Some(own) => own.timeout.map_or(NEVER, ns),
-        }
+        let own_ns = self.own.and_then(|own| own.timeout).map_or(NEVER, ns);
+        self.policy.timeout_ns().min(own_ns)
     }
 
     #[inline]
     fn attempt_timeout_ns(&self) -> u64 {
-        match self.own {
-            None => self.policy.attempt_timeout_ns(),
-            Some(own) => own.attempt_timeout.map_or(NEVER, ns),
-        }
+        let own = self.own.and_then(|own| own.attempt_timeout);
+        self.policy.attempt_timeout_ns().min(own.map_or(NEVER, ns))
     }
 
     /// One that may have its permit already.
@@ -265,7 +261,9 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// How long an attempt may take from now on; `None` where nothing ends it.
     pub(super) fn attempt_limit(&self) -> Option<Duration> {
-        shorter(self.settings().attempt_timeout, self.remaining())
+        let attempt_ns = self.attempt_timeout_ns();
+        let attempt = (attempt_ns != NEVER).then(|| Duration::from_nanos(attempt_ns));
+        shorter(attempt, self.remaining())
     }
 
     fn remaining(&self) -> Option<Duration> {
@@ -380,7 +378,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// Decides whether another attempt follows.
     fn back_off(&mut self, pushback_ns: Option<u64>, now_ns: u64) -> Next {
         let policy = &*self.policy;
-        let Some(retry) = &self.settings().retry else {
+        let Some(retry) = self.retry() else {
             return Next::End;
         };
         let remaining_ns = match self.deadline_ns {
@@ -408,7 +406,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// A call that fails at once earns its part of a retry, too.
     fn end_without_retry(&mut self) -> Next {
         let policy = &*self.policy;
-        if let Some(retry) = &self.settings().retry
+        if let Some(retry) = self.retry()
             && self.attempts == 1
         {
             policy.gate.earn(retry);

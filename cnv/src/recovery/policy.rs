@@ -345,8 +345,9 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The call's own timeouts and retries, in place of the policy's: none where these settings have none. The circuit
-    /// breaker, the bulkhead and what is in the retry budget are the policy's.
+    /// The call's own timeouts and retries. Of its timeouts and the policy's the shorter ones hold; its retries take the
+    /// place of the policy's, and there are none where these settings have none. The circuit breaker, the bulkhead and the
+    /// retry budget are the policy's.
     #[must_use]
     pub const fn settings(mut self, settings: &'a Settings) -> Self {
         self.settings = Some(settings);
