@@ -208,6 +208,31 @@ fn the_retry_budget_bounds_what_all_calls_try_again() {
     });
 }
 
+/// One account has one rate.
+#[test]
+fn calls_with_retries_of_their_own_have_the_policys_retry_budget() {
+    paused(async {
+        let retries = async |settings: Settings, own: Retry| {
+            let policy = policy(settings);
+            let own = Settings::new().retry(own.attempts(2));
+            for _ in 0..100 {
+                let call = Call::new().settings(&own);
+                let result = attempts_until(&policy, call, 9, Verdict::RetryAfter(MS)).await;
+                assert!(result.0.is_err());
+            }
+            policy.counters().retries
+        };
+        let generous = STEADY.budget(1.0, 1000);
+        let policys = Settings::new().retry(STEADY.budget(0.2, 0));
+        assert_eq!(retries(policys, generous).await, 20);
+        let policys = Settings::new().retry(generous);
+        assert_eq!(retries(policys, STEADY.budget(0.0, 0)).await, 100);
+        // Without any of its own it has the defaults: all of it happens within less than a second.
+        let some = retries(Settings::new(), generous).await;
+        assert!((20..=30).contains(&some), "{some}");
+    });
+}
+
 #[test]
 fn the_deadline_covers_every_attempt_and_backoff() {
     paused(async {

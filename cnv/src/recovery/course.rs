@@ -390,7 +390,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         }
         match policy
             .gate
-            .back_off(retry, self.attempts, pushback_ns, remaining_ns, now_ns)
+            .back_off(policy.settings(), retry, self.attempts, pushback_ns, remaining_ns, now_ns)
         {
             Ok(delay_ns) => {
                 self.note(Decision::BackedOff(Duration::from_nanos(delay_ns)));
@@ -406,10 +406,8 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// A call that fails at once earns its part of a retry, too.
     fn end_without_retry(&mut self) -> Next {
         let policy = &*self.policy;
-        if let Some(retry) = self.retry()
-            && self.attempts == 1
-        {
-            policy.gate.earn(retry);
+        if self.attempts == 1 && self.retry().is_some() {
+            policy.gate.earn(policy.settings());
         }
         Next::End
     }

@@ -445,24 +445,26 @@ impl Gate {
     }
 
     /// A call that failed earns its part of a retry, as one that succeeds does.
-    pub(super) fn earn(&self, retry: &Retry) {
-        self.lock().retry_budget.earn(1, retry);
+    pub(super) fn earn(&self, settings: &Settings) {
+        self.lock().retry_budget.earn(1, &settings.account());
     }
 
     /// Takes a retry out of the budget, and says how long to back off, in nanoseconds. After its first attempt the call
-    /// earns its part before.
+    /// earns its part before. How it backs off the call says, and what there is in the budget the policy's settings.
     pub(super) fn back_off(
         &self,
+        settings: &Settings,
         retry: &Retry,
         attempts: u32,
         pushback_ns: Option<u64>,
         remaining_ns: u64,
         now_ns: u64,
     ) -> Result<u64, Decision> {
+        let account = settings.account();
         let mut machine = self.lock();
         let machine = &mut *machine;
         if attempts == 1 {
-            machine.retry_budget.earn(1, retry);
+            machine.retry_budget.earn(1, &account);
         }
         let delay_ns = match pushback_ns {
             Some(pushback_ns) => pushback_ns,
@@ -474,9 +476,9 @@ impl Gate {
         let successes = self.slots.successes();
         machine
             .retry_budget
-            .earn(successes.wrapping_sub(machine.earned), retry);
+            .earn(successes.wrapping_sub(machine.earned), &account);
         machine.earned = successes;
-        if !machine.retry_budget.spend(now_ns, retry) {
+        if !machine.retry_budget.spend(now_ns, &account) {
             machine.tally.add(Event::RetryRefused);
             return Err(Decision::RetryBudgetSpent);
         }
