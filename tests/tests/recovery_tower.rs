@@ -1,8 +1,10 @@
 //! The tower service beside tower's own timeout and limit: the same answers at the same moments.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cnv::recovery::{
@@ -166,7 +168,8 @@ fn a_request_is_sent_again_and_has_its_own_deadline() {
     paused(async {
         let retry = Retry::new().jitter(Jitter::None);
         let policy = shared(Settings::new().retry(retry));
-        let layer = RecoveryLayer::new(Arc::clone(&policy), |_: &&str| Verdict::Retry);
+        let layer = RecoveryLayer::new(Arc::clone(&policy), |_: &&str| Verdict::Retry)
+            .clone_request(|ms: &u64| Some(*ms));
         let deadline = Deadline::at(policy.now().after(40 * MS));
         let layer = layer.deadline_of(move |ms: &u64| (*ms == 3).then_some(deadline));
         let mut service = layer.layer(service_fn(work));
@@ -203,5 +206,57 @@ fn a_service_that_is_ready_has_its_permit_and_gives_it_back() {
         );
         assert_eq!(first.ready().await.unwrap().call(2).await, Ok(2));
         assert_eq!(policy.counters().running, 0);
+    });
+}
+
+/// As a request with a body that streams.
+struct Stream {
+    chunks: u32,
+}
+
+async fn swallow(_: Stream) -> Result<(), Infallible> {
+    Ok(())
+}
+
+#[test]
+fn a_request_that_cannot_be_cloned_is_sent_once() {
+    paused(async {
+        let retry = Retry::new().jitter(Jitter::None);
+        let policy = shared(Settings::new().attempt_timeout(MS).retry(retry));
+        let layer = RecoveryLayer::new(Arc::clone(&policy), |_: &Infallible| Verdict::Retry);
+        let answer = layer
+            .layer(service_fn(swallow))
+            .oneshot(Stream { chunks: 1 });
+        assert_eq!(answer.await, Ok(()));
+
+        let sent = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&sent);
+        let broken = service_fn(move |stream: Stream| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if stream.chunks == 0 {
+                    std::future::pending::<()>().await;
+                }
+                Err::<(), _>("down")
+            }
+        });
+        let layer = RecoveryLayer::new(Arc::clone(&policy), |_: &&str| Verdict::Retry);
+        let service = layer.layer(broken.clone());
+        let failed = service.clone().oneshot(Stream { chunks: 1 }).await;
+        assert_eq!(failed, Err(CallError::Failed("down")));
+        let error = service.oneshot(Stream { chunks: 0 }).await.unwrap_err();
+        assert_eq!(error.refused().unwrap().cause(), Cause::AttemptTimedOut);
+        assert_eq!(sent.swap(0, Ordering::Relaxed), 2);
+
+        // As long as there is another one.
+        let layer = layer.clone_request(|stream: &Stream| {
+            let chunks = stream.chunks.checked_sub(1)?;
+            (chunks > 0).then_some(Stream { chunks })
+        });
+        for (chunks, expected) in [(1, 1), (2, 2), (3, 3), (9, 3)] {
+            let failed = layer.layer(broken.clone()).oneshot(Stream { chunks }).await;
+            assert_eq!(failed, Err(CallError::Failed("down")));
+            assert_eq!(sent.swap(0, Ordering::Relaxed), expected);
+        }
     });
 }

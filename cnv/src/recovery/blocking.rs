@@ -31,7 +31,7 @@ pub(super) fn call<T, E, P: PolicyHandle>(
             }
             Err(error) => error,
         };
-        let Next::BackOff(delay_ns) = course.fail(classify(&error)) else {
+        let Next::BackOff(delay_ns) = course.fail(classify(&error), true) else {
             course.leave();
             return Err(CallError::Failed(error));
         };

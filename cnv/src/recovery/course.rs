@@ -286,15 +286,13 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             let is_slow = self.is_slow(now_ns);
             policy
                 .gate
-                .succeed(pass, is_slow, policy.settings(), now_ns, || {
-                    self.now_ns()
-                });
+                .succeed(pass, is_slow, policy.settings(), now_ns, || self.now_ns());
         }
     }
 
-    /// The attempt returned an error.
+    /// The attempt returned an error. `has_another` says whether there is what another one needs.
     #[cold]
-    pub(super) fn fail(&mut self, verdict: Verdict) -> Next {
+    pub(super) fn fail(&mut self, verdict: Verdict, has_another: bool) -> Next {
         let (outcome, event) = match verdict {
             Verdict::Ignore => (Outcome::Nothing, Event::Ignored),
             _ => (Outcome::Failure, Event::Failure),
@@ -305,6 +303,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             _ => Decision::Failed,
         });
         match verdict {
+            _ if !has_another => self.end_without_retry(),
             Verdict::Retry => self.back_off(None, now_ns),
             Verdict::RetryAfter(time) => self.back_off(Some(ns(time)), now_ns),
             Verdict::Fail | Verdict::Ignore => self.end_without_retry(),
@@ -313,7 +312,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// The attempt took too long, or the call did.
     #[cold]
-    pub(super) fn time_out(&mut self) -> (Refused, Next) {
+    pub(super) fn time_out(&mut self, has_another: bool) -> (Refused, Next) {
         let outcome = self.outcome_of_time_out(self.deadline_ns);
         let now_ns = self.end_attempt(outcome, Event::TimedOut);
         self.note(Decision::TimedOut);
@@ -324,7 +323,12 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             return (refused, self.end_without_retry());
         }
         let refusal = Refusal::new(Stage::Attempt, Cause::AttemptTimedOut);
-        match self.back_off(None, now_ns) {
+        let next = if has_another {
+            self.back_off(None, now_ns)
+        } else {
+            self.end_without_retry()
+        };
+        match next {
             Next::End => (self.refuse(refusal, late_ns), Next::End),
             // It is refused only if no other attempt is made after all.
             next => (self.refused(refusal, late_ns), next),
@@ -388,10 +392,14 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         if self.attempts >= retry.attempts {
             return self.end_without_retry();
         }
-        match policy
-            .gate
-            .back_off(policy.settings(), retry, self.attempts, pushback_ns, remaining_ns, now_ns)
-        {
+        match policy.gate.back_off(
+            policy.settings(),
+            retry,
+            self.attempts,
+            pushback_ns,
+            remaining_ns,
+            now_ns,
+        ) {
             Ok(delay_ns) => {
                 self.note(Decision::BackedOff(Duration::from_nanos(delay_ns)));
                 Next::BackOff(delay_ns)

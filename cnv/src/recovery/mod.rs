@@ -141,7 +141,9 @@ pub use permit::Permit;
 pub use policy::{Call, Policy, PolicyHandle};
 pub use refused::{CallError, Cause, Refused, Stage};
 #[cfg(all(feature = "tower", not(all(loom, test))))]
-pub use service::{DeadlineOf, NoDeadline, RecoveryFuture, RecoveryLayer, RecoveryService};
+pub use service::{
+    CloneRequest, DeadlineOf, NoDeadline, RecoveryFuture, RecoveryLayer, RecoveryService, SentOnce,
+};
 pub use settings::{BULKHEAD_MAX, Bulkhead, CircuitBreaker, Jitter, Retry, Settings};
 pub use trace::{Decision, Trace};
 pub use verdict::Verdict;
