@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cnv::recovery::{
@@ -258,5 +259,32 @@ fn a_request_that_cannot_be_cloned_is_sent_once() {
             assert_eq!(failed, Err(CallError::Failed("down")));
             assert_eq!(sent.swap(0, Ordering::Relaxed), expected);
         }
+    });
+}
+
+/// An error of `poll_ready` would say that the service is dead, and a balancer would throw it away.
+#[test]
+fn where_the_queue_is_full_the_call_is_refused_and_the_service_is_ready() {
+    paused(async {
+        let bulkhead = Bulkhead::new(1).back_pressure().queue(1);
+        let policy = shared(Settings::new().bulkhead(bulkhead));
+        let layer = RecoveryLayer::new(Arc::clone(&policy), fail);
+        let mut services = [(); 3].map(|()| layer.layer(service_fn(work)));
+        let mut cx = Context::from_waker(Waker::noop());
+        let ready = services
+            .each_mut()
+            .map(|service| service.poll_ready(&mut cx));
+        assert_eq!(
+            ready,
+            [Poll::Ready(Ok(())), Poll::Pending, Poll::Ready(Ok(()))]
+        );
+        assert_eq!(policy.counters().refused_by_bulkhead, 0);
+        let [mut first, mut second, mut third] = services;
+        let error = third.call(2).await.unwrap_err();
+        assert_eq!(error.refused().unwrap().cause(), Cause::Full);
+        assert_eq!(policy.counters().refused_by_bulkhead, 1);
+        assert_eq!(first.call(2).await, Ok(2));
+        assert_eq!(second.ready().await.unwrap().call(2).await, Ok(2));
+        assert_eq!(third.ready().await.unwrap().call(2).await, Ok(2));
     });
 }

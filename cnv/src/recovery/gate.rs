@@ -258,7 +258,6 @@ impl Gate {
             .bulkhead
             .map_or(0, |bulkhead| bulkhead.queue as usize);
         if machine.queue.waiting() >= places {
-            machine.tally.add(Event::RefusedByBulkhead);
             return Reserved::Full;
         }
         let ticket = machine.queue.push(waker.clone());

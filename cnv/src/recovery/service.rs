@@ -153,8 +153,8 @@ impl<S, P: PolicyHandle + Clone, F: Clone, D: Clone, A: Clone> Layer<S>
 /// A service under a policy: made by [`RecoveryLayer`].
 ///
 /// It is ready when the service inside is. With [`Bulkhead::back_pressure`](super::Bulkhead::back_pressure) it is ready
-/// when there is a permit, too, which it then keeps for the next call. Otherwise a call waits, or is refused, in its
-/// future. A clone has no permit.
+/// when there is a permit, too, which it then keeps for the next call. Otherwise, and where the queue for permits is full,
+/// a call waits, or is refused, in its future. A clone has no permit.
 ///
 /// It tries again what [`RecoveryLayer::clone_request`] makes another request of; each attempt after the first waits until a
 /// clone of the service is ready.
@@ -204,7 +204,7 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // The permit last: a service that is not ready keeps none from others.
         ready!(self.inner.poll_ready(cx)).map_err(CallError::Failed)?;
-        self.reservation.poll(cx).map_err(CallError::Refused)
+        self.reservation.poll(cx).map(Ok)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
