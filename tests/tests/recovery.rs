@@ -170,6 +170,41 @@ fn a_servers_pushback_is_honoured_exactly() {
     });
 }
 
+/// A call that backs off keeps its permit.
+#[test]
+fn what_a_server_asks_for_has_an_end() {
+    paused(async {
+        let minute = S.saturating_mul(60);
+        let cases = [
+            (STEADY, 5 * minute, true),
+            (STEADY, 5 * minute + MS, false),
+            (STEADY.cap(10 * minute), 10 * minute, true),
+            (STEADY.cap(10 * minute), 10 * minute + MS, false),
+        ];
+        for (retry, pushback, is_honoured) in cases {
+            let policy = policy(Settings::new().retry(retry));
+            let verdict = Verdict::RetryAfter(pushback);
+            let mut trace = Trace::new();
+            let begin = tokio::time::Instant::now();
+            let call = Call::new().trace(&mut trace);
+            let (result, _) = attempts_until(&policy, call, 2, verdict).await;
+            if is_honoured {
+                assert_eq!((result, begin.elapsed()), (Ok(2), pushback));
+            } else {
+                assert_eq!(result, Err(CallError::Failed("down")));
+                assert_eq!(begin.elapsed(), Duration::ZERO);
+                assert_eq!(trace.to_string(), "failed, pushback_too_long");
+            }
+            // A deadline says how long the caller would wait.
+            let begin = tokio::time::Instant::now();
+            let deadline = Deadline::at(policy.now().after(60 * minute));
+            let call = Call::new().deadline(deadline);
+            let (result, _) = attempts_until(&policy, call, 2, verdict).await;
+            assert_eq!((result, begin.elapsed()), (Ok(2), pushback));
+        }
+    });
+}
+
 #[test]
 fn a_backoff_that_ends_after_the_deadline_is_not_begun() {
     paused(async {

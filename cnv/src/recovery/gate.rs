@@ -32,7 +32,7 @@ use super::queue::{Queue, Ticket};
 use super::random::Random;
 use super::refused::{Cause, Detail, Refused, Stage, UNKNOWN};
 use super::retry_budget::RetryBudget;
-use super::settings::{CircuitBreaker, Retry, Settings};
+use super::settings::{CircuitBreaker, Retry, Settings, ns};
 use super::slots::Slots;
 use super::trace::Decision;
 
@@ -50,6 +50,10 @@ const STREAK: u64 = 1 << 23;
 const CLOSED_TO_ALL: u64 = OPEN | ASK | WAITING;
 /// The word's upper half is the breaker's epoch.
 const EPOCH_SHIFT: u32 = 32;
+
+/// How long a call without a deadline backs off because the dependency says so: five minutes, or its retries' cap where
+/// that is longer. A server that is restarted asks for less.
+const LONGEST_PUSHBACK_NS: u64 = 300 * 1_000_000_000;
 
 pub(super) struct Gate {
     word: AtomicU64,
@@ -466,6 +470,13 @@ impl Gate {
             machine.retry_budget.earn(1, &account);
         }
         let delay_ns = match pushback_ns {
+            // A server that is wrong, or means tomorrow, would use up the bulkhead: the call keeps its permit meanwhile.
+            Some(pushback_ns)
+                if remaining_ns == u64::MAX
+                    && pushback_ns > LONGEST_PUSHBACK_NS.max(ns(retry.cap)) =>
+            {
+                return Err(Decision::PushbackTooLong);
+            }
             Some(pushback_ns) => pushback_ns,
             None => backoff_ns(retry, attempts, &mut machine.random),
         };

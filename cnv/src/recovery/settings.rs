@@ -187,7 +187,7 @@ impl Retry {
         self
     }
 
-    /// The longest backoff. What a server asks for may be longer, and is honoured.
+    /// The longest backoff. What a server asks for may be longer, and is honoured up to five minutes, or this if it is more.
     #[must_use]
     pub const fn cap(mut self, cap: Duration) -> Self {
         self.cap = cap;
