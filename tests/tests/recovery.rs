@@ -651,6 +651,45 @@ fn a_bulkhead_without_a_queue_refuses() {
     });
 }
 
+/// An attempt that notes how many calls run when it is dropped.
+struct Holds<'p> {
+    policy: &'p Policy<Paused>,
+    running: &'p Cell<Option<u64>>,
+    result: Result<(), &'static str>,
+}
+
+impl Future for Holds<'_> {
+    type Output = Result<(), &'static str>;
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(self.result)
+    }
+}
+
+impl Drop for Holds<'_> {
+    fn drop(&mut self) {
+        self.running.set(Some(self.policy.counters().running));
+    }
+}
+
+#[test]
+fn an_attempt_is_gone_before_its_permit_goes_back() {
+    paused(async {
+        for result in [Ok(()), Err("down")] {
+            let policy = policy(Settings::new().bulkhead(Bulkhead::new(1)));
+            let running = Cell::new(None);
+            let body = |_| Holds {
+                policy: &policy,
+                running: &running,
+                result,
+            };
+            let expected = result.map_err(CallError::Failed);
+            assert_eq!(policy.call(Call::new(), fail, body).await, expected);
+            assert_eq!((running.get(), policy.counters().running), (Some(1), 0));
+        }
+    });
+}
+
 #[test]
 fn those_who_wait_have_their_turns_in_order_and_not_for_ever() {
     paused(async {

@@ -139,9 +139,10 @@ where
                     course.set_in_body(true);
                     let (error, next) = match attempt.poll(cx) {
                         Poll::Ready(Ok(value)) => {
+                            // What it holds is gone when its permit goes back.
+                            this.attempt.set(None);
                             course.succeed(*this.is_at_once);
                             *this.stage = Stage::Over;
-                            this.attempt.set(None);
                             return Poll::Ready(Ok(value));
                         }
                         Poll::Ready(Err(error)) => {
