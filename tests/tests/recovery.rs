@@ -385,6 +385,23 @@ fn of_a_policys_timeouts_and_a_calls_own_the_shorter_ones_hold() {
     });
 }
 
+/// What passes before the body waits for the first time counts, as the deadline that it hears of says.
+#[test]
+fn an_attempts_time_begins_with_the_attempt() {
+    paused(async {
+        let policy = policy(Settings::new().attempt_timeout(100 * MS));
+        let begin = tokio::time::Instant::now();
+        let body = |_| async {
+            // It passes within the first poll.
+            tokio::time::advance(60 * MS).await;
+            pending::<Result<(), &str>>().await
+        };
+        let error = policy.call(Call::new(), fail, body).await.unwrap_err();
+        assert_eq!(error.refused().unwrap().cause(), Cause::AttemptTimedOut);
+        assert_eq!(begin.elapsed(), 100 * MS);
+    });
+}
+
 #[test]
 fn a_child_has_no_more_time_than_its_parent() {
     paused(async {

@@ -202,7 +202,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             .settings()
             .bulkhead
             .and_then(|bulkhead| bulkhead.wait);
-        shorter(wait, self.remaining())
+        shorter(wait, self.until(self.deadline_ns))
     }
 
     /// A call in the queue waited too long.
@@ -245,8 +245,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             trace.begin_attempt();
         }
         self.is_in_body = true;
-        let own_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
-        let deadline_ns = self.deadline_ns.min(own_ns);
+        let deadline_ns = self.attempt_end_ns();
         Attempt {
             number: self.attempts,
             deadline: (deadline_ns != NEVER).then(|| Deadline::at(Moment::from_ns(deadline_ns))),
@@ -261,14 +260,18 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// How long an attempt may take from now on; `None` where nothing ends it.
     pub(super) fn attempt_limit(&self) -> Option<Duration> {
-        let attempt_ns = self.attempt_timeout_ns();
-        let attempt = (attempt_ns != NEVER).then(|| Duration::from_nanos(attempt_ns));
-        shorter(attempt, self.remaining())
+        self.until(self.attempt_end_ns())
     }
 
-    fn remaining(&self) -> Option<Duration> {
-        (self.deadline_ns != NEVER)
-            .then(|| Moment::from_ns(self.deadline_ns).since(self.policy.fine_now()))
+    /// By when the present attempt has to be over, as its body hears it.
+    #[inline]
+    fn attempt_end_ns(&self) -> u64 {
+        let own_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
+        self.deadline_ns.min(own_ns)
+    }
+
+    fn until(&self, end_ns: u64) -> Option<Duration> {
+        (end_ns != NEVER).then(|| Moment::from_ns(end_ns).since(self.policy.fine_now()))
     }
 
     /// The attempt succeeded, and the call is over. `is_at_once` says that it never waited.
@@ -356,8 +359,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// Whether the present attempt is over its time.
     pub(super) fn is_late(&self) -> bool {
-        let end_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
-        let end_ns = end_ns.min(self.deadline_ns);
+        let end_ns = self.attempt_end_ns();
         end_ns != NEVER && self.now_ns() >= end_ns
     }
 
