@@ -865,6 +865,22 @@ fn threads_wait_in_the_same_queue() {
     assert_eq!(most.into_inner(), 2);
 }
 
+/// Nobody wakes it but its own time.
+#[test]
+fn a_thread_waits_in_the_queue_no_longer_than_the_policys_timeout() {
+    let bulkhead = Bulkhead::new(1).queue(1);
+    let policy = Policy::new("q", Settings::new().bulkhead(bulkhead).timeout(5 * MS));
+    let permit = policy.try_enter(policy.now()).unwrap();
+    let result = policy.call_blocking(Call::new(), fail, |_| Ok(()));
+    let refused = *result.unwrap_err().refused().unwrap();
+    assert_eq!(
+        (refused.stage(), refused.cause()),
+        (Stage::Queue, Cause::DeadlinePassed)
+    );
+    permit.succeed(policy.now());
+    assert_eq!(policy.counters().waiting, 0);
+}
+
 #[test]
 fn a_thread_tries_again_too_and_is_late_where_it_blocks() {
     let retry = STEADY.base(Duration::from_nanos(1));

@@ -243,6 +243,9 @@ impl<C: Clock> Policy<C> {
     /// As [`call`](Self::call), but for the timeouts: a body that blocks is not interrupted. What it returns is returned,
     /// however late, and counts as too late for the circuit breaker. The deadline is looked at before each attempt.
     ///
+    /// A thread that waits for its turn or backs off hears of no cancellation: it goes on when its time has come. Its turn
+    /// may never come where there is neither a deadline nor a timeout nor [`Bulkhead::wait`](super::Bulkhead::wait).
+    ///
     /// # Errors
     ///
     /// As of [`call`](Self::call).
