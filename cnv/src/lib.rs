@@ -443,7 +443,7 @@ pub use cnv_macros::retry;
 /// | `probes` | how many calls then try whether it works again; all have to succeed | 3 |
 /// | `half_open` | how long these have | `"10s"` |
 /// | `when` | what an error means, as for [`macro@retry`] | what cnv itself refused says nothing, and all else is a failure |
-/// | `on` | the policy that others share, in place of all these | the function's own |
+/// | `on` | the policy that others share, in place of all these; its timeouts hold beside the function's | the function's own |
 /// | `crate` | where cnv is | `::cnv` |
 ///
 /// See [`macro@timeout`] for the order of things, and [`Mode`](recovery::Mode) for how an operator forces it open or off.
@@ -472,7 +472,7 @@ pub use cnv_macros::circuit_breaker;
 /// | `queue` | how many wait for their turn, first come first served | 0: the next is refused |
 /// | `wait` | how long one waits at most | as long as its deadline allows |
 /// | `back_pressure` | the next ones wait, 65 536 at most | |
-/// | `on` | the policy that others share, in place of all these | the function's own |
+/// | `on` | the policy that others share, in place of all these; its timeouts hold beside the function's | the function's own |
 /// | `crate` | where cnv is | `::cnv` |
 ///
 /// See [`macro@timeout`] for the order of things.

@@ -170,6 +170,41 @@ fn a_servers_pushback_is_honoured_exactly() {
     });
 }
 
+/// A call that backs off keeps its permit.
+#[test]
+fn what_a_server_asks_for_has_an_end() {
+    paused(async {
+        let minute = S.saturating_mul(60);
+        let cases = [
+            (STEADY, 5 * minute, true),
+            (STEADY, 5 * minute + MS, false),
+            (STEADY.cap(10 * minute), 10 * minute, true),
+            (STEADY.cap(10 * minute), 10 * minute + MS, false),
+        ];
+        for (retry, pushback, is_honoured) in cases {
+            let policy = policy(Settings::new().retry(retry));
+            let verdict = Verdict::RetryAfter(pushback);
+            let mut trace = Trace::new();
+            let begin = tokio::time::Instant::now();
+            let call = Call::new().trace(&mut trace);
+            let (result, _) = attempts_until(&policy, call, 2, verdict).await;
+            if is_honoured {
+                assert_eq!((result, begin.elapsed()), (Ok(2), pushback));
+            } else {
+                assert_eq!(result, Err(CallError::Failed("down")));
+                assert_eq!(begin.elapsed(), Duration::ZERO);
+                assert_eq!(trace.to_string(), "failed, pushback_too_long");
+            }
+            // A deadline says how long the caller would wait.
+            let begin = tokio::time::Instant::now();
+            let deadline = Deadline::at(policy.now().after(60 * minute));
+            let call = Call::new().deadline(deadline);
+            let (result, _) = attempts_until(&policy, call, 2, verdict).await;
+            assert_eq!((result, begin.elapsed()), (Ok(2), pushback));
+        }
+    });
+}
+
 #[test]
 fn a_backoff_that_ends_after_the_deadline_is_not_begun() {
     paused(async {
@@ -205,6 +240,31 @@ fn the_retry_budget_bounds_what_all_calls_try_again() {
         assert_eq!(sent, 120);
         assert_eq!(policy.counters().retries_refused, 80);
         assert_eq!(trace.attempts(), 2);
+    });
+}
+
+/// One account has one rate.
+#[test]
+fn calls_with_retries_of_their_own_have_the_policys_retry_budget() {
+    paused(async {
+        let retries = async |settings: Settings, own: Retry| {
+            let policy = policy(settings);
+            let own = Settings::new().retry(own.attempts(2));
+            for _ in 0..100 {
+                let call = Call::new().settings(&own);
+                let result = attempts_until(&policy, call, 9, Verdict::RetryAfter(MS)).await;
+                assert!(result.0.is_err());
+            }
+            policy.counters().retries
+        };
+        let generous = STEADY.budget(1.0, 1000);
+        let policys = Settings::new().retry(STEADY.budget(0.2, 0));
+        assert_eq!(retries(policys, generous).await, 20);
+        let policys = Settings::new().retry(generous);
+        assert_eq!(retries(policys, STEADY.budget(0.0, 0)).await, 100);
+        // Without any of its own it has the defaults: all of it happens within less than a second.
+        let some = retries(Settings::new(), generous).await;
+        assert!((20..=30).contains(&some), "{some}");
     });
 }
 
@@ -260,6 +320,88 @@ fn an_attempt_that_is_too_slow_is_tried_again() {
     });
 }
 
+/// tokio's clock, as coarse as a system's may be.
+struct Coarse(Paused);
+
+impl Clock for Coarse {
+    fn now(&self) -> Moment {
+        let exact_ns = self.0.now().as_ns();
+        Moment::from_ns(exact_ns - exact_ns % 10_000_000)
+    }
+
+    fn fine_now(&self) -> Moment {
+        self.0.now()
+    }
+}
+
+#[test]
+fn a_short_timeout_of_a_calls_own_is_not_shortened_by_a_coarse_clock() {
+    paused(async {
+        let settings = Settings::new().timeout(S);
+        let policy = Policy::with_clock("shared", settings, Coarse(Paused::new()));
+        let own = [
+            Settings::new().timeout(5 * MS),
+            Settings::new().attempt_timeout(5 * MS),
+        ];
+        // Just before the coarse clock's next tick.
+        tokio::time::advance(9 * MS).await;
+        for own in &own {
+            let begin = tokio::time::Instant::now();
+            let call = Call::new().settings(own);
+            let hang = |_| pending::<Result<(), &str>>();
+            policy.call(call, fail, hang).await.unwrap_err();
+            assert_eq!(begin.elapsed(), 5 * MS);
+        }
+    });
+}
+
+#[test]
+fn of_a_policys_timeouts_and_a_calls_own_the_shorter_ones_hold() {
+    paused(async {
+        let settings = Settings::new().timeout(S).attempt_timeout(400 * MS);
+        let policy = policy(settings.retry(STEADY));
+        let elapsed = async |own: Settings| {
+            let begin = tokio::time::Instant::now();
+            let call = Call::new().settings(&own);
+            let hang = |_| pending::<Result<(), &str>>();
+            let error = policy.call(call, fail, hang).await.unwrap_err();
+            (begin.elapsed(), error.refused().unwrap().cause())
+        };
+        let own = Settings::new();
+        for (own, expected) in [
+            (own, 400 * MS),
+            (own.timeout(2 * S).attempt_timeout(2 * S), 400 * MS),
+            (own.attempt_timeout(300 * MS), 300 * MS),
+        ] {
+            assert_eq!(elapsed(own).await, (expected, Cause::AttemptTimedOut));
+        }
+        let cases = [
+            (own.retry(STEADY.attempts(9)), S),
+            (own.timeout(200 * MS), 200 * MS),
+        ];
+        for (own, expected) in cases {
+            assert_eq!(elapsed(own).await, (expected, Cause::DeadlinePassed));
+        }
+    });
+}
+
+/// What passes before the body waits for the first time counts, as the deadline that it hears of says.
+#[test]
+fn an_attempts_time_begins_with_the_attempt() {
+    paused(async {
+        let policy = policy(Settings::new().attempt_timeout(100 * MS));
+        let begin = tokio::time::Instant::now();
+        let body = |_| async {
+            // It passes within the first poll.
+            tokio::time::advance(60 * MS).await;
+            pending::<Result<(), &str>>().await
+        };
+        let error = policy.call(Call::new(), fail, body).await.unwrap_err();
+        assert_eq!(error.refused().unwrap().cause(), Cause::AttemptTimedOut);
+        assert_eq!(begin.elapsed(), 100 * MS);
+    });
+}
+
 #[test]
 fn a_child_has_no_more_time_than_its_parent() {
     paused(async {
@@ -285,6 +427,53 @@ fn a_child_has_no_more_time_than_its_parent() {
         assert_eq!((refused.stage(), refused.attempts()), (Stage::Deadline, 0));
         assert_eq!(policy.counters().refused_by_deadline, 1);
     });
+}
+
+/// The dependency had less time than the policy gives it.
+#[test]
+fn callers_in_a_hurry_do_not_open_the_breaker() {
+    paused(async {
+        let settings = Settings::new()
+            .timeout(S)
+            .attempt_timeout(600 * MS)
+            .circuit_breaker(CircuitBreaker::new().consecutive(1));
+        let policy = policy(settings);
+        let hang = |_| pending::<Result<(), &str>>();
+        for _ in 0..3 {
+            let deadline = Deadline::at(policy.now().after(599 * MS));
+            let call = Call::new().deadline(deadline);
+            policy.call(call, fail, hang).await.unwrap_err();
+        }
+        let seen = (policy.state(), policy.counters().timeouts);
+        assert_eq!(seen, (BreakerState::Closed, 3));
+        // The attempt's own time is over first, and the policy's.
+        for settings in [settings, settings.attempt_timeout(2 * S)] {
+            let policy = Policy::with_clock("geo", settings, Paused::new());
+            let call = Call::new().deadline(Deadline::at(policy.now().after(2 * S)));
+            policy.call(call, fail, hang).await.unwrap_err();
+            assert_eq!(policy.state(), BreakerState::Open);
+        }
+    });
+}
+
+#[test]
+fn a_thread_that_is_late_for_its_caller_alone_does_not_open_the_breaker() {
+    let settings = Settings::new()
+        .timeout(3600 * S)
+        .circuit_breaker(CircuitBreaker::new().consecutive(1));
+    let policy = Policy::new("hurry", settings);
+    let call = Call::new().deadline(Deadline::after(50 * MS));
+    let result = policy.call_blocking(call, fail, |attempt| {
+        while policy.now() < attempt.deadline().unwrap().moment() {
+            std::thread::yield_now();
+        }
+        Ok("there it is")
+    });
+    assert_eq!(result, Ok("there it is"));
+    assert_eq!(
+        (policy.state(), policy.counters().timeouts),
+        (BreakerState::Closed, 1)
+    );
 }
 
 const BREAKER: CircuitBreaker = CircuitBreaker::new().consecutive(2).probes(2);
@@ -479,6 +668,45 @@ fn a_bulkhead_without_a_queue_refuses() {
     });
 }
 
+/// An attempt that notes how many calls run when it is dropped.
+struct Holds<'p> {
+    policy: &'p Policy<Paused>,
+    running: &'p Cell<Option<u64>>,
+    result: Result<(), &'static str>,
+}
+
+impl Future for Holds<'_> {
+    type Output = Result<(), &'static str>;
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(self.result)
+    }
+}
+
+impl Drop for Holds<'_> {
+    fn drop(&mut self) {
+        self.running.set(Some(self.policy.counters().running));
+    }
+}
+
+#[test]
+fn an_attempt_is_gone_before_its_permit_goes_back() {
+    paused(async {
+        for result in [Ok(()), Err("down")] {
+            let policy = policy(Settings::new().bulkhead(Bulkhead::new(1)));
+            let running = Cell::new(None);
+            let body = |_| Holds {
+                policy: &policy,
+                running: &running,
+                result,
+            };
+            let expected = result.map_err(CallError::Failed);
+            assert_eq!(policy.call(Call::new(), fail, body).await, expected);
+            assert_eq!((running.get(), policy.counters().running), (Some(1), 0));
+        }
+    });
+}
+
 #[test]
 fn those_who_wait_have_their_turns_in_order_and_not_for_ever() {
     paused(async {
@@ -635,6 +863,22 @@ fn threads_wait_in_the_same_queue() {
         (1600, 0, 0)
     );
     assert_eq!(most.into_inner(), 2);
+}
+
+/// Nobody wakes it but its own time.
+#[test]
+fn a_thread_waits_in_the_queue_no_longer_than_the_policys_timeout() {
+    let bulkhead = Bulkhead::new(1).queue(1);
+    let policy = Policy::new("q", Settings::new().bulkhead(bulkhead).timeout(5 * MS));
+    let permit = policy.try_enter(policy.now()).unwrap();
+    let result = policy.call_blocking(Call::new(), fail, |_| Ok(()));
+    let refused = *result.unwrap_err().refused().unwrap();
+    assert_eq!(
+        (refused.stage(), refused.cause()),
+        (Stage::Queue, Cause::DeadlinePassed)
+    );
+    permit.succeed(policy.now());
+    assert_eq!(policy.counters().waiting, 0);
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! Bulkhead and circuit breaker beside a model of them that keeps a list of what happened, on a clock that the test sets.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cnv::recovery::{
-    BreakerState, Bulkhead, Cause, CircuitBreaker, Clock, Mode, Moment, Permit, Policy, Settings,
+    BreakerState, Bulkhead, Call, Cause, CircuitBreaker, Clock, Mode, Moment, Permit, Policy,
+    Settings, Verdict,
 };
 use proptest::prelude::*;
 
 const BUCKET: u64 = 1_000_000_000;
+const WINDOW: u64 = 10 * BUCKET;
 const MAX: u32 = 6;
 const PROBES: u32 = 3;
 const MINIMUM: usize = 5;
@@ -34,7 +37,7 @@ impl Clock for Set {
 
 const BREAKER: CircuitBreaker = CircuitBreaker::new()
     .failures(0.5)
-    .window(Duration::from_nanos(10 * BUCKET))
+    .window(Duration::from_nanos(WINDOW))
     .minimum(MINIMUM as u32)
     .consecutive(CONSECUTIVE)
     .open(Duration::from_nanos(OPEN))
@@ -97,15 +100,20 @@ impl Model {
         self.epoch += 1;
     }
 
-    /// After a clock went back, what happened is as long ago as it was.
+    /// A reading that is less than a window late is as good as the latest. After a clock went back further, what happened
+    /// is as long ago as it was.
     fn look(&mut self, now: u64) {
-        if let Some(back) = self.start.checked_sub(now) {
-            for (at, _) in &mut self.happened {
-                *at = at.saturating_sub(back);
+        match self.start.checked_sub(now) {
+            Some(1..WINDOW) => return,
+            Some(back) => {
+                for (at, _) in &mut self.happened {
+                    *at = at.saturating_sub(back);
+                }
             }
+            None => {}
         }
         self.start = now;
-        self.happened.retain(|(at, _)| now - at < 10 * BUCKET);
+        self.happened.retain(|(at, _)| now - at < WINDOW);
     }
 
     /// Whether a call is let through, with the reason where it is not.
@@ -204,7 +212,7 @@ impl Model {
         }
         self.look(now);
         let Some(is_success) = outcome else { return };
-        self.happened.push((now, !is_success));
+        self.happened.push((self.start, !is_success));
         self.streak = if is_success { 0 } else { self.streak + 1 };
         let failures = self
             .happened
@@ -228,9 +236,10 @@ impl Model {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Enter,
-    Succeed(prop::sample::Index),
-    Fail(prop::sample::Index),
+    /// With a reading of the clock that is so many buckets old.
+    Enter(u64),
+    Succeed(prop::sample::Index, u64),
+    Fail(prop::sample::Index, u64),
     Drop(prop::sample::Index),
     /// By so many buckets.
     Pass(u64),
@@ -239,10 +248,12 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let index = any::<prop::sample::Index>;
+    // Shorter than the breaker stays open, so that whoever opens it late sees it open.
+    let late = || prop_oneof![4 => Just(0), 1 => 1..OPEN / BUCKET];
     prop_oneof![
-        10 => Just(Step::Enter),
-        5 => index().prop_map(Step::Succeed),
-        5 => index().prop_map(Step::Fail),
+        10 => late().prop_map(Step::Enter),
+        5 => (index(), late()).prop_map(|(index, late)| Step::Succeed(index, late)),
+        5 => (index(), late()).prop_map(|(index, late)| Step::Fail(index, late)),
         1 => index().prop_map(Step::Drop),
         4 => (1..4_u64).prop_map(Step::Pass),
         1 => (4..40_u64).prop_map(Step::Pass),
@@ -268,9 +279,10 @@ fn check(steps: &[Step]) {
     let mut now = START;
     for step in steps {
         match step {
-            Step::Enter => {
-                let entered = policy.try_enter(policy.now());
-                let expected = model.enter(now, held.len());
+            Step::Enter(late) => {
+                let read = now - late * BUCKET;
+                let entered = policy.try_enter(Moment::from_ns(read));
+                let expected = model.enter(read, held.len());
                 match (entered, expected) {
                     (Ok(permit), Ok(own)) => held.push((own, permit)),
                     (entered, expected) => assert_eq!(
@@ -279,16 +291,18 @@ fn check(steps: &[Step]) {
                     ),
                 }
             }
-            Step::Succeed(index) => {
+            Step::Succeed(index, late) => {
                 if let Some((own, permit)) = take(&mut held, index) {
-                    permit.succeed(policy.now());
-                    model.end(own, now, Some(true));
+                    let read = now - late * BUCKET;
+                    permit.succeed(Moment::from_ns(read));
+                    model.end(own, read, Some(true));
                 }
             }
-            Step::Fail(index) => {
+            Step::Fail(index, late) => {
                 if let Some((own, permit)) = take(&mut held, index) {
-                    permit.fail(policy.now());
-                    model.end(own, now, Some(false));
+                    let read = now - late * BUCKET;
+                    permit.fail(Moment::from_ns(read));
+                    model.end(own, read, Some(false));
                 }
             }
             Step::Drop(index) => {
@@ -303,7 +317,7 @@ fn check(steps: &[Step]) {
         policy.clock().set(now);
         if let Phase::Open { since, span: 0 } = model.phase {
             let refused = policy.try_enter(policy.now()).unwrap_err();
-            let span = refused.retry_after().unwrap().as_nanos() as u64;
+            let span = now - since + refused.retry_after().unwrap().as_nanos() as u64;
             assert!((OPEN..=2 * OPEN * 5 / 4).contains(&span), "{span}");
             model.phase = Phase::Open { since, span };
         }
@@ -378,7 +392,7 @@ fn after_a_million_successes_it_opens_within_a_window() {
             .succeed(policy.now());
     }
     let begin = 1_000_000 * call;
-    let window = 10 * BUCKET;
+    let window = WINDOW;
     let opened = (0..).map(|number| number * call).find(|ns| {
         at(begin + ns);
         policy.try_enter(policy.now()).unwrap().fail(policy.now());
@@ -391,6 +405,46 @@ fn after_a_million_successes_it_opens_within_a_window() {
         "{opened}"
     );
     assert_eq!(policy.counters().successes, 1_000_000);
+}
+
+/// Each reading is from before what was counted last, as where a thread is held up between the clock and the lock.
+#[test]
+fn readings_that_come_late_open_it_all_the_same() {
+    let policy = policy(Settings::new().circuit_breaker(CircuitBreaker::new()));
+    let opened = (0..900_u64).find(|number| {
+        let now = START + number * 10_000_000;
+        policy.clock().set(now);
+        let permit = policy.try_enter(policy.now()).unwrap();
+        let late = Moment::from_ns(now - 3 * BUCKET);
+        if number % 3 == 0 {
+            permit.succeed(late)
+        } else {
+            permit.fail(late)
+        }
+        policy.state() == BreakerState::Open
+    });
+    // As soon as there are enough calls.
+    assert_eq!(opened, Some(19));
+}
+
+/// A success at once is reported with the moment at which its call began, unless that is long over.
+#[test]
+fn a_body_that_held_its_thread_up_forgets_nothing() {
+    let policy = policy(Settings::new().circuit_breaker(CircuitBreaker::new()));
+    let fail = || policy.try_enter(policy.now()).unwrap().fail(policy.now());
+    let mut call = Box::pin(policy.call(
+        Call::new(),
+        |_: &()| Verdict::Fail,
+        |_| {
+            policy.clock().set(START + 2 * WINDOW);
+            (0..19).for_each(|_| fail());
+            std::future::ready(Ok(()))
+        },
+    ));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert_eq!(call.as_mut().poll(&mut cx), Poll::Ready(Ok(())));
+    fail();
+    assert_eq!(policy.state(), BreakerState::Open);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! The tower service beside tower's own timeout and limit: the same answers at the same moments.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cnv::recovery::{
@@ -166,7 +169,8 @@ fn a_request_is_sent_again_and_has_its_own_deadline() {
     paused(async {
         let retry = Retry::new().jitter(Jitter::None);
         let policy = shared(Settings::new().retry(retry));
-        let layer = RecoveryLayer::new(Arc::clone(&policy), |_: &&str| Verdict::Retry);
+        let layer = RecoveryLayer::new(Arc::clone(&policy), |_: &&str| Verdict::Retry)
+            .clone_request(|ms: &u64| Some(*ms));
         let deadline = Deadline::at(policy.now().after(40 * MS));
         let layer = layer.deadline_of(move |ms: &u64| (*ms == 3).then_some(deadline));
         let mut service = layer.layer(service_fn(work));
@@ -203,5 +207,84 @@ fn a_service_that_is_ready_has_its_permit_and_gives_it_back() {
         );
         assert_eq!(first.ready().await.unwrap().call(2).await, Ok(2));
         assert_eq!(policy.counters().running, 0);
+    });
+}
+
+/// As a request with a body that streams.
+struct Stream {
+    chunks: u32,
+}
+
+async fn swallow(_: Stream) -> Result<(), Infallible> {
+    Ok(())
+}
+
+#[test]
+fn a_request_that_cannot_be_cloned_is_sent_once() {
+    paused(async {
+        let retry = Retry::new().jitter(Jitter::None);
+        let policy = shared(Settings::new().attempt_timeout(MS).retry(retry));
+        let layer = RecoveryLayer::new(Arc::clone(&policy), |_: &Infallible| Verdict::Retry);
+        let answer = layer
+            .layer(service_fn(swallow))
+            .oneshot(Stream { chunks: 1 });
+        assert_eq!(answer.await, Ok(()));
+
+        let sent = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&sent);
+        let broken = service_fn(move |stream: Stream| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if stream.chunks == 0 {
+                    std::future::pending::<()>().await;
+                }
+                Err::<(), _>("down")
+            }
+        });
+        let layer = RecoveryLayer::new(Arc::clone(&policy), |_: &&str| Verdict::Retry);
+        let service = layer.layer(broken.clone());
+        let failed = service.clone().oneshot(Stream { chunks: 1 }).await;
+        assert_eq!(failed, Err(CallError::Failed("down")));
+        let error = service.oneshot(Stream { chunks: 0 }).await.unwrap_err();
+        assert_eq!(error.refused().unwrap().cause(), Cause::AttemptTimedOut);
+        assert_eq!(sent.swap(0, Ordering::Relaxed), 2);
+
+        // As long as there is another one.
+        let layer = layer.clone_request(|stream: &Stream| {
+            let chunks = stream.chunks.checked_sub(1)?;
+            (chunks > 0).then_some(Stream { chunks })
+        });
+        for (chunks, expected) in [(1, 1), (2, 2), (3, 3), (9, 3)] {
+            let failed = layer.layer(broken.clone()).oneshot(Stream { chunks }).await;
+            assert_eq!(failed, Err(CallError::Failed("down")));
+            assert_eq!(sent.swap(0, Ordering::Relaxed), expected);
+        }
+    });
+}
+
+/// An error of `poll_ready` would say that the service is dead, and a balancer would throw it away.
+#[test]
+fn where_the_queue_is_full_the_call_is_refused_and_the_service_is_ready() {
+    paused(async {
+        let bulkhead = Bulkhead::new(1).back_pressure().queue(1);
+        let policy = shared(Settings::new().bulkhead(bulkhead));
+        let layer = RecoveryLayer::new(Arc::clone(&policy), fail);
+        let mut services = [(); 3].map(|()| layer.layer(service_fn(work)));
+        let mut cx = Context::from_waker(Waker::noop());
+        let ready = services
+            .each_mut()
+            .map(|service| service.poll_ready(&mut cx));
+        assert_eq!(
+            ready,
+            [Poll::Ready(Ok(())), Poll::Pending, Poll::Ready(Ok(()))]
+        );
+        assert_eq!(policy.counters().refused_by_bulkhead, 0);
+        let [mut first, mut second, mut third] = services;
+        let error = third.call(2).await.unwrap_err();
+        assert_eq!(error.refused().unwrap().cause(), Cause::Full);
+        assert_eq!(policy.counters().refused_by_bulkhead, 1);
+        assert_eq!(first.call(2).await, Ok(2));
+        assert_eq!(second.ready().await.unwrap().call(2).await, Ok(2));
+        assert_eq!(third.ready().await.unwrap().call(2).await, Ok(2));
     });
 }

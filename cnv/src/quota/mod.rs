@@ -126,7 +126,7 @@ pub use budget::{
     Quota, ResourceBudget, SmallBudget, TinyBudget, UnlimitedBudget,
 };
 pub use exceeded::BudgetExceeded;
-#[cfg(feature = "command")]
+#[cfg(any(feature = "command", feature = "recovery"))]
 pub(crate) use exceeded::cause;
 pub use fit::{FitsWithinBudget, require_budget_fit};
 pub use limits::Limits;

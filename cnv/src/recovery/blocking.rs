@@ -1,4 +1,7 @@
 //! The executor for threads.
+//!
+//! A thread that waits for its turn or backs off is woken by the time that it may wait and by nothing else: a caller that
+//! goes away does not end it. The call's deadline bounds both; without one, a bulkhead's `wait` and the retries' `cap` do.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -31,7 +34,7 @@ pub(super) fn call<T, E, P: PolicyHandle>(
             }
             Err(error) => error,
         };
-        let Next::BackOff(delay_ns) = course.fail(classify(&error)) else {
+        let Next::BackOff(delay_ns) = course.fail(classify(&error), true) else {
             course.leave();
             return Err(CallError::Failed(error));
         };

@@ -11,7 +11,7 @@ use super::gate::{Entry, Refusal};
 use super::policy::{Call, PolicyHandle};
 use super::queue::Ticket;
 use super::refused::{Cause, Refused, Stage, UNKNOWN};
-use super::settings::{Settings, ns};
+use super::settings::{Retry, Settings, ns};
 use super::trace::{Decision, Trace};
 use super::verdict::Verdict;
 
@@ -44,10 +44,14 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Course<'t, P: PolicyHandle> {
     policy: P,
     trace: Option<&'t mut Trace>,
-    /// The call's own timeouts and retries, in place of the policy's.
+    /// The call's own timeouts, beside the policy's, and its retries, in place of the policy's.
     own: Option<&'t Settings>,
+    /// Whether they need a clock that the policy's do not.
+    is_fine: bool,
     /// The caller's deadline, and from the beginning on the call's.
     deadline_ns: u64,
+    /// The call's deadline, were there none of the caller.
+    own_deadline_ns: u64,
     attempts: u32,
     /// When the present attempt began.
     began_ns: u64,
@@ -78,9 +82,11 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             policy,
             trace: call.trace,
             own: call.settings,
+            is_fine: call.settings.is_some_and(Settings::is_fine),
             deadline_ns: call
                 .deadline
                 .map_or(NEVER, |deadline| deadline.moment().as_ns()),
+            own_deadline_ns: NEVER,
             attempts: 0,
             began_ns: 0,
             pass: None,
@@ -90,26 +96,32 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         }
     }
 
-    /// Which timeouts and retries the call has.
+    /// Which retries the call has.
+    fn retry(&self) -> Option<&Retry> {
+        let settings = self.own.unwrap_or_else(|| self.policy.settings());
+        settings.retry.as_ref()
+    }
+
+    /// The moment now, as exact as the policy's settings and the call's own need it.
     #[inline]
-    fn settings(&self) -> &Settings {
-        self.own.unwrap_or_else(|| self.policy.settings())
+    fn now_ns(&self) -> u64 {
+        if self.is_fine {
+            self.policy.fine_now().as_ns()
+        } else {
+            self.policy.now().as_ns()
+        }
     }
 
     #[inline]
     fn timeout_ns(&self) -> u64 {
-        match self.own {
-            None => self.policy.timeout_ns(),
-            Some(own) => own.timeout.map_or(NEVER, ns),
-        }
+        let own_ns = self.own.and_then(|own| own.timeout).map_or(NEVER, ns);
+        self.policy.timeout_ns().min(own_ns)
     }
 
     #[inline]
     fn attempt_timeout_ns(&self) -> u64 {
-        match self.own {
-            None => self.policy.attempt_timeout_ns(),
-            Some(own) => own.attempt_timeout.map_or(NEVER, ns),
-        }
+        let own = self.own.and_then(|own| own.attempt_timeout);
+        self.policy.attempt_timeout_ns().min(own.map_or(NEVER, ns))
     }
 
     /// One that may have its permit already.
@@ -123,18 +135,16 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// Asks for a place, or for one in the queue, with a waker that is made where it has to wait.
     #[inline]
     pub(super) fn enter(&mut self, waker: impl FnOnce() -> Waker) -> Result<Place, Refused> {
-        let policy = &*self.policy;
-        let now_ns = policy.now().as_ns();
-        self.deadline_ns = self
-            .deadline_ns
-            .min(now_ns.saturating_add(self.timeout_ns()));
+        let now_ns = self.now_ns();
+        self.own_deadline_ns = now_ns.saturating_add(self.timeout_ns());
+        self.deadline_ns = self.deadline_ns.min(self.own_deadline_ns);
         if now_ns >= self.deadline_ns {
             return Err(self.refuse_late());
         }
         if self.has_permit {
             return self.enter_attempt().map(|()| Place::Taken);
         }
-        match policy.gate.enter(now_ns) {
+        match self.policy.gate.enter(now_ns) {
             Some(pass) => {
                 self.hold(pass, now_ns);
                 Ok(Place::Taken)
@@ -192,7 +202,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             .settings()
             .bulkhead
             .and_then(|bulkhead| bulkhead.wait);
-        shorter(wait, self.remaining())
+        shorter(wait, self.until(self.deadline_ns))
     }
 
     /// A call in the queue waited too long.
@@ -212,7 +222,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// Asks for the next attempt of a call that has its place.
     pub(super) fn enter_attempt(&mut self) -> Result<(), Refused> {
         let policy = &*self.policy;
-        let now_ns = policy.now().as_ns();
+        let now_ns = self.now_ns();
         if now_ns >= self.deadline_ns {
             return Err(self.refuse_late());
         }
@@ -235,8 +245,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             trace.begin_attempt();
         }
         self.is_in_body = true;
-        let own_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
-        let deadline_ns = self.deadline_ns.min(own_ns);
+        let deadline_ns = self.attempt_end_ns();
         Attempt {
             number: self.attempts,
             deadline: (deadline_ns != NEVER).then(|| Deadline::at(Moment::from_ns(deadline_ns))),
@@ -251,12 +260,18 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// How long an attempt may take from now on; `None` where nothing ends it.
     pub(super) fn attempt_limit(&self) -> Option<Duration> {
-        shorter(self.settings().attempt_timeout, self.remaining())
+        self.until(self.attempt_end_ns())
     }
 
-    fn remaining(&self) -> Option<Duration> {
-        (self.deadline_ns != NEVER)
-            .then(|| Moment::from_ns(self.deadline_ns).since(self.policy.fine_now()))
+    /// By when the present attempt has to be over, as its body hears it.
+    #[inline]
+    fn attempt_end_ns(&self) -> u64 {
+        let own_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
+        self.deadline_ns.min(own_ns)
+    }
+
+    fn until(&self, end_ns: u64) -> Option<Duration> {
+        (end_ns != NEVER).then(|| Moment::from_ns(end_ns).since(self.policy.fine_now()))
     }
 
     /// The attempt succeeded, and the call is over. `is_at_once` says that it never waited.
@@ -267,19 +282,20 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         let now_ns = if is_at_once && policy.slow_ns() == NEVER {
             self.began_ns
         } else {
-            policy.now().as_ns()
+            self.now_ns()
         };
         self.has_permit = false;
         if let Some(pass) = self.pass.take() {
+            let is_slow = self.is_slow(now_ns);
             policy
                 .gate
-                .succeed(pass, self.is_slow(now_ns), policy.settings(), now_ns);
+                .succeed(pass, is_slow, policy.settings(), now_ns, || self.now_ns());
         }
     }
 
-    /// The attempt returned an error.
+    /// The attempt returned an error. `has_another` says whether there is what another one needs.
     #[cold]
-    pub(super) fn fail(&mut self, verdict: Verdict) -> Next {
+    pub(super) fn fail(&mut self, verdict: Verdict, has_another: bool) -> Next {
         let (outcome, event) = match verdict {
             Verdict::Ignore => (Outcome::Nothing, Event::Ignored),
             _ => (Outcome::Failure, Event::Failure),
@@ -290,6 +306,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             _ => Decision::Failed,
         });
         match verdict {
+            _ if !has_another => self.end_without_retry(),
             Verdict::Retry => self.back_off(None, now_ns),
             Verdict::RetryAfter(time) => self.back_off(Some(ns(time)), now_ns),
             Verdict::Fail | Verdict::Ignore => self.end_without_retry(),
@@ -298,8 +315,9 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// The attempt took too long, or the call did.
     #[cold]
-    pub(super) fn time_out(&mut self) -> (Refused, Next) {
-        let now_ns = self.end_attempt(Outcome::Failure, Event::TimedOut);
+    pub(super) fn time_out(&mut self, has_another: bool) -> (Refused, Next) {
+        let outcome = self.outcome_of_time_out(self.deadline_ns);
+        let now_ns = self.end_attempt(outcome, Event::TimedOut);
         self.note(Decision::TimedOut);
         let late_ns = self.policy.fine_now().as_ns().max(now_ns);
         if late_ns >= self.deadline_ns {
@@ -308,7 +326,12 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             return (refused, self.end_without_retry());
         }
         let refusal = Refusal::new(Stage::Attempt, Cause::AttemptTimedOut);
-        match self.back_off(None, now_ns) {
+        let next = if has_another {
+            self.back_off(None, now_ns)
+        } else {
+            self.end_without_retry()
+        };
+        match next {
             Next::End => (self.refuse(refusal, late_ns), Next::End),
             // It is refused only if no other attempt is made after all.
             next => (self.refused(refusal, late_ns), next),
@@ -317,23 +340,33 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     /// A body that blocks returned too late; what it returned is returned.
     pub(super) fn succeed_late(&mut self) {
-        self.end_attempt(Outcome::Failure, Event::TimedOut);
+        let outcome = self.outcome_of_time_out(self.now_ns());
+        self.end_attempt(outcome, Event::TimedOut);
         self.note(Decision::TimedOut);
         self.leave();
     }
 
+    /// What it says about the dependency that an attempt was not over at `end_ns`: where it had time left but for its
+    /// caller's deadline, nothing. Callers in a hurry would open the breaker for everybody.
+    fn outcome_of_time_out(&self, end_ns: u64) -> Outcome {
+        let attempt_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
+        if end_ns < attempt_ns.min(self.own_deadline_ns) {
+            Outcome::Nothing
+        } else {
+            Outcome::Failure
+        }
+    }
+
     /// Whether the present attempt is over its time.
     pub(super) fn is_late(&self) -> bool {
-        let policy = &*self.policy;
-        let end_ns = self.began_ns.saturating_add(self.attempt_timeout_ns());
-        let end_ns = end_ns.min(self.deadline_ns);
-        end_ns != NEVER && policy.now().as_ns() >= end_ns
+        let end_ns = self.attempt_end_ns();
+        end_ns != NEVER && self.now_ns() >= end_ns
     }
 
     fn end_attempt(&mut self, outcome: Outcome, event: Event) -> u64 {
         self.is_in_body = false;
         let policy = &*self.policy;
-        let now_ns = policy.now().as_ns();
+        let now_ns = self.now_ns();
         if let Some(pass) = self.pass.take() {
             let is_slow = self.is_slow(now_ns);
             policy
@@ -351,7 +384,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// Decides whether another attempt follows.
     fn back_off(&mut self, pushback_ns: Option<u64>, now_ns: u64) -> Next {
         let policy = &*self.policy;
-        let Some(retry) = &self.settings().retry else {
+        let Some(retry) = self.retry() else {
             return Next::End;
         };
         let remaining_ns = match self.deadline_ns {
@@ -361,10 +394,14 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         if self.attempts >= retry.attempts {
             return self.end_without_retry();
         }
-        match policy
-            .gate
-            .back_off(retry, self.attempts, pushback_ns, remaining_ns, now_ns)
-        {
+        match policy.gate.back_off(
+            policy.settings(),
+            retry,
+            self.attempts,
+            pushback_ns,
+            remaining_ns,
+            now_ns,
+        ) {
             Ok(delay_ns) => {
                 self.note(Decision::BackedOff(Duration::from_nanos(delay_ns)));
                 Next::BackOff(delay_ns)
@@ -379,10 +416,8 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     /// A call that fails at once earns its part of a retry, too.
     fn end_without_retry(&mut self) -> Next {
         let policy = &*self.policy;
-        if let Some(retry) = &self.settings().retry
-            && self.attempts == 1
-        {
-            policy.gate.earn(retry);
+        if self.attempts == 1 && self.retry().is_some() {
+            policy.gate.earn(policy.settings());
         }
         Next::End
     }

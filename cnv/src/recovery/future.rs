@@ -48,6 +48,11 @@ pub(super) trait Body {
     type Future;
 
     fn begin(&mut self, attempt: Attempt) -> Self::Future;
+
+    /// Whether it has what another attempt needs.
+    fn has_another(&self) -> bool {
+        true
+    }
 }
 
 impl<B: FnMut(Attempt) -> Fut, Fut: Future> Body for B {
@@ -134,15 +139,17 @@ where
                     course.set_in_body(true);
                     let (error, next) = match attempt.poll(cx) {
                         Poll::Ready(Ok(value)) => {
+                            // What it holds is gone when its permit goes back.
+                            this.attempt.set(None);
                             course.succeed(*this.is_at_once);
                             *this.stage = Stage::Over;
-                            this.attempt.set(None);
                             return Poll::Ready(Ok(value));
                         }
                         Poll::Ready(Err(error)) => {
                             let verdict = this.classify.verdict(&error);
                             this.attempt.set(None);
-                            (CallError::Failed(error), course.fail(verdict))
+                            let next = course.fail(verdict, this.body.has_another());
+                            (CallError::Failed(error), next)
                         }
                         Poll::Pending => {
                             course.set_in_body(false);
@@ -151,7 +158,7 @@ where
                             // It is the caller's code that ends it, and may panic.
                             course.set_in_body(true);
                             this.attempt.set(None);
-                            let (refused, next) = course.time_out();
+                            let (refused, next) = course.time_out(this.body.has_another());
                             (refused.into(), next)
                         }
                     };

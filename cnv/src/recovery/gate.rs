@@ -32,7 +32,7 @@ use super::queue::{Queue, Ticket};
 use super::random::Random;
 use super::refused::{Cause, Detail, Refused, Stage, UNKNOWN};
 use super::retry_budget::RetryBudget;
-use super::settings::{CircuitBreaker, Retry, Settings};
+use super::settings::{CircuitBreaker, Retry, Settings, ns};
 use super::slots::Slots;
 use super::trace::Decision;
 
@@ -50,6 +50,10 @@ const STREAK: u64 = 1 << 23;
 const CLOSED_TO_ALL: u64 = OPEN | ASK | WAITING;
 /// The word's upper half is the breaker's epoch.
 const EPOCH_SHIFT: u32 = 32;
+
+/// How long a call without a deadline backs off because the dependency says so: five minutes, or its retries' cap where
+/// that is longer. A server that is restarted asks for less.
+const LONGEST_PUSHBACK_NS: u64 = 300 * 1_000_000_000;
 
 pub(super) struct Gate {
     word: AtomicU64,
@@ -258,7 +262,6 @@ impl Gate {
             .bulkhead
             .map_or(0, |bulkhead| bulkhead.queue as usize);
         if machine.queue.waiting() >= places {
-            machine.tally.add(Event::RefusedByBulkhead);
             return Reserved::Full;
         }
         let ticket = machine.queue.push(waker.clone());
@@ -327,16 +330,24 @@ impl Gate {
         asked.map_err(Refusal::of_breaker)
     }
 
-    /// An attempt succeeded, and with it the call, whose permit is given back.
+    /// An attempt succeeded, and with it the call, whose permit is given back. `read` is the clock, for whoever gives a
+    /// moment that may be over: what is decided under the lock is decided now.
     #[inline]
-    pub(super) fn succeed(&self, pass: Pass, is_slow: bool, settings: &Settings, now_ns: u64) {
+    pub(super) fn succeed(
+        &self,
+        pass: Pass,
+        is_slow: bool,
+        settings: &Settings,
+        now_ns: u64,
+        read: impl FnOnce() -> u64,
+    ) {
         let word = self.word.load(Ordering::Relaxed);
         let is_short = !is_slow
             && pass == pass_of(word)
             && word & (STREAK | WAITING | ASK) == 0
             && self.is_in_bucket(now_ns);
         if !is_short {
-            return self.succeed_slow(pass, is_slow, settings, now_ns);
+            return self.succeed_slow(pass, is_slow, settings, read());
         }
         self.slots.add_success(self.is_queueing);
         if self.is_queueing && self.word.load(Ordering::SeqCst) & WAITING != 0 {
@@ -437,26 +448,35 @@ impl Gate {
     }
 
     /// A call that failed earns its part of a retry, as one that succeeds does.
-    pub(super) fn earn(&self, retry: &Retry) {
-        self.lock().retry_budget.earn(1, retry);
+    pub(super) fn earn(&self, settings: &Settings) {
+        self.lock().retry_budget.earn(1, &settings.account());
     }
 
     /// Takes a retry out of the budget, and says how long to back off, in nanoseconds. After its first attempt the call
-    /// earns its part before.
+    /// earns its part before. How it backs off the call says, and what there is in the budget the policy's settings.
     pub(super) fn back_off(
         &self,
+        settings: &Settings,
         retry: &Retry,
         attempts: u32,
         pushback_ns: Option<u64>,
         remaining_ns: u64,
         now_ns: u64,
     ) -> Result<u64, Decision> {
+        let account = settings.account();
         let mut machine = self.lock();
         let machine = &mut *machine;
         if attempts == 1 {
-            machine.retry_budget.earn(1, retry);
+            machine.retry_budget.earn(1, &account);
         }
         let delay_ns = match pushback_ns {
+            // A server that is wrong, or means tomorrow, would use up the bulkhead: the call keeps its permit meanwhile.
+            Some(pushback_ns)
+                if remaining_ns == u64::MAX
+                    && pushback_ns > LONGEST_PUSHBACK_NS.max(ns(retry.cap)) =>
+            {
+                return Err(Decision::PushbackTooLong);
+            }
             Some(pushback_ns) => pushback_ns,
             None => backoff_ns(retry, attempts, &mut machine.random),
         };
@@ -466,9 +486,9 @@ impl Gate {
         let successes = self.slots.successes();
         machine
             .retry_budget
-            .earn(successes.wrapping_sub(machine.earned), retry);
+            .earn(successes.wrapping_sub(machine.earned), &account);
         machine.earned = successes;
-        if !machine.retry_budget.spend(now_ns, retry) {
+        if !machine.retry_budget.spend(now_ns, &account) {
             machine.tally.add(Event::RetryRefused);
             return Err(Decision::RetryBudgetSpent);
         }

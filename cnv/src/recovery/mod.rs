@@ -53,9 +53,11 @@
 //!    deadline is not begun.
 //! 4. For each attempt the *circuit breaker*, then the attempt's own timeout, then the body.
 //!
-//! An attempt that fails or takes too long counts as a failure; one whose error is [ignored](Verdict::Ignore), or whose
-//! caller went away, counts as nothing, and its probe is there for others. A panic counts as a failure and goes on. What
-//! took as long as [`CircuitBreaker::slow`] is slow, whether it failed or not.
+//! An attempt that fails or takes longer than the policy lets it counts as a failure; one whose error is
+//! [ignored](Verdict::Ignore), whose caller went away, or whose caller's deadline passed before, counts as nothing, and its
+//! probe is there for others. So a dependency that hangs opens a breaker only where the policy, or the call's own settings,
+//! have a timeout. A panic counts as a failure and goes on. What took as long as [`CircuitBreaker::slow`] and came back is
+//! slow, whether it failed or not.
 //!
 //! # The circuit breaker
 //!
@@ -139,7 +141,9 @@ pub use permit::Permit;
 pub use policy::{Call, Policy, PolicyHandle};
 pub use refused::{CallError, Cause, Refused, Stage};
 #[cfg(all(feature = "tower", not(all(loom, test))))]
-pub use service::{DeadlineOf, NoDeadline, RecoveryFuture, RecoveryLayer, RecoveryService};
+pub use service::{
+    CloneRequest, DeadlineOf, NoDeadline, RecoveryFuture, RecoveryLayer, RecoveryService, SentOnce,
+};
 pub use settings::{BULKHEAD_MAX, Bulkhead, CircuitBreaker, Jitter, Retry, Settings};
 pub use trace::{Decision, Trace};
 pub use verdict::Verdict;

@@ -49,7 +49,7 @@ impl Model {
     }
 
     fn succeed(&self, pass: Pass) {
-        self.gate.succeed(pass, false, &self.settings, NOW);
+        self.gate.succeed(pass, false, &self.settings, NOW, || NOW);
     }
 }
 
@@ -239,7 +239,9 @@ fn loom_a_probe_that_is_dropped_comes_back() {
     }
     fn succeed(model: &Model, (): ()) -> usize {
         let pass = probe(model).expect("there are two probes");
-        model.gate.succeed(pass, false, &model.settings, LATER);
+        model
+            .gate
+            .succeed(pass, false, &model.settings, LATER, || LATER);
         1
     }
     in_every_order(
@@ -251,7 +253,9 @@ fn loom_a_probe_that_is_dropped_comes_back() {
             assert_eq!(succeeded.iter().sum::<usize>(), 1);
             let pass = probe(model).expect("one more is wanted");
             assert!(probe(model).is_none(), "one was enough");
-            model.gate.succeed(pass, false, &model.settings, LATER);
+            model
+                .gate
+                .succeed(pass, false, &model.settings, LATER, || LATER);
             let pass = probe(model).expect("it is closed");
             assert!(!pass.is_probe);
         },

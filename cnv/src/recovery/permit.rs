@@ -69,6 +69,7 @@ impl<'p, C: Clock> Permit<'p, C> {
             self.is_slow(now_ns),
             self.policy.settings(),
             now_ns,
+            || now_ns,
         );
         core::mem::forget(self);
     }

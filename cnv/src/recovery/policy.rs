@@ -243,6 +243,9 @@ impl<C: Clock> Policy<C> {
     /// As [`call`](Self::call), but for the timeouts: a body that blocks is not interrupted. What it returns is returned,
     /// however late, and counts as too late for the circuit breaker. The deadline is looked at before each attempt.
     ///
+    /// A thread that waits for its turn or backs off hears of no cancellation: it goes on when its time has come. Its turn
+    /// may never come where there is neither a deadline nor a timeout nor [`Bulkhead::wait`](super::Bulkhead::wait).
+    ///
     /// # Errors
     ///
     /// As of [`call`](Self::call).
@@ -345,8 +348,9 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The call's own timeouts and retries, in place of the policy's: none where these settings have none. The circuit
-    /// breaker, the bulkhead and what is in the retry budget are the policy's.
+    /// The call's own timeouts and retries. Of its timeouts and the policy's the shorter ones hold; its retries take the
+    /// place of the policy's, and there are none where these settings have none. The circuit breaker, the bulkhead and the
+    /// retry budget are the policy's.
     #[must_use]
     pub const fn settings(mut self, settings: &'a Settings) -> Self {
         self.settings = Some(settings);

@@ -2,10 +2,9 @@
 
 use core::task::{Context, Poll};
 
-use super::gate::{Refusal, Reserved};
+use super::gate::Reserved;
 use super::policy::PolicyHandle;
 use super::queue::Ticket;
-use super::refused::{Refused, UNKNOWN};
 
 /// Where the policy's bulkhead is back-pressure, a permit, or a place in its queue.
 pub(super) struct Reservation<P: PolicyHandle> {
@@ -28,7 +27,10 @@ impl<P: PolicyHandle> Reservation<P> {
     }
 
     /// Whether there is a permit, or none is needed before the call.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+    ///
+    /// Where the queue is full it is ready without one, and the call asks for itself and is refused: an error here would
+    /// say that the service is dead.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let policy = &*self.policy;
         let settings = policy.settings();
         if self.has_permit
@@ -36,16 +38,13 @@ impl<P: PolicyHandle> Reservation<P> {
                 .bulkhead
                 .is_some_and(|bulkhead| bulkhead.is_back_pressure)
         {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(());
         }
         if self.ticket.is_none() {
             match policy.gate.reserve(settings, cx.waker()) {
                 Reserved::Taken => self.has_permit = true,
                 Reserved::Queued(ticket) => self.ticket = Some(ticket),
-                Reserved::Full => {
-                    let refused = Refusal::FULL.into_refused(policy.name(), 0, UNKNOWN);
-                    return Poll::Ready(Err(refused));
-                }
+                Reserved::Full => return Poll::Ready(()),
             }
         }
         // What was queued may have had its turn meanwhile.
@@ -56,7 +55,7 @@ impl<P: PolicyHandle> Reservation<P> {
             self.has_permit = true;
         }
         if self.has_permit {
-            Poll::Ready(Ok(()))
+            Poll::Ready(())
         } else {
             Poll::Pending
         }

@@ -33,16 +33,20 @@ use super::verdict::Verdict;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let service = ServiceBuilder::new()
-///     .layer(RecoveryLayer::new(&GEO, |_: &Infallible| Verdict::Retry))
+///     .layer(
+///         RecoveryLayer::new(&GEO, |_: &Infallible| Verdict::Retry)
+///             .clone_request(|place: &&str| Some(*place)),
+///     )
 ///     .service(service_fn(async |place: &str| Ok::<_, Infallible>(place.len())));
 /// assert_eq!(service.oneshot("Kyoto").await, Ok(5));
 /// # });
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct RecoveryLayer<P, F, D = NoDeadline> {
+pub struct RecoveryLayer<P, F, D = NoDeadline, A = SentOnce> {
     policy: P,
     classify: F,
     deadline_of: D,
+    again: A,
 }
 
 /// Requests have no deadline of their own.
@@ -67,39 +71,80 @@ impl<R, D: Fn(&R) -> Option<Deadline>> DeadlineOf<R> for D {
     }
 }
 
+/// Requests are sent once, whatever the policy would try again.
+#[derive(Clone, Copy, Debug)]
+pub struct SentOnce;
+
+/// Makes the request of the next attempt.
+pub trait CloneRequest<R> {
+    /// The same request once more, if it can be sent again.
+    fn clone_request(&self, request: &R) -> Option<R>;
+}
+
+impl<R> CloneRequest<R> for SentOnce {
+    fn clone_request(&self, _: &R) -> Option<R> {
+        None
+    }
+}
+
+impl<R, A: Fn(&R) -> Option<R>> CloneRequest<R> for A {
+    fn clone_request(&self, request: &R) -> Option<R> {
+        self(request)
+    }
+}
+
 impl<P, F> RecoveryLayer<P, F> {
-    /// A layer whose services share the policy.
+    /// A layer whose services share the policy. Without [`clone_request`](Self::clone_request) they try nothing again.
     #[must_use]
     pub const fn new(policy: P, classify: F) -> Self {
         Self {
             policy,
             classify,
             deadline_of: NoDeadline,
-        }
-    }
-
-    /// With deadlines of the requests' own, a moment on the policy's clock.
-    #[must_use]
-    pub fn deadline_of<R, D: Fn(&R) -> Option<Deadline>>(
-        self,
-        deadline_of: D,
-    ) -> RecoveryLayer<P, F, D> {
-        RecoveryLayer {
-            policy: self.policy,
-            classify: self.classify,
-            deadline_of,
+            again: SentOnce,
         }
     }
 }
 
-impl<S, P: PolicyHandle + Clone, F: Clone, D: Clone> Layer<S> for RecoveryLayer<P, F, D> {
-    type Service = RecoveryService<S, P, F, D>;
+impl<P, F, D, A> RecoveryLayer<P, F, D, A> {
+    /// With deadlines of the requests' own, a moment on the policy's clock.
+    #[must_use]
+    pub fn deadline_of<R, T: Fn(&R) -> Option<Deadline>>(
+        self,
+        deadline_of: T,
+    ) -> RecoveryLayer<P, F, T, A> {
+        RecoveryLayer {
+            policy: self.policy,
+            classify: self.classify,
+            deadline_of,
+            again: self.again,
+        }
+    }
+
+    /// With retries, of the requests of which this makes another one. It is asked before each attempt but the last, since
+    /// an attempt takes its request with it: `|request: &R| Some(request.clone())` where a clone is cheap.
+    #[must_use]
+    pub fn clone_request<R, T: Fn(&R) -> Option<R>>(self, again: T) -> RecoveryLayer<P, F, D, T> {
+        RecoveryLayer {
+            policy: self.policy,
+            classify: self.classify,
+            deadline_of: self.deadline_of,
+            again,
+        }
+    }
+}
+
+impl<S, P: PolicyHandle + Clone, F: Clone, D: Clone, A: Clone> Layer<S>
+    for RecoveryLayer<P, F, D, A>
+{
+    type Service = RecoveryService<S, P, F, D, A>;
 
     fn layer(&self, inner: S) -> Self::Service {
         RecoveryService {
             inner,
             classify: self.classify.clone(),
             deadline_of: self.deadline_of.clone(),
+            again: self.again.clone(),
             reservation: Reservation::new(self.policy.clone()),
         }
     }
@@ -108,29 +153,34 @@ impl<S, P: PolicyHandle + Clone, F: Clone, D: Clone> Layer<S> for RecoveryLayer<
 /// A service under a policy: made by [`RecoveryLayer`].
 ///
 /// It is ready when the service inside is. With [`Bulkhead::back_pressure`](super::Bulkhead::back_pressure) it is ready
-/// when there is a permit, too, which it then keeps for the next call. Otherwise a call waits, or is refused, in its
-/// future. A clone has no permit.
+/// when there is a permit, too, which it then keeps for the next call. Otherwise, and where the queue for permits is full,
+/// a call waits, or is refused, in its future. A clone has no permit.
 ///
-/// Requests are cloned where the policy retries; each attempt after the first waits until a clone of the service is ready.
-pub struct RecoveryService<S, P: PolicyHandle, F, D = NoDeadline> {
+/// It tries again what [`RecoveryLayer::clone_request`] makes another request of; each attempt after the first waits until a
+/// clone of the service is ready.
+pub struct RecoveryService<S, P: PolicyHandle, F, D = NoDeadline, A = SentOnce> {
     inner: S,
     classify: F,
     deadline_of: D,
+    again: A,
     reservation: Reservation<P>,
 }
 
-impl<S: Clone, P: PolicyHandle + Clone, F: Clone, D: Clone> Clone for RecoveryService<S, P, F, D> {
+impl<S: Clone, P: PolicyHandle + Clone, F: Clone, D: Clone, A: Clone> Clone
+    for RecoveryService<S, P, F, D, A>
+{
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
             classify: self.classify.clone(),
             deadline_of: self.deadline_of.clone(),
+            again: self.again.clone(),
             reservation: Reservation::new(self.reservation.policy().clone()),
         }
     }
 }
 
-impl<S: fmt::Debug, P: PolicyHandle, F, D> fmt::Debug for RecoveryService<S, P, F, D> {
+impl<S: fmt::Debug, P: PolicyHandle, F, D, A> fmt::Debug for RecoveryService<S, P, F, D, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecoveryService")
             .field("inner", &self.inner)
@@ -139,22 +189,22 @@ impl<S: fmt::Debug, P: PolicyHandle, F, D> fmt::Debug for RecoveryService<S, P, 
     }
 }
 
-impl<S, R, P, F, D> Service<R> for RecoveryService<S, P, F, D>
+impl<S, R, P, F, D, A> Service<R> for RecoveryService<S, P, F, D, A>
 where
     S: Service<R> + Clone,
-    R: Clone,
     P: PolicyHandle + Clone,
     F: Fn(&S::Error) -> Verdict + Clone,
     D: DeadlineOf<R>,
+    A: CloneRequest<R> + Clone,
 {
     type Response = S::Response;
     type Error = CallError<S::Error>;
-    type Future = RecoveryFuture<S, R, P, F>;
+    type Future = RecoveryFuture<S, R, P, F, A>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // The permit last: a service that is not ready keeps none from others.
         ready!(self.inner.poll_ready(cx)).map_err(CallError::Failed)?;
-        self.reservation.poll(cx).map_err(CallError::Refused)
+        self.reservation.poll(cx).map(Ok)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
@@ -163,13 +213,13 @@ where
         // What was found ready is what is called; a clone may not be.
         let next = self.inner.clone();
         let ready = core::mem::replace(&mut self.inner, next);
-        let may_retry = policy
-            .settings()
-            .retry
-            .is_some_and(|retry| retry.attempts > 1);
+        let last = policy.settings().retry.map_or(1, |retry| retry.attempts);
         let attempts = Attempts {
-            again: may_retry.then(|| (self.inner.clone(), request.clone())),
-            first: Some((ready, request)),
+            spare: (last > 1).then(|| self.inner.clone()),
+            ready: Some(ready),
+            request: Some(request),
+            again: self.again.clone(),
+            last,
         };
         let has_permit = self.reservation.take();
         let course = Course::reserved(policy, call, has_permit);
@@ -180,23 +230,37 @@ where
 }
 
 /// The attempts of one request: the first on the service that was found ready, the others on clones.
-struct Attempts<S, R> {
-    first: Option<(S, R)>,
-    again: Option<(S, R)>,
+struct Attempts<S, R, A> {
+    ready: Option<S>,
+    spare: Option<S>,
+    /// Of the next attempt, if it can be made.
+    request: Option<R>,
+    again: A,
+    /// The number of the last attempt that the policy makes.
+    last: u32,
 }
 
-impl<S: Service<R> + Clone, R: Clone> Body for Attempts<S, R> {
+impl<S: Service<R> + Clone, R, A: CloneRequest<R>> Body for Attempts<S, R, A> {
     type Future = AttemptFuture<S, R>;
 
-    fn begin(&mut self, _: Attempt) -> Self::Future {
-        match (self.first.take(), &self.again) {
-            (Some((mut service, request)), _) => AttemptFuture::Answering {
+    fn begin(&mut self, attempt: Attempt) -> Self::Future {
+        // No attempt begins without: whether there is one is asked before.
+        let request = self.request.take().expect("an attempt has its request");
+        if attempt.number() < self.last {
+            self.request = self.again.clone_request(&request);
+        }
+        match self.ready.take() {
+            Some(mut service) => AttemptFuture::Answering {
                 answer: service.call(request),
             },
-            (None, again) => AttemptFuture::Waiting {
-                next: again.clone(),
+            None => AttemptFuture::Waiting {
+                next: self.spare.clone().map(|service| (service, request)),
             },
         }
+    }
+
+    fn has_another(&self) -> bool {
+        self.request.is_some()
     }
 }
 
@@ -232,20 +296,20 @@ impl<S: Service<R>, R> Future for AttemptFuture<S, R> {
 
 pin_project! {
     /// The answer of a [`RecoveryService`].
-    pub struct RecoveryFuture<S, R, P, F>
+    pub struct RecoveryFuture<S, R, P, F, A = SentOnce>
     where
         S: Service<R>,
         P: PolicyHandle,
     {
         #[pin]
-        calling: Calling<'static, P, F, Attempts<S, R>, AttemptFuture<S, R>, S::Error>,
+        calling: Calling<'static, P, F, Attempts<S, R, A>, AttemptFuture<S, R>, S::Error>,
     }
 }
 
-impl<S, R, P, F> Future for RecoveryFuture<S, R, P, F>
+impl<S, R, P, F, A> Future for RecoveryFuture<S, R, P, F, A>
 where
     S: Service<R> + Clone,
-    R: Clone,
+    A: CloneRequest<R>,
     P: PolicyHandle,
     F: Fn(&S::Error) -> Verdict,
 {
@@ -256,7 +320,7 @@ where
     }
 }
 
-impl<S: Service<R>, R, P: PolicyHandle, F> fmt::Debug for RecoveryFuture<S, R, P, F> {
+impl<S: Service<R>, R, P: PolicyHandle, F, A> fmt::Debug for RecoveryFuture<S, R, P, F, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecoveryFuture").finish_non_exhaustive()
     }

@@ -124,6 +124,14 @@ impl Settings {
         }
     }
 
+    /// What the retry budget earns: one account has one rate, whatever calls with retries of their own would have.
+    pub(super) const fn account(&self) -> Retry {
+        match self.retry {
+            Some(retry) => retry,
+            None => Retry::new(),
+        }
+    }
+
     /// Whether a time is so short that the ticks of the coarse clock would show.
     pub(super) const fn is_fine(&self) -> bool {
         is_below(self.timeout, FINE)
@@ -179,7 +187,7 @@ impl Retry {
         self
     }
 
-    /// The longest backoff. What a server asks for may be longer, and is honoured.
+    /// The longest backoff. What a server asks for may be longer, and is honoured up to five minutes, or this if it is more.
     #[must_use]
     pub const fn cap(mut self, cap: Duration) -> Self {
         self.cap = cap;
@@ -197,6 +205,9 @@ impl Retry {
     ///
     /// It is the larger of the two and not their sum: a dependency that is down then never sees more than
     /// `1 + ratio` times what it is offered, as soon as that is more than `per_second / ratio` calls a second.
+    ///
+    /// It is the policy's. Of a call's [own settings](super::Call::settings) it says nothing: the policy's retries say it,
+    /// or the defaults where it has none.
     #[must_use]
     pub const fn budget(mut self, ratio: f64, per_second: u32) -> Self {
         self.budget_millionths = millionths(ratio);

@@ -41,6 +41,8 @@ pub enum Decision {
     RetryBudgetSpent,
     /// No other attempt: what remains until the deadline is shorter than the backoff.
     TooLittleTime,
+    /// No other attempt: the dependency wants to be asked again later than a call without a deadline waits.
+    PushbackTooLong,
     /// The call was refused or cut off.
     Refused(Stage, Cause),
 }
@@ -101,6 +103,7 @@ impl fmt::Display for Decision {
             Self::BackedOff(time) => return write!(f, "backed_off {} ms", time.as_millis()),
             Self::RetryBudgetSpent => "retry_budget_spent",
             Self::TooLittleTime => "too_little_time",
+            Self::PushbackTooLong => "pushback_too_long",
             Self::Refused(stage, cause) => {
                 return write!(f, "refused {} {}", stage.as_str(), cause.as_str());
             }

@@ -8,7 +8,9 @@ use core::time::Duration;
 pub enum Verdict {
     /// The dependency failed, and another attempt may succeed.
     Retry,
-    /// The dependency failed, and says when to come back. It is honoured exactly: no jitter, no cap.
+    /// The dependency failed, and says when to come back. It is honoured exactly: no jitter, no cap. Where that is after
+    /// the call's deadline, or without one in more than five minutes (or the retries' `cap`, if that is longer), no attempt
+    /// follows, and the error, which knows when, is returned at once.
     RetryAfter(Duration),
     /// The dependency failed, and another attempt would fail as well.
     Fail,

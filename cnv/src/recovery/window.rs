@@ -52,10 +52,16 @@ impl Window {
         };
     }
 
-    /// Begins the buckets that are due. After a clock went back, the current one begins anew and nothing is forgotten.
+    /// Begins the buckets that are due.
+    ///
+    /// A moment before the current one is most often a reading that comes late, and belongs to it: were it taken for a
+    /// clock that went back, the next reading would slide over all that was counted. Only what is a window behind is such
+    /// a clock; the current bucket then begins anew and nothing is forgotten.
     pub(super) fn slide(&mut self, now_ns: u64, bucket_ns: u64, successes: u64) {
         let Some(elapsed_ns) = now_ns.checked_sub(self.start_ns) else {
-            self.start_ns = now_ns;
+            if self.start_ns - now_ns >= bucket_ns.saturating_mul(BUCKETS as u64) {
+                self.start_ns = now_ns;
+            }
             return;
         };
         let due = elapsed_ns / bucket_ns;
@@ -155,6 +161,21 @@ mod tests {
         assert_eq!(window.sums(3), sums(3, 1));
         window.slide(1100, BUCKET, 3);
         assert_eq!(window.sums(3), sums(0, 0));
+    }
+
+    #[test]
+    fn a_reading_that_comes_late_is_of_the_current_bucket() {
+        let mut window = Window::new();
+        window.clear(5000, 0);
+        for late_ns in [1, 999] {
+            window.slide(5000 - late_ns, BUCKET, 0);
+            window.add(true, false);
+            window.slide(5099, BUCKET, 0);
+        }
+        assert_eq!(window.sums(0), sums(0, 2));
+        assert_eq!(window.start_ns(), 5000);
+        window.slide(4000, BUCKET, 0);
+        assert_eq!(window.start_ns(), 4000);
     }
 
     #[test]
