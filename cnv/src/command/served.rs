@@ -26,14 +26,14 @@ use super::stopped::Stopped;
 use super::stream::{Note, Sink};
 use super::version::{LiveVerb, Version};
 use crate::attestation::{Evidence, Verified};
-use crate::audit::{AuditEntry, Decision, Digest, Reason};
+use crate::audit::{AuditEntry, Decision, Digest, PartsDigest, Reason};
 use crate::capability::CapabilityContract;
 use crate::session::{
     Begun, Caller, Channel, Close, CloseCode, Ending, Identity, ItemTooLarge, Peer, Presented,
     RemoteFailure, Request, Service, Unsent,
 };
 use denials::Denials;
-use once::{Once, Streamed, Turn};
+use once::{Key, Once, Streamed, Turn};
 
 /// What the audit log calls the beginning of a session.
 const SESSION_OPEN: &str = "session open";
@@ -120,13 +120,9 @@ impl Service for Served {
     }
 
     fn identity(&self, peer: Peer, authority: &Authority) -> Identity {
-        let verified = match authority {
-            Authority::Presented { evidence, .. } => evidence.verified(),
-            Authority::Nothing | Authority::Development => None,
-        };
-        match (peer, verified) {
+        match (peer, authority.verified()) {
             (Peer::User(user), _) => Identity::User(user),
-            (Peer::Anyone, Some(verified)) => Identity::Attested(vouched_for(verified)),
+            (Peer::Anyone, Some(verified)) => Identity::Attested(*vouched_for(verified).as_bytes()),
             (Peer::Parent | Peer::Anyone, _) => Identity::Parent,
         }
     }
@@ -165,24 +161,47 @@ impl Service for Served {
 }
 
 /// Whom a root vouched for, and by whom: delegates count as that one.
-fn vouched_for(verified: &Verified) -> [u8; 32] {
+fn vouched_for(verified: &Verified) -> Digest {
     let first = verified.chain().root();
-    let mut digest = Sha256::new_with_prefix(first.issuer().as_bytes());
+    let mut digest = PartsDigest::new("cnv vouched for 1");
+    digest.put(first.issuer().as_bytes());
+    // A subject may have the bytes of a key.
     match first.holder_key() {
-        Some(holder) => digest.update(holder.as_bytes()),
-        None => digest.update(first.subject()),
+        Some(holder) => {
+            digest.put(b"holder");
+            digest.put(holder.as_bytes());
+        }
+        None => {
+            digest.put(b"subject");
+            digest.put(first.subject().as_bytes());
+        }
     }
-    digest.finalize().into()
+    digest.finish()
 }
 
 impl Authority {
-    /// Whose idempotency keys those of a call are.
-    fn owner(&self) -> Digest {
-        let verified = match self {
+    fn verified(&self) -> Option<&Verified> {
+        match self {
             Self::Presented { evidence, .. } => evidence.verified(),
             Self::Nothing | Self::Development => None,
-        };
-        Digest::from_bytes(verified.map_or([0; 32], vouched_for))
+        }
+    }
+
+    /// Whose room the keys of a call take: that of one client, however many delegates it has.
+    fn client(&self) -> Digest {
+        let nobody = || PartsDigest::new("cnv nobody 1").finish();
+        self.verified().map_or_else(nobody, vouched_for)
+    }
+
+    /// Whose keys those of a call are: every link counts, because a function within a handler may have refused a delegate
+    /// what it replied to somebody who may do more.
+    fn owner(&self) -> Digest {
+        let mut digest = PartsDigest::new("cnv owner of keys 1");
+        let links = self.verified().map(|verified| verified.chain().links());
+        for link in links.into_iter().flatten() {
+            digest.put(link.id().as_bytes());
+        }
+        digest.finish()
     }
 }
 
@@ -352,9 +371,13 @@ impl Asked {
         {
             let words = serde_json::json!(self.request.arguments).to_string();
             let asked = Digest::from_bytes(Sha256::digest(words).into());
-            let owner = self.authority.owner();
-            let turn = once::check(&key)
-                .and_then(|()| self.once.begin((owner, key), asked, Instant::now()));
+            let key = Key {
+                client: self.authority.client(),
+                owner: self.authority.owner(),
+                name: key,
+            };
+            let turn =
+                once::check(&key.name).and_then(|()| self.once.begin(key, asked, Instant::now()));
             match turn {
                 Err(failure) => return Reply::refused(failure),
                 Ok(Turn::First(running)) => {

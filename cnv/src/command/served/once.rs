@@ -32,8 +32,15 @@ const MAX_KEY_BYTES: usize = 128;
 /// The longest reply that is kept, with all that was streamed.
 const MAX_REPLY_BYTES: usize = 64 << 10;
 
-/// Who asks, and the key.
-pub(super) type Key = (Digest, String);
+/// A key, and who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// Whose share of the room it takes.
+    pub(super) client: Digest,
+    /// Who alone hears the reply.
+    pub(super) owner: Digest,
+    pub(super) name: String,
+}
 
 /// The keys that are remembered.
 #[derive(Default)]
@@ -112,12 +119,12 @@ impl Once {
             if call.asked != asked {
                 return Err(Failure::usage(format!(
                     "the idempotency key `{}` stands for another call",
-                    key.1
+                    key.name
                 )));
             }
             return Ok(Turn::Again(call.reply.clone()));
         }
-        let of_this = calls.of_each.get(&key.0).copied().unwrap_or(0);
+        let of_this = calls.of_each.get(&key.client).copied().unwrap_or(0);
         if calls.by_key.len() >= MAX_KEYS || of_this >= MAX_KEYS_OF_ONE {
             let message = "too many idempotency keys are remembered; the call was not made";
             return Err(Failure::new(FailureCode::Unavailable, message));
@@ -128,7 +135,7 @@ impl Once {
             reply: receiver,
         };
         calls.by_key.insert(key.clone(), call);
-        *calls.of_each.entry(key.0).or_default() += 1;
+        *calls.of_each.entry(key.client).or_default() += 1;
         Ok(Turn::First(Running {
             once: Arc::clone(self),
             key,
@@ -157,10 +164,10 @@ impl Calls {
         if self.by_key.remove(key).is_none() {
             return;
         }
-        if let Some(count) = self.of_each.get_mut(&key.0) {
+        if let Some(count) = self.of_each.get_mut(&key.client) {
             *count -= 1;
             if *count == 0 {
-                self.of_each.remove(&key.0);
+                self.of_each.remove(&key.client);
             }
         }
     }
