@@ -192,17 +192,17 @@ impl App {
                 Some(failure)
             }
         };
-        let is_run = refusal.is_none();
+        let is_within = refusal.is_none();
         let limits = spec.limits.unwrap_or_else(Limits::unlimited);
-        let (result, usage) = metered(spec.name, limits, async {
+        let ((result, is_run), usage) = metered(spec.name, limits, async {
             match refusal {
-                Some(failure) => Err(failure),
+                Some(failure) => (Err(failure), false),
                 None => run(verb.entry(), visit, &self.panics).await,
             }
         })
         .await;
         let result = match &mut recorder {
-            Some(recorder) if is_run => {
+            Some(recorder) if is_within => {
                 let recorded = recorder.ended(&result, &usage, &evidence).await;
                 recorded.and(result)
             }
@@ -212,7 +212,7 @@ impl App {
             spec: &spec,
             call_id,
             record,
-            is_within: is_run,
+            is_within,
         };
         let is_explained = self.explains_denials || evidence.is_development();
         let result = result.map_err(|failure| tell_denial(failure, &denial, is_explained));
@@ -290,9 +290,14 @@ pub(super) fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<(), Fail
     Ok(())
 }
 
-/// Runs the handler until it is done or the deadline passes. A cancelled handler is left to return
-/// what it has; one that does not notice is ended by the next signal.
-async fn run(entry: &Registration, visit: Visit, panics: &AtomicU64) -> Result<Output, Failure> {
+/// Runs the handler until it is done or the deadline passes, and says whether it was begun. A cancelled handler is left to
+/// return what it has; one that does not notice is ended by the next signal.
+async fn run(
+    entry: &Registration,
+    visit: Visit,
+    panics: &AtomicU64,
+) -> (Result<Output, Failure>, bool) {
+    let decisions = visit.decisions.clone();
     let cx = Context::new(Call {
         id: visit.call_id,
         transaction: visit.transaction,
@@ -307,8 +312,11 @@ async fn run(entry: &Registration, visit: Visit, panics: &AtomicU64) -> Result<O
         decisions: visit.decisions,
         policies: visit.policies,
     });
-    cx.checkpoint()?;
+    if let Err(stopped) = cx.checkpoint() {
+        return (Err(stopped.into()), false);
+    }
     let deadline = cx.deadline();
+    let is_replay = visit.replay.is_some();
     let handler = Isolated {
         handler: match visit.replay {
             Some(replay) => replay,
@@ -316,13 +324,16 @@ async fn run(entry: &Registration, visit: Visit, panics: &AtomicU64) -> Result<O
         },
         panics,
     };
-    match deadline {
+    let result = match deadline {
         None => handler.await,
         Some(deadline) => match tokio::time::timeout_at(deadline.into(), handler).await {
             Ok(result) => result,
             Err(_) => Err(Stopped::Deadline.into()),
         },
-    }
+    };
+    let refused = |failure: &Failure| decisions.refused_at_first(entry, failure);
+    let is_run = !is_replay && !result.as_ref().is_err_and(refused);
+    (result, is_run)
 }
 
 /// A handler whose panic is its call's failure, and nobody else's.

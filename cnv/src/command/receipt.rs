@@ -28,7 +28,8 @@ pub struct Receipt {
     pub usage: Usage,
     /// On whose word the call ran; `None` where nothing in it asked for an attestation, or none that held was presented.
     pub attestation: Option<AttestedBy>,
-    /// Whether the verb was let run; `false` where the call was denied, or not admitted.
+    /// Whether the handler was begun; `false` where the call was denied, not admitted, or stopped or refused by the verb's
+    /// policy before that, and where it was given the reply of an earlier one.
     pub is_run: bool,
     /// How the call failed; `None` where it did not.
     pub failure: Option<FailureCode>,
