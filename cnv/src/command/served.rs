@@ -33,7 +33,7 @@ use crate::session::{
     RemoteFailure, Request, Service, Unsent,
 };
 use denials::Denials;
-use once::{Key, Once, Streamed, Turn};
+use once::{Kept, Key, Once, Running, Streamed, Turn};
 
 /// What the audit log calls the beginning of a session.
 const SESSION_OPEN: &str = "session open";
@@ -304,6 +304,7 @@ struct Asked {
 impl Asked {
     /// Understands the request by the grammar in force, and carries it through the pipeline.
     async fn attend(self, blocking: Arc<Semaphore>) -> Reply {
+        self.once.forget(Instant::now());
         // What is wrong with an overlay is for whoever serves, and not for each who calls.
         let version = match self.app.ready(&|_| ()).await {
             Ok(version) => version,
@@ -314,17 +315,25 @@ impl Asked {
         {
             return Reply::without_call(Output::of(&version.grammar()));
         }
-        if !self.is_blocking(&version) {
-            return self.carry(&version).await;
+        // Whoever waits for another call's reply has no place, which that call may be waiting for.
+        let turn = match self.turn(&version).await {
+            Ok(turn) => turn,
+            Err(failure) => return Reply::refused(failure),
+        };
+        if matches!(turn, Taken::Again(_)) || !self.is_blocking(&version) {
+            return self.carry(&version, turn).await;
         }
         // A handler that is not async keeps its thread, which the others on it would wait for.
-        let Ok(place) = blocking.acquire_owned().await else {
-            return Reply::refused(Stopped::Cancelled.into());
+        let place = blocking.acquire_owned();
+        let place = match unless_stopped(place, self.deadline, &self.cancellation).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_)) => return Reply::refused(Stopped::Cancelled.into()),
+            Err(stopped) => return Reply::refused(stopped.into()),
         };
         let runtime = tokio::runtime::Handle::current();
         let carried = tokio::task::spawn_blocking(move || {
             let _place = place;
-            runtime.block_on(self.carry(&version))
+            runtime.block_on(self.carry(&version, turn))
         });
         match carried.await {
             Ok(reply) => reply,
@@ -343,7 +352,37 @@ impl Asked {
         verb.is_ok_and(|verb| verb.entry().is_blocking)
     }
 
-    async fn carry(self, version: &Version) -> Reply {
+    /// Takes the turn of a call with a key, and waits for the one before.
+    async fn turn(&self, version: &Version) -> Result<Taken, Failure> {
+        let Some(key) = &self.request.idempotency_key else {
+            return Ok(Taken::Only);
+        };
+        let (verb, _) = understand(version, &self.request.arguments)?;
+        // Whoever may not make the call is refused, whatever it replied to somebody else.
+        let (evidence, _) = evidence(&self.app, verb.spec(), &self.authority).await;
+        let is_allowed = |evidence: &Evidence| authorise(verb.spec(), evidence).is_ok();
+        if !evidence.as_ref().is_ok_and(is_allowed) {
+            return Ok(Taken::Refused);
+        }
+        once::check(key)?;
+        let words = serde_json::json!(self.request.arguments).to_string();
+        let asked = Digest::from_bytes(Sha256::digest(words).into());
+        let key = Key {
+            client: self.authority.client(),
+            owner: self.authority.owner(),
+            name: key.clone(),
+        };
+        match self.once.begin(key, asked, Instant::now())? {
+            Turn::First(running) => Ok(Taken::First(running)),
+            Turn::Again(reply) => {
+                let over = once::over(reply);
+                let kept = unless_stopped(over, self.deadline, &self.cancellation).await;
+                kept.map_err(once::still_made)?.map(Taken::Again)
+            }
+        }
+    }
+
+    async fn carry(self, version: &Version, turn: Taken) -> Reply {
         let (verb, matches) = match understand(version, &self.request.arguments) {
             Ok(understood) => understood,
             Err(failure) => return Reply::refused(failure),
@@ -354,6 +393,7 @@ impl Asked {
             Err(error) => return Reply::refused(Failure::usage(format!("transaction: {error}"))),
         };
         let tell = |text: &str| self.sink.note(&Note::Remark(text));
+        // Anew: what held when the turn was taken may have been revoked while the call waited.
         let decided_by = evidence(&self.app, verb.spec(), &self.authority).await;
         let mut way = Way {
             deadline: Ok(self.deadline),
@@ -364,35 +404,20 @@ impl Asked {
             replay: None,
         };
         let mut first = None;
-        // Whoever may not make the call is refused, whatever it replied to somebody else.
-        let is_allowed = |evidence: &Evidence| authorise(verb.spec(), evidence).is_ok();
-        if let Some(key) = self.request.idempotency_key
-            && decided_by.0.as_ref().is_ok_and(is_allowed)
-        {
-            let words = serde_json::json!(self.request.arguments).to_string();
-            let asked = Digest::from_bytes(Sha256::digest(words).into());
-            let key = Key {
-                client: self.authority.client(),
-                owner: self.authority.owner(),
-                name: key,
-            };
-            let turn =
-                once::check(&key.name).and_then(|()| self.once.begin(key, asked, Instant::now()));
-            match turn {
-                Err(failure) => return Reply::refused(failure),
-                Ok(Turn::First(running)) => {
-                    let streamed = Arc::new(Streamed::new(Arc::clone(&self.sink)));
-                    way.sink = Arc::clone(&streamed) as Arc<dyn Sink>;
-                    first = Some((running, streamed));
-                }
-                Ok(Turn::Again(reply)) => match once::over(reply, self.deadline).await {
-                    Err(failure) => return Reply::refused(failure),
-                    Ok(kept) => {
-                        tell("this is the reply of an earlier call with the same idempotency key");
-                        let sink = Arc::clone(&self.sink);
-                        way.replay = Some(Box::pin(async move { kept.give(&*sink).await }));
-                    }
-                },
+        match turn {
+            Taken::Only => {}
+            // Where it has become allowed since then, no handler is called without a turn.
+            Taken::Refused => way.replay = Some(Box::pin(async { Err(once::not_made()) })),
+            Taken::First(mut running) => {
+                let streamed = Arc::new(Streamed::new(Arc::clone(&self.sink)));
+                way.sink = Arc::clone(&streamed) as Arc<dyn Sink>;
+                running.begin();
+                first = Some((running, streamed));
+            }
+            Taken::Again(kept) => {
+                tell("this is the reply of an earlier call with the same idempotency key");
+                let sink = Arc::clone(&self.sink);
+                way.replay = Some(Box::pin(async move { kept.give(&*sink).await }));
             }
         }
         let evidence = |_: &dyn Fn() -> Digest| decided_by;
@@ -401,6 +426,42 @@ impl Asked {
             running.end(&reply, &streamed);
         }
         reply
+    }
+}
+
+/// The turn that a call has.
+enum Taken {
+    /// It has no key.
+    Only,
+    /// It may not be made, which the pipeline says and records.
+    Refused,
+    /// It is the first with its key.
+    First(Running),
+    /// It repeats one.
+    Again(Arc<Kept>),
+}
+
+/// What `work` comes to, unless its call has to stop before that.
+async fn unless_stopped<T>(
+    work: impl Future<Output = T>,
+    deadline: Option<Instant>,
+    cancellation: &Cancellation,
+) -> Result<T, Stopped> {
+    let mut work = std::pin::pin!(work);
+    let mut cancelled = std::pin::pin!(cancellation.cancelled());
+    let raced = std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Ok(done)),
+        Poll::Pending => cancelled
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(Stopped::Cancelled)),
+    });
+    match deadline {
+        None => raced.await,
+        Some(deadline) => {
+            let raced = tokio::time::timeout_at(deadline.into(), raced).await;
+            raced.unwrap_or(Err(Stopped::Deadline))
+        }
     }
 }
 

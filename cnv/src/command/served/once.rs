@@ -17,6 +17,7 @@ use crate::audit::Digest;
 use crate::command::failure::{Failure, FailureCode};
 use crate::command::output::Output;
 use crate::command::pipeline::Reply;
+use crate::command::stopped::Stopped;
 use crate::command::stream::{Note, Sink};
 
 /// How long a reply is remembered after its call.
@@ -78,11 +79,13 @@ pub(super) enum Turn {
     Again(watch::Receiver<Option<Arc<Kept>>>),
 }
 
-/// A call that is being made. Dropped in the middle it is remembered as one that was cut off.
+/// A call that is being made. Dropped in the middle it is remembered as one that was cut off, and before it began it is
+/// forgotten.
 pub(super) struct Running {
     once: Arc<Once>,
     key: Key,
     reply: watch::Sender<Option<Arc<Kept>>>,
+    is_begun: bool,
     is_over: bool,
 }
 
@@ -140,8 +143,14 @@ impl Once {
             once: Arc::clone(self),
             key,
             reply,
+            is_begun: false,
             is_over: false,
         }))
+    }
+
+    /// Forgets what was remembered for long enough.
+    pub(super) fn forget(&self, now: Instant) {
+        self.lock().forget(now);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Calls> {
@@ -174,6 +183,11 @@ impl Calls {
 }
 
 impl Running {
+    /// From here on a handler may be called.
+    pub(super) fn begin(&mut self) {
+        self.is_begun = true;
+    }
+
     /// Remembers the reply, or forgets the key where no handler was called.
     pub(super) fn end(mut self, reply: &Reply, streamed: &Streamed) {
         self.is_over = true;
@@ -194,7 +208,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_over && !self.is_begun {
+            self.once.lock().remove(&self.key);
+        } else if !self.is_over {
             let message = "the call with this idempotency key was cut off, and what of it took effect is not known";
             self.keep(Kept {
                 result: Err((FailureCode::Cancelled, message.to_owned(), None)),
@@ -257,30 +273,29 @@ impl Kept {
 ///
 /// # Errors
 ///
-/// Where the deadline passes before that; the call goes on.
+/// Where no handler was called for it.
 pub(super) async fn over(
     mut reply: watch::Receiver<Option<Arc<Kept>>>,
-    deadline: Option<Instant>,
 ) -> Result<Arc<Kept>, Failure> {
-    let over = async {
-        let kept = reply.wait_for(Option::is_some).await;
-        kept.ok().and_then(|kept| kept.clone())
-    };
-    let kept = match deadline {
-        None => over.await,
-        Some(deadline) => match tokio::time::timeout_at(deadline.into(), over).await {
-            Ok(kept) => kept,
-            Err(_) => {
-                let message = "the call with this idempotency key is still being made";
-                return Err(Failure::new(FailureCode::Deadline, message));
-            }
-        },
-    };
-    // Nobody waits for a call that no handler was called for: it may be made now.
-    kept.ok_or_else(|| {
-        let message = "the call with this idempotency key was not made; it can be asked for again";
-        Failure::new(FailureCode::Unavailable, message)
-    })
+    let kept = reply.wait_for(Option::is_some).await;
+    kept.ok().and_then(|kept| kept.clone()).ok_or_else(not_made)
+}
+
+/// Why a call ends whose key has no reply, because no handler was called.
+pub(super) fn not_made() -> Failure {
+    let message = "the call with this idempotency key was not made; it can be asked for again";
+    Failure::new(FailureCode::Unavailable, message)
+}
+
+/// Why a call ends that did not wait until the one before was over, which goes on.
+pub(super) fn still_made(stopped: Stopped) -> Failure {
+    match stopped {
+        Stopped::Deadline => {
+            let message = "the call with this idempotency key is still being made";
+            Failure::new(FailureCode::Deadline, message)
+        }
+        Stopped::Cancelled => stopped.into(),
+    }
 }
 
 /// Passes on what a handler streams, and keeps as much of it as a reply may have.
