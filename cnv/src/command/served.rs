@@ -579,7 +579,10 @@ fn remote(failure: &Failure) -> RemoteFailure {
     };
     let exit_code = failure.code().exit_code();
     let mut remote = RemoteFailure::new(code, exit_code, failure.to_string());
-    let retry_after = failure.retry_after().map(|after| after.as_millis());
+    // Rounded up: earlier than that no try makes sense.
+    let retry_after = failure
+        .retry_after()
+        .map(|after| after.as_nanos().div_ceil(1_000_000));
     remote.retry_after_ms = retry_after.and_then(|after| u64::try_from(after).ok());
     remote
 }
