@@ -224,9 +224,18 @@ struct Listener {
 }
 
 impl Sink for Listener {
-    fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
-        let json = item.as_json().to_owned();
-        let polled = self.sink.poll_item(item, cx);
+    fn poll_item(
+        &self,
+        item: &mut dyn FnMut() -> Output,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        let mut json = String::new();
+        let mut listened = || {
+            let item = item();
+            item.as_json().clone_into(&mut json);
+            item
+        };
+        let polled = self.sink.poll_item(&mut listened, cx);
         if let Poll::Ready(Ok(())) = polled {
             let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
             result.put(json.as_bytes());

@@ -100,9 +100,13 @@ impl Collector {
 }
 
 impl Sink for Collector {
-    fn poll_item(&self, item: &mut Output, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_item(
+        &self,
+        item: &mut dyn FnMut() -> Output,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        items.push(std::mem::take(item));
+        items.push(item());
         Poll::Ready(Ok(()))
     }
 

@@ -2,6 +2,7 @@
 
 mod denials;
 mod once;
+mod room;
 
 use std::env;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use crate::session::{
     RemoteFailure, Request, Service, Unsent,
 };
 use denials::Denials;
-use once::{Kept, Key, Once, Running, Streamed, Turn};
+use once::{Kept, Key, Once, Running, Turn};
 
 /// What the audit log calls the beginning of a session.
 const SESSION_OPEN: &str = "session open";
@@ -409,7 +410,7 @@ impl Asked {
             // Where it has become allowed since then, no handler is called without a turn.
             Taken::Refused => way.replay = Some(Box::pin(async { Err(once::not_made()) })),
             Taken::First(mut running) => {
-                let streamed = Arc::new(Streamed::new(Arc::clone(&self.sink)));
+                let streamed = Arc::new(running.streamed(Arc::clone(&self.sink)));
                 way.sink = Arc::clone(&streamed) as Arc<dyn Sink>;
                 running.begin();
                 first = Some((running, streamed));
@@ -588,8 +589,12 @@ fn remote(failure: &Failure) -> RemoteFailure {
 }
 
 impl Sink for Streams {
-    fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
-        let mut json = || Bytes::from(std::mem::take(item).into_json());
+    fn poll_item(
+        &self,
+        item: &mut dyn FnMut() -> Output,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        let mut json = || Bytes::from(item().into_json());
         self.poll_send(Channel::Stdout, &mut json, cx)
     }
 
