@@ -66,8 +66,15 @@ pub(super) struct Way {
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) show_progress: bool,
-    /// What an earlier call replied that this one repeats: no handler is called.
-    pub(super) replay: Option<Invocation>,
+    /// What it replies where no handler is called.
+    pub(super) replay: Option<Replay>,
+}
+
+/// A reply without a handler.
+pub(super) struct Replay {
+    /// The earlier call whose reply it is, where there was one and its number is known.
+    pub(super) of: Option<CallId>,
+    pub(super) reply: Invocation,
 }
 
 /// What a door brings to a call.
@@ -84,7 +91,7 @@ pub(super) struct Visit {
     pub(super) live: Option<LiveGrammar>,
     pub(super) decisions: Decisions,
     pub(super) policies: Arc<[&'static Policy]>,
-    pub(super) replay: Option<Invocation>,
+    pub(super) replay: Option<Replay>,
 }
 
 /// Keeps streamed items, for a caller in the same process.
@@ -180,7 +187,11 @@ impl App {
         let (call_id, transaction_id) = (visit.call_id, visit.transaction);
         let evidence = visit.evidence.clone();
         let decisions = visit.decisions.clone();
-        if let Some(recorder) = &recorder {
+        let repeats = visit.replay.as_ref().and_then(|replay| replay.of);
+        if let Some(recorder) = &mut recorder {
+            if let Some(call) = repeats {
+                recorder.repeats(call);
+            }
             visit.sink = recorder.listen(Arc::clone(&visit.sink));
         }
         let admitted = authorise(&spec, &evidence).and_then(|()| self.admit(&spec));
@@ -228,6 +239,7 @@ impl App {
                 usage,
                 attestation: AttestedBy::of(&evidence),
                 is_run,
+                repeats: repeats.filter(|_| is_within),
                 failure: result.as_ref().err().map(Failure::code),
                 decided: decisions.take(),
             }),
@@ -323,7 +335,7 @@ async fn run(
     let is_replay = visit.replay.is_some();
     let handler = Isolated {
         handler: match visit.replay {
-            Some(replay) => replay,
+            Some(replay) => replay.reply,
             None => (entry.invoke)(cx, visit.matches),
         },
         panics,

@@ -21,7 +21,7 @@ use super::evidence::{REVOCATIONS, Unfit, development, is_bare, nothing, verifie
 use super::failure::{Failure, FailureCode};
 use super::log::audit_log;
 use super::output::Output;
-use super::pipeline::{Reply, Way, authorise};
+use super::pipeline::{Replay, Reply, Way, authorise};
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::{Note, Sink};
@@ -408,7 +408,12 @@ impl Asked {
         match turn {
             Taken::Only => {}
             // Where it has become allowed since then, no handler is called without a turn.
-            Taken::Refused => way.replay = Some(Box::pin(async { Err(once::not_made()) })),
+            Taken::Refused => {
+                way.replay = Some(Replay {
+                    of: None,
+                    reply: Box::pin(async { Err(once::not_made()) }),
+                });
+            }
             Taken::First(mut running) => {
                 let streamed = Arc::new(running.streamed(Arc::clone(&self.sink)));
                 way.sink = Arc::clone(&streamed) as Arc<dyn Sink>;
@@ -418,7 +423,10 @@ impl Asked {
             Taken::Again(kept) => {
                 tell("this is the reply of an earlier call with the same idempotency key");
                 let sink = Arc::clone(&self.sink);
-                way.replay = Some(Box::pin(async move { kept.give(&*sink).await }));
+                way.replay = Some(Replay {
+                    of: kept.call_id(),
+                    reply: Box::pin(async move { kept.give(&*sink).await }),
+                });
             }
         }
         let evidence = |_: &dyn Fn() -> Digest| decided_by;

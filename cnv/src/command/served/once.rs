@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::room::{Room, Share};
 use crate::audit::Digest;
+use crate::command::context::CallId;
 use crate::command::failure::{Failure, FailureCode};
 use crate::command::output::Output;
 use crate::command::pipeline::Reply;
@@ -73,6 +74,8 @@ struct Call {
 /// What a call that was made replied.
 #[derive(Debug)]
 pub(super) struct Kept {
+    /// The call's number; `None` where it was cut off.
+    call_id: Option<CallId>,
     result: Result<Output, (FailureCode, String, Option<Duration>)>,
     items: Vec<Output>,
     /// What it takes of the room, as long as somebody has it.
@@ -235,6 +238,7 @@ impl Drop for Running {
         } else if !self.is_over {
             let message = "the call with this idempotency key was cut off, and what of it took effect is not known";
             self.keep(Kept {
+                call_id: None,
                 result: Err((FailureCode::Cancelled, message.to_owned(), None)),
                 items: Vec::new(),
                 share: None,
@@ -245,6 +249,7 @@ impl Drop for Running {
 
 impl Kept {
     fn of(reply: &Reply, streamed: &Streamed) -> Self {
+        let call_id = reply.receipt.as_ref().map(|receipt| receipt.call_id);
         let mut copied = streamed.take();
         let result = match &reply.result {
             Ok(output) => {
@@ -259,6 +264,7 @@ impl Kept {
         };
         if copied.share.is_some() {
             return Self {
+                call_id,
                 result: result.cloned(),
                 items: copied.items,
                 share: copied.share,
@@ -273,10 +279,15 @@ impl Kept {
             "the call with this idempotency key {how}, and there was no room to keep its reply of {bytes} bytes"
         );
         Self {
+            call_id,
             result: Err((code, message, after)),
             items: Vec::new(),
             share: None,
         }
+    }
+
+    pub(super) const fn call_id(&self) -> Option<CallId> {
+        self.call_id
     }
 
     /// What was streamed, and then the result.
