@@ -177,6 +177,8 @@ pub struct ShownEntry {
     used: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<ShownChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repeats: Option<String>,
 }
 
 /// The grammar that was in force before, and what the change means for callers.
@@ -217,6 +219,7 @@ impl ShownEntry {
                 before: change.before.to_string(),
                 class: change.class.as_str(),
             }),
+            repeats: entry.repeats.map(|id| Hex(&id).to_string()),
             budget: entry.budget.map(|budget| budget.to_string()),
             used: entry.used.map(|used| {
                 // The units of a budget, in which the two are compared.

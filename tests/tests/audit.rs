@@ -364,7 +364,7 @@ prop_compose! {
         call_id: [u8; 16],
         transaction_id: Option<[u8; 16]>,
         verb in ".{1,60}",
-        (digests, change) in ((digests(), digests(), digests()), changes()),
+        (digests, change, repeats) in ((digests(), digests(), digests()), changes(), any::<Option<[u8; 16]>>()),
         links in prop::collection::vec(any::<[u8; 32]>(), 0..=8),
         subject in proptest::option::of(".{1,60}"),
         denied in proptest::option::of(reasons()),
@@ -381,6 +381,7 @@ prop_compose! {
         entry.budget = budget.map(|[memory_bytes, cpu_ns, io_ops, network_bytes]| Limits { memory_bytes, cpu_ns, io_ops, network_bytes });
         entry.used = used.map(|(memory_bytes, [cpu_ns, io_ops, network_bytes])| Used { memory_bytes, cpu_ns, io_ops, network_bytes });
         entry.change = change;
+        entry.repeats = repeats;
         entry.outcome = outcome.map(|failed| failed.map_or(Outcome::Succeeded, Outcome::Failed));
         entry
     }

@@ -269,7 +269,7 @@ fn somebody_watches() {
     let flaky = Flaky::start();
     let mut server = Server::start(&folder.path("ops.sock"));
     let mut watch = cnv(["-q", "--json", "--timeout", "1min", "call", &server.address]);
-    watch.args(["recovery", "watch", "--every", "20ms"]);
+    watch.args(["recovery", "watch", "--every", "100ms"]);
     let mut watch = Running(watch.stdout(Stdio::piped()).spawn().unwrap());
     let mut rows = BufReader::new(watch.0.stdout.take().unwrap()).lines();
     let mut seen = |state: &str| {

@@ -236,6 +236,8 @@ pub struct AuditEntry {
     /// What becomes of the application's grammar, in an entry that is of no call: `grammar` is the one that comes into
     /// force, and `arguments` the overlay's digest.
     pub change: Option<GrammarChange>,
+    /// The number of the earlier call whose reply this one was given, in the entry of its end: no handler ran for it.
+    pub repeats: Option<[u8; 16]>,
 }
 
 /// That another grammar comes into force.
@@ -299,7 +301,8 @@ mod present {
     pub(super) const RESULT: u16 = 1 << 10;
     pub(super) const TOKEN: u16 = 1 << 11;
     pub(super) const CHANGE: u16 = 1 << 12;
-    pub(super) const ALL: u16 = (1 << 13) - 1;
+    pub(super) const REPEATS: u16 = 1 << 13;
+    pub(super) const ALL: u16 = (1 << 14) - 1;
 }
 
 impl AuditEntry {
@@ -336,6 +339,7 @@ impl AuditEntry {
             result: None,
             token: None,
             change: None,
+            repeats: None,
         }
     }
 
@@ -401,6 +405,9 @@ impl AuditEntry {
             out.extend(before.0);
             out.push(class as u8);
         }
+        if let Some(id) = self.repeats {
+            out.extend(id);
+        }
         Ok(out)
     }
 
@@ -425,6 +432,7 @@ impl AuditEntry {
             | bit(self.result.is_some(), present::RESULT)
             | bit(self.token.is_some(), present::TOKEN)
             | bit(self.change.is_some(), present::CHANGE)
+            | bit(self.repeats.is_some(), present::REPEATS)
     }
 
     /// Reads an entry from exactly these bytes.
@@ -488,6 +496,7 @@ impl AuditEntry {
             result: input.digest(has(present::RESULT))?,
             token: input.digest(has(present::TOKEN))?,
             change: has(present::CHANGE).then(|| input.change()).transpose()?,
+            repeats: has(present::REPEATS).then(|| input.array()).transpose()?,
         };
         if input.at < bytes.len() {
             return Err(EntryError::Trailing { at: input.at });

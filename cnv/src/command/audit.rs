@@ -37,6 +37,7 @@ pub(super) struct Recorder {
     /// The digest of the token that was presented, for the entry of a denial: what the token says counts for nothing there.
     token: Option<Digest>,
     result: Arc<Mutex<PartsDigest>>,
+    repeats: Option<CallId>,
     /// Whether there is an entry that it may run, and none of its end.
     is_under_way: bool,
 }
@@ -82,6 +83,7 @@ impl Recorder {
             entry: recorded,
             token: None,
             result: Arc::new(Mutex::new(PartsDigest::new(RESULT))),
+            repeats: None,
             is_under_way: false,
         }
     }
@@ -90,6 +92,11 @@ impl Recorder {
     pub(super) fn presented(&mut self, arguments: Digest, token: Option<Digest>) {
         self.entry.arguments = Some(arguments);
         self.token = token;
+    }
+
+    /// The call whose reply is given again, for the entry of the end.
+    pub(super) fn repeats(&mut self, call: CallId) {
+        self.repeats = Some(call);
     }
 
     /// The sink of the call, listened to.
@@ -153,6 +160,7 @@ impl Recorder {
         // A function within may be the first that asked for it.
         self.used(evidence);
         self.entry.time = self.clock.now();
+        self.entry.repeats = self.repeats.map(CallId::to_bytes);
         self.entry.used = usage.is_metered().then(|| usage.into());
         self.entry.outcome = Some(match result {
             Err(failure) => {
@@ -224,9 +232,18 @@ struct Listener {
 }
 
 impl Sink for Listener {
-    fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
-        let json = item.as_json().to_owned();
-        let polled = self.sink.poll_item(item, cx);
+    fn poll_item(
+        &self,
+        item: &mut dyn FnMut() -> Output,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        let mut json = String::new();
+        let mut listened = || {
+            let item = item();
+            item.as_json().clone_into(&mut json);
+            item
+        };
+        let polled = self.sink.poll_item(&mut listened, cx);
         if let Poll::Ready(Ok(())) = polled {
             let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
             result.put(json.as_bytes());

@@ -59,7 +59,7 @@ impl Cancellation {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    async fn cancelled(&self) {
+    pub(super) async fn cancelled(&self) {
         let mut wake = std::pin::pin!(self.wake.notified());
         // Registered before the flag is read, so that a cancellation in between is not missed.
         wake.as_mut().enable();

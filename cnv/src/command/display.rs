@@ -192,8 +192,12 @@ impl Display {
 }
 
 impl Sink for Display {
-    fn poll_item(&self, item: &mut Output, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(self.item(item))
+    fn poll_item(
+        &self,
+        item: &mut dyn FnMut() -> Output,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        Poll::Ready(self.item(&item()))
     }
 
     fn note(&self, note: &Note<'_>) {

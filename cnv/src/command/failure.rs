@@ -154,6 +154,11 @@ impl Failure {
         self.chain().find_map(Denied::of)
     }
 
+    /// What a policy said, where that is among the causes.
+    pub(super) fn refusal(&self) -> Option<Refused> {
+        self.chain().find_map(Refused::of)
+    }
+
     /// The error that the handler returned and its causes, down to a refusal.
     fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
         let first = self.error().map(|error| error as &(dyn Error + 'static));

@@ -66,8 +66,15 @@ pub(super) struct Way {
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) show_progress: bool,
-    /// What an earlier call replied that this one repeats: no handler is called.
-    pub(super) replay: Option<Invocation>,
+    /// What it replies where no handler is called.
+    pub(super) replay: Option<Replay>,
+}
+
+/// A reply without a handler.
+pub(super) struct Replay {
+    /// The earlier call whose reply it is, where there was one and its number is known.
+    pub(super) of: Option<CallId>,
+    pub(super) reply: Invocation,
 }
 
 /// What a door brings to a call.
@@ -84,7 +91,7 @@ pub(super) struct Visit {
     pub(super) live: Option<LiveGrammar>,
     pub(super) decisions: Decisions,
     pub(super) policies: Arc<[&'static Policy]>,
-    pub(super) replay: Option<Invocation>,
+    pub(super) replay: Option<Replay>,
 }
 
 /// Keeps streamed items, for a caller in the same process.
@@ -100,9 +107,13 @@ impl Collector {
 }
 
 impl Sink for Collector {
-    fn poll_item(&self, item: &mut Output, _: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_item(
+        &self,
+        item: &mut dyn FnMut() -> Output,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        items.push(std::mem::take(item));
+        items.push(item());
         Poll::Ready(Ok(()))
     }
 
@@ -176,7 +187,11 @@ impl App {
         let (call_id, transaction_id) = (visit.call_id, visit.transaction);
         let evidence = visit.evidence.clone();
         let decisions = visit.decisions.clone();
-        if let Some(recorder) = &recorder {
+        let repeats = visit.replay.as_ref().and_then(|replay| replay.of);
+        if let Some(recorder) = &mut recorder {
+            if let Some(call) = repeats {
+                recorder.repeats(call);
+            }
             visit.sink = recorder.listen(Arc::clone(&visit.sink));
         }
         let admitted = authorise(&spec, &evidence).and_then(|()| self.admit(&spec));
@@ -192,17 +207,17 @@ impl App {
                 Some(failure)
             }
         };
-        let is_run = refusal.is_none();
+        let is_within = refusal.is_none();
         let limits = spec.limits.unwrap_or_else(Limits::unlimited);
-        let (result, usage) = metered(spec.name, limits, async {
+        let ((result, is_run), usage) = metered(spec.name, limits, async {
             match refusal {
-                Some(failure) => Err(failure),
+                Some(failure) => (Err(failure), false),
                 None => run(verb.entry(), visit, &self.panics).await,
             }
         })
         .await;
         let result = match &mut recorder {
-            Some(recorder) if is_run => {
+            Some(recorder) if is_within => {
                 let recorded = recorder.ended(&result, &usage, &evidence).await;
                 recorded.and(result)
             }
@@ -212,7 +227,7 @@ impl App {
             spec: &spec,
             call_id,
             record,
-            is_within: is_run,
+            is_within,
         };
         let is_explained = self.explains_denials || evidence.is_development();
         let result = result.map_err(|failure| tell_denial(failure, &denial, is_explained));
@@ -224,6 +239,7 @@ impl App {
                 usage,
                 attestation: AttestedBy::of(&evidence),
                 is_run,
+                repeats: repeats.filter(|_| is_within),
                 failure: result.as_ref().err().map(Failure::code),
                 decided: decisions.take(),
             }),
@@ -290,9 +306,14 @@ pub(super) fn authorise(spec: &VerbSpec, evidence: &Evidence) -> Result<(), Fail
     Ok(())
 }
 
-/// Runs the handler until it is done or the deadline passes. A cancelled handler is left to return
-/// what it has; one that does not notice is ended by the next signal.
-async fn run(entry: &Registration, visit: Visit, panics: &AtomicU64) -> Result<Output, Failure> {
+/// Runs the handler until it is done or the deadline passes, and says whether it was begun. A cancelled handler is left to
+/// return what it has; one that does not notice is ended by the next signal.
+async fn run(
+    entry: &Registration,
+    visit: Visit,
+    panics: &AtomicU64,
+) -> (Result<Output, Failure>, bool) {
+    let decisions = visit.decisions.clone();
     let cx = Context::new(Call {
         id: visit.call_id,
         transaction: visit.transaction,
@@ -307,22 +328,28 @@ async fn run(entry: &Registration, visit: Visit, panics: &AtomicU64) -> Result<O
         decisions: visit.decisions,
         policies: visit.policies,
     });
-    cx.checkpoint()?;
+    if let Err(stopped) = cx.checkpoint() {
+        return (Err(stopped.into()), false);
+    }
     let deadline = cx.deadline();
+    let is_replay = visit.replay.is_some();
     let handler = Isolated {
         handler: match visit.replay {
-            Some(replay) => replay,
+            Some(replay) => replay.reply,
             None => (entry.invoke)(cx, visit.matches),
         },
         panics,
     };
-    match deadline {
+    let result = match deadline {
         None => handler.await,
         Some(deadline) => match tokio::time::timeout_at(deadline.into(), handler).await {
             Ok(result) => result,
             Err(_) => Err(Stopped::Deadline.into()),
         },
-    }
+    };
+    let refused = |failure: &Failure| decisions.refused_at_first(entry, failure);
+    let is_run = !is_replay && !result.as_ref().is_err_and(refused);
+    (result, is_run)
 }
 
 /// A handler whose panic is its call's failure, and nobody else's.

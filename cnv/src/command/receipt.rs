@@ -28,8 +28,11 @@ pub struct Receipt {
     pub usage: Usage,
     /// On whose word the call ran; `None` where nothing in it asked for an attestation, or none that held was presented.
     pub attestation: Option<AttestedBy>,
-    /// Whether the verb was let run; `false` where the call was denied, or not admitted.
+    /// Whether the handler was begun; `false` where the call was denied, not admitted, or stopped or refused by the verb's
+    /// policy before that, and where it was given the reply of an earlier one.
     pub is_run: bool,
+    /// The earlier call of the same idempotency key whose reply this one was given.
+    pub repeats: Option<CallId>,
     /// How the call failed; `None` where it did not.
     pub failure: Option<FailureCode>,
     /// What policies decided, but for those that only let the call through: 16 at most.
@@ -123,12 +126,14 @@ impl fmt::Display for AttestedBy {
 
 impl Serialize for Receipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut receipt = serializer.serialize_struct("Receipt", 11)?;
+        let mut receipt = serializer.serialize_struct("Receipt", 12)?;
         receipt.serialize_field("call_id", &self.call_id.to_string())?;
         let transaction_id = self.transaction_id.map(|id| id.to_string());
         receipt.serialize_field("transaction_id", &transaction_id)?;
         receipt.serialize_field("verb", &self.verb.to_string())?;
         receipt.serialize_field("ran", &self.is_run)?;
+        let repeats = self.repeats.map(|id| id.to_string());
+        receipt.serialize_field("repeats", &repeats)?;
         receipt.serialize_field("outcome", self.failure.map_or("ok", FailureCode::as_str))?;
         receipt.serialize_field("allowed", &self.allowed().map(Amounts::from))?;
         receipt.serialize_field("used", &Amounts::from(&self.usage))?;

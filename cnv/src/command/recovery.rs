@@ -1,11 +1,15 @@
 //! Calls and the policies that functions within them run under: deadlines go in, decisions come out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::context::Context;
+use super::failure::Failure;
+use super::spec::VerbSpec;
+use super::verb::Registration;
 use crate::recovery::{Deadline, Policy, Trace};
 
 /// The most policies of one call whose decisions are kept.
@@ -36,13 +40,43 @@ impl Serialize for Decided {
 /// What the policies of one call decided.
 #[derive(Debug, Clone, Default)]
 pub struct Decisions {
-    kept: Arc<Mutex<Vec<Decided>>>,
+    noted: Arc<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    kept: Mutex<Vec<Decided>>,
+    /// Whether a function that has the context came to its policy, and whether one was let through by it.
+    is_asked: AtomicBool,
+    is_attempted: AtomicBool,
 }
 
 impl Decisions {
+    /// Whether `failure` is the word of the verb's own policy from before the handler's first attempt.
+    pub(super) fn refused_at_first(&self, verb: &Registration, failure: &Failure) -> bool {
+        let (Some(policy), Some(refused)) = ((verb.policy)(), failure.refusal()) else {
+            return false;
+        };
+        if refused.policy() != policy.name() || refused.attempts() > 0 {
+            return false;
+        }
+        if self.noted.is_asked.load(Ordering::Relaxed) {
+            return !self.noted.is_attempted.load(Ordering::Relaxed);
+        }
+        // A handler without the context may have called another function under a policy that the two share, and that is
+        // then who was refused. Only a policy of the verb's own, which has its name, is known to be none of others.
+        let VerbSpec { noun, name, .. } = verb.spec;
+        policy.name().split_once(' ') == Some((noun, name))
+    }
+
     /// Takes them, in the order in which the calls under the policies ended.
     pub(super) fn take(&self) -> Vec<Decided> {
-        std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Decided>> {
+        let kept = self.noted.kept.lock();
+        kept.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -55,6 +89,10 @@ pub fn deadline(cx: &Context) -> Option<Deadline> {
 /// The context of an attempt, which has to be over by then.
 #[must_use]
 pub fn within(cx: &Context, deadline: Option<Deadline>) -> Context {
+    cx.decisions()
+        .noted
+        .is_attempted
+        .store(true, Ordering::Relaxed);
     let ends = deadline.and_then(|deadline| Instant::now().checked_add(deadline.remaining()));
     cx.until(ends)
 }
@@ -62,7 +100,9 @@ pub fn within(cx: &Context, deadline: Option<Deadline>) -> Context {
 /// Where to note what is decided. An attempt may take the context along.
 #[must_use]
 pub fn kept(cx: &Context) -> Decisions {
-    cx.decisions().clone()
+    let decisions = cx.decisions().clone();
+    decisions.noted.is_asked.store(true, Ordering::Relaxed);
+    decisions
 }
 
 /// Notes what a policy decided; nothing where it only let the call through.
@@ -70,10 +110,7 @@ pub fn note(decisions: &Decisions, policy: &Policy, trace: &Trace) {
     if trace.decisions().next().is_none() {
         return;
     }
-    let mut kept = decisions
-        .kept
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut kept = decisions.lock();
     if kept.len() < KEPT {
         kept.push(Decided {
             policy: policy.name(),

@@ -18,6 +18,9 @@ use crate::recovery::Policy;
 /// How often it is looked, where nothing is said.
 const EVERY: &str = "1s";
 
+/// The shortest time between two looks: whoever watches leaves the others a processor.
+const MIN_EVERY: Duration = Duration::from_millis(100);
+
 /// `recovery show` and `recovery watch`, for a program that serves more than one call: a row for each of its
 /// [`policies`](super::App::policies), once or again and again, until the call is cancelled. Whoever may open a session may
 /// call them.
@@ -62,7 +65,7 @@ pub fn recovery_control() -> [Registration; 2] {
                 .value_name("TIME")
                 .help("How long to wait between two looks")
                 .default_value(EVERY)
-                .value_parser(parse_duration);
+                .value_parser(parse_pause);
             vec![every]
         },
         output: || None,
@@ -77,6 +80,14 @@ pub fn recovery_control() -> [Registration; 2] {
         },
     };
     [show, watch]
+}
+
+fn parse_pause(text: &str) -> Result<Duration, String> {
+    let pause = parse_duration(text)?;
+    if pause < MIN_EVERY {
+        return Err(format!("`{text}` is less than {MIN_EVERY:?}"));
+    }
+    Ok(pause)
 }
 
 const fn spec((name, about): (&'static str, &'static str), line: u32) -> VerbSpec {
@@ -151,5 +162,17 @@ async fn watch(cx: &Context, every: Duration) -> Result<u64, Failure> {
             Err(Stopped::Cancelled) => return Ok(looks),
             Err(stopped) => return Err(stopped.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_looks_without_a_pause() {
+        assert!(parse_pause("0s").is_err());
+        assert!(parse_pause("99ms").unwrap_err().contains("100ms"));
+        assert_eq!(parse_pause("100ms"), Ok(MIN_EVERY));
     }
 }

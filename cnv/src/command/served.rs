@@ -2,6 +2,7 @@
 
 mod denials;
 mod once;
+mod room;
 
 use std::env;
 use std::sync::Arc;
@@ -20,20 +21,20 @@ use super::evidence::{REVOCATIONS, Unfit, development, is_bare, nothing, verifie
 use super::failure::{Failure, FailureCode};
 use super::log::audit_log;
 use super::output::Output;
-use super::pipeline::{Reply, Way, authorise};
+use super::pipeline::{Replay, Reply, Way, authorise};
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::{Note, Sink};
 use super::version::{LiveVerb, Version};
 use crate::attestation::{Evidence, Verified};
-use crate::audit::{AuditEntry, Decision, Digest, Reason};
+use crate::audit::{AuditEntry, Decision, Digest, PartsDigest, Reason};
 use crate::capability::CapabilityContract;
 use crate::session::{
     Begun, Caller, Channel, Close, CloseCode, Ending, Identity, ItemTooLarge, Peer, Presented,
     RemoteFailure, Request, Service, Unsent,
 };
 use denials::Denials;
-use once::{Once, Streamed, Turn};
+use once::{Kept, Key, Once, Running, Turn};
 
 /// What the audit log calls the beginning of a session.
 const SESSION_OPEN: &str = "session open";
@@ -120,13 +121,9 @@ impl Service for Served {
     }
 
     fn identity(&self, peer: Peer, authority: &Authority) -> Identity {
-        let verified = match authority {
-            Authority::Presented { evidence, .. } => evidence.verified(),
-            Authority::Nothing | Authority::Development => None,
-        };
-        match (peer, verified) {
+        match (peer, authority.verified()) {
             (Peer::User(user), _) => Identity::User(user),
-            (Peer::Anyone, Some(verified)) => Identity::Attested(vouched_for(verified)),
+            (Peer::Anyone, Some(verified)) => Identity::Attested(*vouched_for(verified).as_bytes()),
             (Peer::Parent | Peer::Anyone, _) => Identity::Parent,
         }
     }
@@ -165,24 +162,47 @@ impl Service for Served {
 }
 
 /// Whom a root vouched for, and by whom: delegates count as that one.
-fn vouched_for(verified: &Verified) -> [u8; 32] {
+fn vouched_for(verified: &Verified) -> Digest {
     let first = verified.chain().root();
-    let mut digest = Sha256::new_with_prefix(first.issuer().as_bytes());
+    let mut digest = PartsDigest::new("cnv vouched for 1");
+    digest.put(first.issuer().as_bytes());
+    // A subject may have the bytes of a key.
     match first.holder_key() {
-        Some(holder) => digest.update(holder.as_bytes()),
-        None => digest.update(first.subject()),
+        Some(holder) => {
+            digest.put(b"holder");
+            digest.put(holder.as_bytes());
+        }
+        None => {
+            digest.put(b"subject");
+            digest.put(first.subject().as_bytes());
+        }
     }
-    digest.finalize().into()
+    digest.finish()
 }
 
 impl Authority {
-    /// Whose idempotency keys those of a call are.
-    fn owner(&self) -> Digest {
-        let verified = match self {
+    fn verified(&self) -> Option<&Verified> {
+        match self {
             Self::Presented { evidence, .. } => evidence.verified(),
             Self::Nothing | Self::Development => None,
-        };
-        Digest::from_bytes(verified.map_or([0; 32], vouched_for))
+        }
+    }
+
+    /// Whose room the keys of a call take: that of one client, however many delegates it has.
+    fn client(&self) -> Digest {
+        let nobody = || PartsDigest::new("cnv nobody 1").finish();
+        self.verified().map_or_else(nobody, vouched_for)
+    }
+
+    /// Whose keys those of a call are: every link counts, because a function within a handler may have refused a delegate
+    /// what it replied to somebody who may do more.
+    fn owner(&self) -> Digest {
+        let mut digest = PartsDigest::new("cnv owner of keys 1");
+        let links = self.verified().map(|verified| verified.chain().links());
+        for link in links.into_iter().flatten() {
+            digest.put(link.id().as_bytes());
+        }
+        digest.finish()
     }
 }
 
@@ -285,6 +305,7 @@ struct Asked {
 impl Asked {
     /// Understands the request by the grammar in force, and carries it through the pipeline.
     async fn attend(self, blocking: Arc<Semaphore>) -> Reply {
+        self.once.forget(Instant::now());
         // What is wrong with an overlay is for whoever serves, and not for each who calls.
         let version = match self.app.ready(&|_| ()).await {
             Ok(version) => version,
@@ -295,17 +316,25 @@ impl Asked {
         {
             return Reply::without_call(Output::of(&version.grammar()));
         }
-        if !self.is_blocking(&version) {
-            return self.carry(&version).await;
+        // Whoever waits for another call's reply has no place, which that call may be waiting for.
+        let turn = match self.turn(&version).await {
+            Ok(turn) => turn,
+            Err(failure) => return Reply::refused(failure),
+        };
+        if matches!(turn, Taken::Again(_)) || !self.is_blocking(&version) {
+            return self.carry(&version, turn).await;
         }
         // A handler that is not async keeps its thread, which the others on it would wait for.
-        let Ok(place) = blocking.acquire_owned().await else {
-            return Reply::refused(Stopped::Cancelled.into());
+        let place = blocking.acquire_owned();
+        let place = match unless_stopped(place, self.deadline, &self.cancellation).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_)) => return Reply::refused(Stopped::Cancelled.into()),
+            Err(stopped) => return Reply::refused(stopped.into()),
         };
         let runtime = tokio::runtime::Handle::current();
         let carried = tokio::task::spawn_blocking(move || {
             let _place = place;
-            runtime.block_on(self.carry(&version))
+            runtime.block_on(self.carry(&version, turn))
         });
         match carried.await {
             Ok(reply) => reply,
@@ -324,7 +353,37 @@ impl Asked {
         verb.is_ok_and(|verb| verb.entry().is_blocking)
     }
 
-    async fn carry(self, version: &Version) -> Reply {
+    /// Takes the turn of a call with a key, and waits for the one before.
+    async fn turn(&self, version: &Version) -> Result<Taken, Failure> {
+        let Some(key) = &self.request.idempotency_key else {
+            return Ok(Taken::Only);
+        };
+        let (verb, _) = understand(version, &self.request.arguments)?;
+        // Whoever may not make the call is refused, whatever it replied to somebody else.
+        let (evidence, _) = evidence(&self.app, verb.spec(), &self.authority).await;
+        let is_allowed = |evidence: &Evidence| authorise(verb.spec(), evidence).is_ok();
+        if !evidence.as_ref().is_ok_and(is_allowed) {
+            return Ok(Taken::Refused);
+        }
+        once::check(key)?;
+        let words = serde_json::json!(self.request.arguments).to_string();
+        let asked = Digest::from_bytes(Sha256::digest(words).into());
+        let key = Key {
+            client: self.authority.client(),
+            owner: self.authority.owner(),
+            name: key.clone(),
+        };
+        match self.once.begin(key, asked, Instant::now())? {
+            Turn::First(running) => Ok(Taken::First(running)),
+            Turn::Again(reply) => {
+                let over = once::over(reply);
+                let kept = unless_stopped(over, self.deadline, &self.cancellation).await;
+                kept.map_err(once::still_made)?.map(Taken::Again)
+            }
+        }
+    }
+
+    async fn carry(self, version: &Version, turn: Taken) -> Reply {
         let (verb, matches) = match understand(version, &self.request.arguments) {
             Ok(understood) => understood,
             Err(failure) => return Reply::refused(failure),
@@ -335,6 +394,7 @@ impl Asked {
             Err(error) => return Reply::refused(Failure::usage(format!("transaction: {error}"))),
         };
         let tell = |text: &str| self.sink.note(&Note::Remark(text));
+        // Anew: what held when the turn was taken may have been revoked while the call waited.
         let decided_by = evidence(&self.app, verb.spec(), &self.authority).await;
         let mut way = Way {
             deadline: Ok(self.deadline),
@@ -345,31 +405,28 @@ impl Asked {
             replay: None,
         };
         let mut first = None;
-        // Whoever may not make the call is refused, whatever it replied to somebody else.
-        let is_allowed = |evidence: &Evidence| authorise(verb.spec(), evidence).is_ok();
-        if let Some(key) = self.request.idempotency_key
-            && decided_by.0.as_ref().is_ok_and(is_allowed)
-        {
-            let words = serde_json::json!(self.request.arguments).to_string();
-            let asked = Digest::from_bytes(Sha256::digest(words).into());
-            let owner = self.authority.owner();
-            let turn = once::check(&key)
-                .and_then(|()| self.once.begin((owner, key), asked, Instant::now()));
-            match turn {
-                Err(failure) => return Reply::refused(failure),
-                Ok(Turn::First(running)) => {
-                    let streamed = Arc::new(Streamed::new(Arc::clone(&self.sink)));
-                    way.sink = Arc::clone(&streamed) as Arc<dyn Sink>;
-                    first = Some((running, streamed));
-                }
-                Ok(Turn::Again(reply)) => match once::over(reply, self.deadline).await {
-                    Err(failure) => return Reply::refused(failure),
-                    Ok(kept) => {
-                        tell("this is the reply of an earlier call with the same idempotency key");
-                        let sink = Arc::clone(&self.sink);
-                        way.replay = Some(Box::pin(async move { kept.give(&*sink).await }));
-                    }
-                },
+        match turn {
+            Taken::Only => {}
+            // Where it has become allowed since then, no handler is called without a turn.
+            Taken::Refused => {
+                way.replay = Some(Replay {
+                    of: None,
+                    reply: Box::pin(async { Err(once::not_made()) }),
+                });
+            }
+            Taken::First(mut running) => {
+                let streamed = Arc::new(running.streamed(Arc::clone(&self.sink)));
+                way.sink = Arc::clone(&streamed) as Arc<dyn Sink>;
+                running.begin();
+                first = Some((running, streamed));
+            }
+            Taken::Again(kept) => {
+                tell("this is the reply of an earlier call with the same idempotency key");
+                let sink = Arc::clone(&self.sink);
+                way.replay = Some(Replay {
+                    of: kept.call_id(),
+                    reply: Box::pin(async move { kept.give(&*sink).await }),
+                });
             }
         }
         let evidence = |_: &dyn Fn() -> Digest| decided_by;
@@ -378,6 +435,42 @@ impl Asked {
             running.end(&reply, &streamed);
         }
         reply
+    }
+}
+
+/// The turn that a call has.
+enum Taken {
+    /// It has no key.
+    Only,
+    /// It may not be made, which the pipeline says and records.
+    Refused,
+    /// It is the first with its key.
+    First(Running),
+    /// It repeats one.
+    Again(Arc<Kept>),
+}
+
+/// What `work` comes to, unless its call has to stop before that.
+async fn unless_stopped<T>(
+    work: impl Future<Output = T>,
+    deadline: Option<Instant>,
+    cancellation: &Cancellation,
+) -> Result<T, Stopped> {
+    let mut work = std::pin::pin!(work);
+    let mut cancelled = std::pin::pin!(cancellation.cancelled());
+    let raced = std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Ok(done)),
+        Poll::Pending => cancelled
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(Stopped::Cancelled)),
+    });
+    match deadline {
+        None => raced.await,
+        Some(deadline) => {
+            let raced = tokio::time::timeout_at(deadline.into(), raced).await;
+            raced.unwrap_or(Err(Stopped::Deadline))
+        }
     }
 }
 
@@ -495,14 +588,21 @@ fn remote(failure: &Failure) -> RemoteFailure {
     };
     let exit_code = failure.code().exit_code();
     let mut remote = RemoteFailure::new(code, exit_code, failure.to_string());
-    let retry_after = failure.retry_after().map(|after| after.as_millis());
+    // Rounded up: earlier than that no try makes sense.
+    let retry_after = failure
+        .retry_after()
+        .map(|after| after.as_nanos().div_ceil(1_000_000));
     remote.retry_after_ms = retry_after.and_then(|after| u64::try_from(after).ok());
     remote
 }
 
 impl Sink for Streams {
-    fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
-        let mut json = || Bytes::from(std::mem::take(item).into_json());
+    fn poll_item(
+        &self,
+        item: &mut dyn FnMut() -> Output,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        let mut json = || Bytes::from(item().into_json());
         self.poll_send(Channel::Stdout, &mut json, cx)
     }
 

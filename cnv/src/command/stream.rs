@@ -19,8 +19,12 @@ pub use crate::frame::LogLevel;
 
 /// Where a call's streams go.
 pub(super) trait Sink: Send + Sync {
-    /// Takes one item of the output, in order, once there is room for it. What it was may be gone from `item` then.
-    fn poll_item(&self, item: &mut Output, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>>;
+    /// Takes one item of the output, in order, once there is room for it: only then it is made, and once.
+    fn poll_item(
+        &self,
+        item: &mut dyn FnMut() -> Output,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Failure>>;
 
     /// Takes bytes that caller and handler have agreed on, once there is room for them. Only a session has a stream for them.
     #[cfg(feature = "session")]
@@ -128,7 +132,8 @@ impl Stdout {
     /// [`Failure`] where the item does not serialise, or where nobody reads any more.
     pub async fn send<T: Serialize + ?Sized>(&self, item: &T) -> Result<(), Failure> {
         let mut item = Output::of(item)?;
-        poll_fn(|cx| self.call.sink.poll_item(&mut item, cx)).await
+        let mut take = || std::mem::take(&mut item);
+        poll_fn(|cx| self.call.sink.poll_item(&mut take, cx)).await
     }
 }
 
