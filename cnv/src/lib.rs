@@ -29,6 +29,8 @@ pub mod privileged;
 pub mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "trace")]
+pub mod trace;
 #[cfg(feature = "command")]
 #[doc = include_str!("../docs/attestation.md")]
 pub mod walk_through {}
