@@ -11,7 +11,7 @@ lint:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# The goals of a subject, as a table: of things that took turns. Subjects are `frames`, `attestation`, `quota` and `reload`.
+# The goals of a subject, as a table: of things that took turns. Subjects are `frames`, `attestation`, `quota`, `reload`, `session` and `trace`.
 bench subject="frames" *arguments:
     cargo run --release -p cnv-bench -- {{subject}} {{arguments}}
 

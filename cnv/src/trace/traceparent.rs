@@ -188,30 +188,33 @@ impl TraceParentError {
     #[cold]
     fn find(text: &[u8]) -> Self {
         let of = |at, fault| Self { at, fault };
-        for (at, byte) in text.iter().take(LEN_BYTES).enumerate() {
-            if DASHES.contains(&at) && *byte != b'-' {
-                return of(at, TraceParentFault::Dash);
-            }
-            if !DASHES.contains(&at) && !hex::is_digit(*byte) {
-                return of(at, TraceParentFault::Digit);
-            }
-        }
-        if text.len() < LEN_BYTES {
-            return of(text.len(), TraceParentFault::TooShort);
-        }
+        let is_zero = |id: &[u8]| id.iter().all(|byte| *byte == b'0');
         if text.starts_with(b"ff") {
             return of(0, TraceParentFault::Version);
         }
-        if text.len() > LEN_BYTES && text.starts_with(b"00") {
-            return of(LEN_BYTES, TraceParentFault::TooLong);
+        for at in 0..LEN_BYTES {
+            if at == DASHES[1] && is_zero(&text[3..at]) {
+                return of(3, TraceParentFault::TraceId);
+            }
+            if at == DASHES[2] && is_zero(&text[36..at]) {
+                return of(36, TraceParentFault::SpanId);
+            }
+            match text.get(at) {
+                None => return of(at, TraceParentFault::TooShort),
+                Some(b'-') if DASHES.contains(&at) => {}
+                Some(_) if DASHES.contains(&at) => return of(at, TraceParentFault::Dash),
+                Some(byte) if hex::is_digit(*byte) => {}
+                Some(_) => return of(at, TraceParentFault::Digit),
+            }
         }
-        if text.get(LEN_BYTES).is_some_and(|byte| *byte != b'-') {
-            return of(LEN_BYTES, TraceParentFault::Dash);
-        }
-        if text[3..35].iter().all(|byte| *byte == b'0') {
-            return of(3, TraceParentFault::TraceId);
-        }
-        of(36, TraceParentFault::SpanId)
+        // All that is left is what follows.
+        let is_first = text.starts_with(b"00");
+        let fault = if is_first {
+            TraceParentFault::TooLong
+        } else {
+            TraceParentFault::Dash
+        };
+        of(LEN_BYTES, fault)
     }
 
     /// Which byte is wrong: counted from 0; the length of a text that ends too early.
