@@ -37,12 +37,25 @@ macro_rules! id {
             pub const fn to_bytes(self) -> [u8; $bytes] {
                 self.0.get().to_be_bytes()
             }
+
+            /// The id that these digits spell.
+            #[inline]
+            pub(super) fn read(digits: &[u8; $digits]) -> Option<Self> {
+                let number = <$of>::try_from(hex::read(digits)?).ok()?;
+                <$number>::new(number).map(Self)
+            }
+
+            /// Its digits.
+            #[inline]
+            pub(super) fn digits(self) -> [u8; $digits] {
+                hex::digits(self.0.get().into())
+            }
         }
 
         impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let digits = hex::digits(self.to_bytes());
-                f.write_str(str::from_utf8(digits.as_flattened()).map_err(|_| fmt::Error)?)
+                let digits = self.digits();
+                f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
             }
         }
 
@@ -56,8 +69,9 @@ macro_rules! id {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                hex::read(text.as_bytes())
-                    .and_then(Self::from_bytes)
+                let digits = text.as_bytes().try_into().ok();
+                digits
+                    .and_then(Self::read)
                     .ok_or(ParseIdError { digits: $digits })
             }
         }

@@ -10,8 +10,12 @@ pub(super) fn lead(text: &[u8]) -> usize {
 }
 
 /// `text` without the white space around it.
-pub(super) fn trim(mut text: &[u8]) -> &[u8] {
-    text = &text[lead(text)..];
+pub(super) fn trim(text: &[u8]) -> &[u8] {
+    trim_end(&text[lead(text)..])
+}
+
+/// `text` without the white space behind it.
+pub(super) fn trim_end(mut text: &[u8]) -> &[u8] {
     while let [rest @ .., last] = text
         && is_white(*last)
     {

@@ -50,21 +50,17 @@ impl TraceParent {
     #[inline]
     fn read(text: &[u8]) -> Option<Self> {
         let (fixed, rest) = text.split_first_chunk::<LEN_BYTES>()?;
-        let [version] = hex::read(&fixed[..2])?;
-        let is_end = match version {
-            0 => rest.is_empty(),
-            0xff => false,
+        let is_end = match [fixed[0], fixed[1]] {
+            [b'0', b'0'] => rest.is_empty(),
+            [b'f', b'f'] => false,
             _ => rest.first().is_none_or(|byte| *byte == b'-'),
         };
         let has_dashes = DASHES.iter().all(|at| fixed[*at] == b'-');
-        if !(is_end && has_dashes) {
-            return None;
-        }
-        let [flags] = hex::read(&fixed[53..])?;
+        hex::read_byte([fixed[0], fixed[1]]).filter(|_| is_end && has_dashes)?;
         Some(Self {
-            trace_id: TraceId::from_bytes(hex::read(&fixed[3..35])?)?,
-            span_id: SpanId::from_bytes(hex::read(&fixed[36..52])?)?,
-            flags: TraceFlags::from_bits(flags),
+            trace_id: TraceId::read(fixed[3..].first_chunk()?)?,
+            span_id: SpanId::read(fixed[36..].first_chunk()?)?,
+            flags: TraceFlags::from_bits(hex::read_byte([fixed[53], fixed[54]])?),
         })
     }
 
@@ -95,9 +91,9 @@ impl TraceParent {
     pub fn to_text(self) -> TraceParentText {
         let mut text = [b'-'; LEN_BYTES];
         text[..2].copy_from_slice(b"00");
-        text[3..35].copy_from_slice(hex::digits(self.trace_id.to_bytes()).as_flattened());
-        text[36..52].copy_from_slice(hex::digits(self.span_id.to_bytes()).as_flattened());
-        text[53..].copy_from_slice(hex::digits([self.flags.bits()]).as_flattened());
+        text[3..35].copy_from_slice(&self.trace_id.digits());
+        text[36..52].copy_from_slice(&self.span_id.digits());
+        text[53..].copy_from_slice(&hex::byte_digits(self.flags.bits()));
         TraceParentText(text)
     }
 }

@@ -44,21 +44,21 @@ impl<'a> TraceState<'a> {
         let bytes = text.as_ref();
         let mut keys: [&[u8]; MAX_MEMBERS] = [&[]; MAX_MEMBERS];
         let mut start = 0;
-        for (index, piece) in bytes.split(|byte| *byte == b',').enumerate() {
+        for index in 0.. {
             let Some(key) = keys.get_mut(index) else {
                 return Err(TraceStateError::new(start, TraceStateFault::TooManyMembers));
             };
-            let lead = ows::lead(piece);
-            let member = ows::trim(piece);
-            if !member.is_empty() {
-                *key = check_member(member).map_err(|error| error.after(start + lead))?;
-                let (before, this) = keys.split_at(index);
-                if before.contains(&this[0]) {
-                    let fault = TraceStateFault::KeyTwice;
-                    return Err(TraceStateError::new(start + lead, fault));
-                }
+            let at = start + ows::lead(&bytes[start..]);
+            let member = check_member(&bytes[at..]).map_err(|error| error.after(at))?;
+            *key = member.key;
+            let (before, this) = keys.split_at(index);
+            if !this[0].is_empty() && before.contains(&this[0]) {
+                return Err(TraceStateError::new(at, TraceStateFault::KeyTwice));
             }
-            start += piece.len() + 1;
+            start = at + member.len + 1;
+            if start > bytes.len() {
+                break;
+            }
         }
         let text = str::from_utf8(bytes).map_err(|error| {
             TraceStateError::new(error.valid_up_to(), TraceStateFault::ValueCharacter)
@@ -104,6 +104,10 @@ impl<'a> TraceState<'a> {
 
     /// The members that are sent, a bit for each.
     fn sent(&self) -> u32 {
+        let own = self.first.map_or(0, |first| first.len() + 1);
+        if own + self.text.len() <= MAX_SENT {
+            return u32::MAX;
+        }
         let mut lens = [0; MAX_MEMBERS];
         let mut total = 0;
         for (len, member) in lens.iter_mut().zip(self.members()) {
@@ -132,7 +136,9 @@ impl fmt::Display for TraceState<'_> {
         let mut comma = "";
         for (index, member) in self.members().enumerate() {
             if sent & 1 << index != 0 {
-                write!(f, "{comma}{}={}", member.key, member.value)?;
+                for part in [comma, member.key, "=", member.value] {
+                    f.write_str(part)?;
+                }
                 comma = ",";
             }
         }
@@ -214,26 +220,79 @@ impl<'a> Iterator for Others<'a> {
     }
 }
 
-/// The key of a member that is as it has to be.
-fn check_member(member: &[u8]) -> Result<&[u8], TraceStateError> {
-    let equals = member.iter().position(|byte| *byte == b'=');
-    let (key, value) = match equals {
-        Some(at) => (&member[..at], Some(&member[at + 1..])),
-        None => (member, None),
+/// A member that is as it has to be.
+struct Checked<'a> {
+    /// Empty if the member is.
+    key: &'a [u8],
+    /// All of it, and the white space behind it.
+    len: usize,
+}
+
+/// Checks what `text` begins with, up to a comma or its end. White space before it is skipped already.
+fn check_member(text: &[u8]) -> Result<Checked<'_>, TraceStateError> {
+    let is_end = |at: usize| text.get(at).is_none_or(|byte| *byte == b',');
+    let after_white = |at: usize| at + ows::lead(&text[at..]);
+    let count = |from: usize, class| {
+        text[from..]
+            .iter()
+            .take_while(|byte| is(**byte, class))
+            .count()
     };
+    if is_end(0) {
+        return Ok(Checked { key: &[], len: 0 });
+    }
+    let key = &text[..count(0, KEY)];
     check_key(key)?;
-    let value = value.ok_or(TraceStateError::new(member.len(), TraceStateFault::NoValue))?;
-    check_value(value).map_err(|error| error.after(key.len() + 1))?;
-    Ok(key)
+    if text.get(key.len()) != Some(&b'=') {
+        let fault = if is_end(after_white(key.len())) {
+            TraceStateFault::NoValue
+        } else {
+            TraceStateFault::KeyCharacter
+        };
+        return Err(TraceStateError::new(key.len(), fault));
+    }
+    let start = key.len() + 1;
+    let value_end = start + count(start, VALUE);
+    let len = after_white(value_end);
+    if !is_end(len) {
+        let fault = TraceStateFault::ValueCharacter;
+        return Err(TraceStateError::new(value_end, fault));
+    }
+    check_value(ows::trim_end(&text[start..value_end])).map_err(|error| error.after(start))?;
+    Ok(Checked { key, len })
+}
+
+/// What may stand first in a key, anywhere in one, and in a value.
+const FIRST: u8 = 1;
+const KEY: u8 = 2;
+const VALUE: u8 = 4;
+
+/// What each byte may be.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' => FIRST | KEY | VALUE,
+            b'_' | b'-' | b'*' | b'/' | b'@' => KEY | VALUE,
+            b',' | b'=' => 0,
+            b' '..=b'~' => VALUE,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+#[inline]
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
 }
 
 fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
-    let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_other = |byte: u8| is_first(byte) || b"_-*/@".contains(&byte);
     let wrong = match key {
-        [] => Some(0),
-        [first, ..] if !is_first(*first) => Some(0),
-        _ => key.iter().position(|byte| !is_other(*byte)),
+        [first, ..] if is(*first, FIRST) => key.iter().position(|byte| !is(*byte, KEY)),
+        _ => Some(0),
     };
     let error = |at| Err(TraceStateError::new(at, TraceStateFault::KeyCharacter));
     wrong.map_or(Ok(()), error)?;
@@ -245,9 +304,8 @@ fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
 }
 
 fn check_value(value: &[u8]) -> Result<(), TraceStateError> {
-    let is_good = |byte: u8| (0x20..=0x7e).contains(&byte) && byte != b',' && byte != b'=';
     let fault = |at, fault| Err(TraceStateError::new(at, fault));
-    if let Some(at) = value.iter().position(|byte| !is_good(*byte)) {
+    if let Some(at) = value.iter().position(|byte| !is(*byte, VALUE)) {
         return fault(at, TraceStateFault::ValueCharacter);
     }
     match value {
