@@ -63,16 +63,13 @@ pub(super) fn read_byte([high, low]: [u8; 2]) -> Option<u8> {
     word(digits).and_then(|number| u8::try_from(number).ok())
 }
 
-/// The last digits of `number`, of which there are 8, 16, 24 or 32.
+/// Writes the digits of `bytes`, four at a time, into `digits`, which are twice as many.
 #[inline]
-pub(super) fn digits<const DIGITS: usize>(mut number: u128) -> [u8; DIGITS] {
-    const { assert!(DIGITS.is_multiple_of(8) && DIGITS <= 32) };
-    let mut digits = [0; DIGITS];
-    for word in digits.as_chunks_mut::<8>().0.iter_mut().rev() {
-        *word = word_digits(number as u32);
-        number >>= 32;
+pub(super) fn write(bytes: &[u8], digits: &mut [u8]) {
+    let (words, _) = digits.as_chunks_mut::<8>();
+    for (digits, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *digits = word_digits(u32::from_be_bytes(*bytes));
     }
-    digits
 }
 
 /// The two digits of a byte.

@@ -48,7 +48,9 @@ macro_rules! id {
             /// Its digits.
             #[inline]
             pub(super) fn digits(self) -> [u8; $digits] {
-                hex::digits(self.0.get().into())
+                let mut digits = [0; $digits];
+                hex::write(&self.to_bytes(), &mut digits);
+                digits
             }
         }
 

@@ -91,8 +91,8 @@ impl TraceParent {
     pub fn to_text(self) -> TraceParentText {
         let mut text = [b'-'; LEN_BYTES];
         text[..2].copy_from_slice(b"00");
-        text[3..35].copy_from_slice(&self.trace_id.digits());
-        text[36..52].copy_from_slice(&self.span_id.digits());
+        hex::write(&self.trace_id.to_bytes(), &mut text[3..35]);
+        hex::write(&self.span_id.to_bytes(), &mut text[36..52]);
         text[53..].copy_from_slice(&hex::byte_digits(self.flags.bits()));
         TraceParentText(text)
     }

@@ -25,6 +25,8 @@ const LONG_MEMBER: usize = 128;
 pub struct TraceState<'a> {
     first: Option<TraceStateMember<'a>>,
     text: &'a str,
+    /// The text has something that is not to be sent.
+    is_untidy: bool,
 }
 
 impl<'a> TraceState<'a> {
@@ -32,6 +34,7 @@ impl<'a> TraceState<'a> {
     pub const EMPTY: Self = Self {
         first: None,
         text: "",
+        is_untidy: false,
     };
 
     /// Reads a `tracestate`. Several header lines are one text, with a comma between them.
@@ -43,6 +46,7 @@ impl<'a> TraceState<'a> {
     pub fn parse(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Result<Self, TraceStateError> {
         let bytes = text.as_ref();
         let mut keys: [&[u8]; MAX_MEMBERS] = [&[]; MAX_MEMBERS];
+        let mut is_untidy = false;
         let mut start = 0;
         for index in 0.. {
             let Some(key) = keys.get_mut(index) else {
@@ -51,6 +55,7 @@ impl<'a> TraceState<'a> {
             let at = start + ows::lead(&bytes[start..]);
             let member = check_member(&bytes[at..]).map_err(|error| error.after(at))?;
             *key = member.key;
+            is_untidy |= at > start || !member.is_tidy;
             let (before, this) = keys.split_at(index);
             if !this[0].is_empty() && before.contains(&this[0]) {
                 return Err(TraceStateError::new(at, TraceStateFault::KeyTwice));
@@ -63,7 +68,11 @@ impl<'a> TraceState<'a> {
         let text = str::from_utf8(bytes).map_err(|error| {
             TraceStateError::new(error.valid_up_to(), TraceStateFault::ValueCharacter)
         })?;
-        Ok(Self { first: None, text })
+        Ok(Self {
+            first: None,
+            text,
+            is_untidy: is_untidy && !bytes.is_empty(),
+        })
     }
 
     /// This list with `member` before all others, in place of the one with its key. An application has one key: a second
@@ -132,6 +141,9 @@ impl<'a> TraceState<'a> {
 
 impl fmt::Display for TraceState<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first.is_none() && !self.is_untidy && self.text.len() <= MAX_SENT {
+            return f.write_str(self.text);
+        }
         let sent = self.sent();
         let mut comma = "";
         for (index, member) in self.members().enumerate() {
@@ -226,6 +238,8 @@ struct Checked<'a> {
     key: &'a [u8],
     /// All of it, and the white space behind it.
     len: usize,
+    /// There is a member, and no white space behind it.
+    is_tidy: bool,
 }
 
 /// Checks what `text` begins with, up to a comma or its end. White space before it is skipped already.
@@ -239,10 +253,14 @@ fn check_member(text: &[u8]) -> Result<Checked<'_>, TraceStateError> {
             .count()
     };
     if is_end(0) {
-        return Ok(Checked { key: &[], len: 0 });
+        return Ok(Checked {
+            key: &[],
+            len: 0,
+            is_tidy: false,
+        });
     }
     let key = &text[..count(0, KEY)];
-    check_key(key)?;
+    check_key_ends(key)?;
     if text.get(key.len()) != Some(&b'=') {
         let fault = if is_end(after_white(key.len())) {
             TraceStateFault::NoValue
@@ -258,8 +276,13 @@ fn check_member(text: &[u8]) -> Result<Checked<'_>, TraceStateError> {
         let fault = TraceStateFault::ValueCharacter;
         return Err(TraceStateError::new(value_end, fault));
     }
-    check_value(ows::trim_end(&text[start..value_end])).map_err(|error| error.after(start))?;
-    Ok(Checked { key, len })
+    let value = ows::trim_end(&text[start..value_end]);
+    check_value_ends(value).map_err(|error| error.after(start))?;
+    Ok(Checked {
+        key,
+        len,
+        is_tidy: len == start + value.len(),
+    })
 }
 
 /// What may stand first in a key, anywhere in one, and in a value.
@@ -290,12 +313,18 @@ fn is(byte: u8, class: u8) -> bool {
 }
 
 fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
-    let wrong = match key {
-        [first, ..] if is(*first, FIRST) => key.iter().position(|byte| !is(*byte, KEY)),
-        _ => Some(0),
-    };
-    let error = |at| Err(TraceStateError::new(at, TraceStateFault::KeyCharacter));
-    wrong.map_or(Ok(()), error)?;
+    check_key_ends(key)?;
+    match key.iter().position(|byte| !is(*byte, KEY)) {
+        Some(at) => Err(TraceStateError::new(at, TraceStateFault::KeyCharacter)),
+        None => Ok(()),
+    }
+}
+
+/// The first character and the length.
+fn check_key_ends(key: &[u8]) -> Result<(), TraceStateError> {
+    if !key.first().is_some_and(|byte| is(*byte, FIRST)) {
+        return Err(TraceStateError::new(0, TraceStateFault::KeyCharacter));
+    }
     if key.len() > MAX_CHARACTERS {
         let fault = TraceStateFault::KeyTooLong;
         return Err(TraceStateError::new(MAX_CHARACTERS, fault));
@@ -304,10 +333,16 @@ fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
 }
 
 fn check_value(value: &[u8]) -> Result<(), TraceStateError> {
-    let fault = |at, fault| Err(TraceStateError::new(at, fault));
-    if let Some(at) = value.iter().position(|byte| !is(*byte, VALUE)) {
-        return fault(at, TraceStateFault::ValueCharacter);
+    check_value_ends(value)?;
+    match value.iter().position(|byte| !is(*byte, VALUE)) {
+        Some(at) => Err(TraceStateError::new(at, TraceStateFault::ValueCharacter)),
+        None => Ok(()),
     }
+}
+
+/// The last character and the length.
+fn check_value_ends(value: &[u8]) -> Result<(), TraceStateError> {
+    let fault = |at, fault| Err(TraceStateError::new(at, fault));
     match value {
         [] => fault(0, TraceStateFault::NoValue),
         [.., b' '] => fault(value.len() - 1, TraceStateFault::ValueCharacter),
