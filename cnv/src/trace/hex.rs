@@ -1,4 +1,4 @@
-//! Lower-case hexadecimal digits, eight at a time in one number: tables and loops of bytes take twice as long.
+//! Lower-case hexadecimal digits: read eight at a time in one number, printed two at a time from a table.
 
 /// Every byte is this.
 const fn all(byte: u8) -> u64 {
@@ -29,16 +29,6 @@ const fn word(digits: [u8; 8]) -> Option<u32> {
     Some((halves | halves >> 16) as u32)
 }
 
-/// The eight digits of a number.
-#[inline]
-const fn word_digits(number: u32) -> [u8; 8] {
-    let number = number as u64;
-    let halves = (number | number << 16) & 0x0000_ffff_0000_ffff;
-    let bytes = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
-    let values = (bytes | bytes << 4) & all(0x0f);
-    spell(values).to_be_bytes()
-}
-
 /// Whether this is a lower-case hexadecimal digit.
 pub(super) const fn is_digit(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
@@ -63,20 +53,30 @@ pub(super) fn read_byte([high, low]: [u8; 2]) -> Option<u8> {
     word(digits).and_then(|number| u8::try_from(number).ok())
 }
 
-/// Writes the digits of `bytes`, four at a time, into `digits`, which are twice as many.
+/// The two digits of every byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// Writes the digits of `bytes` into `digits`, which are twice as many.
 #[inline]
 pub(super) fn write(bytes: &[u8], digits: &mut [u8]) {
-    let (words, _) = digits.as_chunks_mut::<8>();
-    for (digits, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        *digits = word_digits(u32::from_be_bytes(*bytes));
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = PAIRS[usize::from(*byte)];
     }
 }
 
 /// The two digits of a byte.
 #[inline]
 pub(super) const fn byte_digits(byte: u8) -> [u8; 2] {
-    let [.., high, low] = word_digits(byte as u32);
-    [high, low]
+    PAIRS[byte as usize]
 }
 
 #[cfg(test)]
@@ -95,7 +95,9 @@ mod tests {
                     .and_then(|text| u32::from_str_radix(text, 16).ok());
                 assert_eq!(word(digits), expected, "{digits:?}");
                 if let Some(number) = expected {
-                    assert_eq!(word_digits(number), digits);
+                    let mut printed = [0; 8];
+                    write(&number.to_be_bytes(), &mut printed);
+                    assert_eq!(printed, digits);
                 }
             }
             assert_eq!(read_byte(byte_digits(byte)), Some(byte));
