@@ -118,7 +118,9 @@ fn command() -> Command {
         .arg(count("rounds", "31", "Rounds of every group"))
         .arg(count("launches", "1", "Processes whose medians are judged"));
     let trace = Command::new("trace")
-        .about("Reading and writing where a call is in its trace, beside OpenTelemetry's propagator")
+        .about(
+            "Reading and writing where a call is in its trace, beside OpenTelemetry's propagator",
+        )
         .arg(flag("check", "Fail if a goal is not met"))
         .arg(flag("figures", "Print the time of every contender, too"))
         .arg(file(
