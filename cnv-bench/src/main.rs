@@ -11,6 +11,7 @@ mod reload;
 mod report;
 mod rounds;
 mod session;
+mod trace;
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -127,6 +128,18 @@ fn command() -> Command {
         ))
         .arg(count("rounds", "31", "Rounds of every group"))
         .arg(count("launches", "1", "Processes whose medians are judged"));
+    let trace = Command::new("trace")
+        .about(
+            "Reading and writing where a call is in its trace, beside OpenTelemetry's propagator",
+        )
+        .arg(flag("check", "Fail if a goal is not met"))
+        .arg(flag("figures", "Print the time of every contender, too"))
+        .arg(file(
+            "json",
+            "Write every figure and where it was measured; - is standard output",
+        ))
+        .arg(count("rounds", "101", "Rounds of every group"))
+        .arg(count("launches", "1", "Processes whose medians are judged"));
     let server = Command::new(session::SERVER).hide(true).arg(
         Arg::new("folder")
             .required(true)
@@ -141,6 +154,7 @@ fn command() -> Command {
         .subcommand(recovery)
         .subcommand(reload)
         .subcommand(session)
+        .subcommand(trace)
         .subcommand(server)
 }
 
@@ -155,6 +169,9 @@ fn main() -> ExitCode {
         Some(("reload", arguments)) => run_reload(arguments),
         Some(("session", arguments)) => {
             launches(arguments, "session", &[], session::run).and_then(|run| judge(arguments, &run))
+        }
+        Some(("trace", arguments)) => {
+            launches(arguments, "trace", &[], trace::run).and_then(|run| judge(arguments, &run))
         }
         Some((session::SERVER, arguments)) => {
             let folder = arguments.get_one::<PathBuf>("folder");

@@ -31,6 +31,8 @@ pub mod recovery;
 pub mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "trace")]
+pub mod trace;
 #[cfg(feature = "command")]
 #[doc = include_str!("../docs/attestation.md")]
 pub mod walk_through {}
