@@ -91,7 +91,7 @@ impl Model {
             epoch: 0,
             happened: Vec::new(),
             streak: 0,
-            start: START,
+            start: 0,
         }
     }
 
