@@ -140,10 +140,11 @@ mod tests {
     use super::*;
 
     fn verdict<E: Error + 'static>(error: &E) -> Verdict {
-        (&Unsaid(error)).verdict(true)
+        Unsaid(error).verdict(true)
     }
 
     #[test]
+    #[expect(clippy::needless_borrow, reason = "as an expansion writes it")]
     fn what_cnv_refused_says_nothing_about_a_dependency() {
         let rounds = RoundsExceeded {
             max: 1,
