@@ -71,6 +71,7 @@ pub(super) struct Way {
 }
 
 /// A reply without a handler.
+#[cfg_attr(not(feature = "session"), allow(dead_code))]
 pub(super) struct Replay {
     /// The earlier call whose reply it is, where there was one and its number is known.
     pub(super) of: Option<CallId>,
