@@ -144,7 +144,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::needless_borrow, reason = "as an expansion writes it")]
     fn what_cnv_refused_says_nothing_about_a_dependency() {
         let rounds = RoundsExceeded {
             max: 1,
