@@ -209,7 +209,7 @@ fn a_panic_ends_its_call_alone() {
         let mut running = client.call(words).await.unwrap();
         let call = client.call(["job", "panic"]).await.unwrap();
         let failure = failure(call.collect().await);
-        assert_eq!((&*failure.code, failure.exit_code), ("failed", 1));
+        assert_eq!((&*failure.code, failure.exit_code), ("panicked", 101));
         take_all(&mut running, 100).await;
         echoes(&client).await;
         echoes(&other).await;
