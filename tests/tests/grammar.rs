@@ -653,7 +653,7 @@ fn digests_are_the_same_on_every_build() {
     let verb = app.grammar().verbs[0].digest().to_string();
     assert_eq!(
         verb,
-        "e37d7b5c783ddaa13fecf2ec5b5dc011bb77ae4c117c5babae78a45f40f6cec2"
+        "977ca889f9e96dee3ac4bd2ded688dcf313d9c6876d36dc6ac8d1592431ac373"
     );
     let explained = app
         .call_blocking(["log", "scan", "x", "--dry-run"])
