@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cnv::recovery::{
-    Attempt, Bulkhead, Call, CircuitBreaker, Clock, Jitter, Moment, Permit, Policy, Retry,
+    Admission, Attempt, Bulkhead, Call, CircuitBreaker, Clock, Jitter, Moment, Policy, Retry,
     Settings, Verdict,
 };
 use tokio::time::{advance, sleep};
@@ -189,7 +189,7 @@ fn as_a_probe() {
             call.as_mut().await
         },
         |policy| {
-            let probe = |_| -> Permit<'_, Paused> { policy.try_enter(policy.now()).unwrap() };
+            let probe = |_| -> Admission<'_, Paused> { policy.try_enter(policy.now()).unwrap() };
             for number in 0..PROBES {
                 probe(number).succeed(policy.now());
             }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cnv::recovery::{
-    BreakerState, Bulkhead, Call, Cause, CircuitBreaker, Clock, Mode, Moment, Permit, Policy,
+    Admission, BreakerState, Bulkhead, Call, Cause, CircuitBreaker, Clock, Mode, Moment, Policy,
     Settings, Verdict,
 };
 use proptest::prelude::*;
@@ -263,9 +263,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Takes a permit out of what is held, if there is one.
 fn take<'p>(
-    held: &mut Vec<(Held, Permit<'p, Set>)>,
+    held: &mut Vec<(Held, Admission<'p, Set>)>,
     index: &prop::sample::Index,
-) -> Option<(Held, Permit<'p, Set>)> {
+) -> Option<(Held, Admission<'p, Set>)> {
     (!held.is_empty()).then(|| held.remove(index.index(held.len())))
 }
 

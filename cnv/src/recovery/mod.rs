@@ -110,13 +110,13 @@ mod window;
 
 // What has timers needs tokio, which has other ideas of loom.
 #[cfg(not(all(loom, test)))]
+mod admission;
+#[cfg(not(all(loom, test)))]
 mod blocking;
 #[cfg(not(all(loom, test)))]
 mod course;
 #[cfg(not(all(loom, test)))]
 mod future;
-#[cfg(not(all(loom, test)))]
-mod permit;
 #[cfg(not(all(loom, test)))]
 mod policy;
 #[cfg(all(feature = "tower", not(all(loom, test))))]
@@ -128,6 +128,8 @@ mod service;
 #[doc = include_str!("../../docs/recovery.md")]
 pub mod walk_through {}
 
+#[cfg(not(all(loom, test)))]
+pub use admission::Admission;
 pub use breaker::{BreakerState, Mode};
 pub use clock::{Clock, Moment, Monotonic};
 pub use counters::Counters;
@@ -135,8 +137,6 @@ pub use counters::Counters;
 pub use course::Attempt;
 pub use deadline::Deadline;
 pub use fault::SettingsFault;
-#[cfg(not(all(loom, test)))]
-pub use permit::Permit;
 #[cfg(not(all(loom, test)))]
 pub use policy::{Call, Policy, PolicyHandle};
 pub use refused::{CallError, Cause, Refused, Stage};

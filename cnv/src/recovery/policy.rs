@@ -5,6 +5,7 @@ use core::ops::Deref;
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::admission::Admission;
 use super::blocking;
 use super::breaker::{BreakerState, Mode};
 use super::clock::{Clock, Moment, Monotonic};
@@ -15,7 +16,6 @@ use super::deadline::Deadline;
 use super::fault::SettingsFault;
 use super::future::Calling;
 use super::gate::Gate;
-use super::permit::Permit;
 use super::refused::{CallError, Refused};
 use super::settings::{Settings, ns};
 use super::trace::Trace;
@@ -278,8 +278,8 @@ impl<C: Clock> Policy<C> {
     ///
     /// [`Refused`] where the bulkhead is full or the circuit breaker open.
     #[inline]
-    pub fn try_enter(&self, now: Moment) -> Result<Permit<'_, C>, Refused> {
-        Permit::enter(self, now)
+    pub fn try_enter(&self, now: Moment) -> Result<Admission<'_, C>, Refused> {
+        Admission::enter(self, now)
     }
 
     /// The moment now, as exact as the settings need it.

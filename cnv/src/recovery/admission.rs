@@ -26,13 +26,13 @@ use super::refused::{Refused, UNKNOWN};
 /// # Ok::<(), cnv::recovery::Refused>(())
 /// ```
 #[must_use = "dropped at once, it admits nothing"]
-pub struct Permit<'p, C: Clock> {
+pub struct Admission<'p, C: Clock> {
     policy: &'p Policy<C>,
     pass: Pass,
     began_ns: u64,
 }
 
-impl<'p, C: Clock> Permit<'p, C> {
+impl<'p, C: Clock> Admission<'p, C> {
     #[inline]
     pub(super) fn enter(policy: &'p Policy<C>, now: Moment) -> Result<Self, Refused> {
         let now_ns = now.as_ns();
@@ -95,7 +95,7 @@ impl<'p, C: Clock> Permit<'p, C> {
     }
 }
 
-impl<C: Clock> Drop for Permit<'_, C> {
+impl<C: Clock> Drop for Admission<'_, C> {
     fn drop(&mut self) {
         self.end(
             Outcome::Nothing,
@@ -105,9 +105,9 @@ impl<C: Clock> Drop for Permit<'_, C> {
     }
 }
 
-impl<C: Clock> fmt::Debug for Permit<'_, C> {
+impl<C: Clock> fmt::Debug for Admission<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit")
+        f.debug_struct("Admission")
             .field("policy", &self.policy.name())
             .finish_non_exhaustive()
     }
