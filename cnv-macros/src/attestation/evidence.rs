@@ -125,7 +125,7 @@ fn is_shared(ty: &Type) -> bool {
     matches!(ty, Type::Reference(reference) if reference.mutability.is_none())
 }
 
-/// `Context` or `&Context`, under any path. Those of others have arguments, or are borrowed to be changed.
+/// `Context` or `&Context`, under any path. Those of others have arguments.
 pub(crate) fn is_context(ty: &Type) -> bool {
     match ty {
         Type::Reference(reference) => reference.mutability.is_none() && is_context(&reference.elem),
