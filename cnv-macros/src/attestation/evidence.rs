@@ -128,7 +128,7 @@ fn is_shared(ty: &Type) -> bool {
 /// `Context` or `&Context`, under any path. Those of others have arguments.
 pub(crate) fn is_context(ty: &Type) -> bool {
     match ty {
-        Type::Reference(reference) => reference.mutability.is_none() && is_context(&reference.elem),
+        Type::Reference(reference) => is_context(&reference.elem),
         Type::Paren(inner) => is_context(&inner.elem),
         Type::Group(inner) => is_context(&inner.elem),
         Type::Path(path) => path
