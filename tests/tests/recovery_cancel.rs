@@ -152,8 +152,10 @@ fn in_the_queue() {
             let mut done = [false; 2];
             std::future::poll_fn(|cx| {
                 polls += 1;
-                if polls == 4 {
-                    first.take().map(|permit| permit.succeed(policy.now()));
+                if polls == 4
+                    && let Some(admission) = first.take()
+                {
+                    admission.succeed(policy.now());
                 }
                 for (done, call) in done.iter_mut().zip([&mut second, &mut third]) {
                     *done = *done || call.as_mut().poll(cx).is_ready();

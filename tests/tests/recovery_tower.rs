@@ -46,7 +46,11 @@ fn fail(_: &&str) -> Verdict {
 /// Takes as many milliseconds as it is asked for, and fails where that is odd.
 async fn work(ms: u64) -> Result<u64, &'static str> {
     tokio::time::sleep(Duration::from_millis(ms)).await;
-    if ms % 2 == 0 { Ok(ms) } else { Err("odd") }
+    if ms.is_multiple_of(2) {
+        Ok(ms)
+    } else {
+        Err("odd")
+    }
 }
 
 /// What a request ended in, and when.

@@ -146,6 +146,15 @@ impl RecoveryModel {
     /// A policy that is shared has its breaker and its bulkhead; a timeout and a retry can be the function's own.
     fn check_shared(&self, shared: Option<&Argument>, errors: &mut ErrorSink) {
         let Some(on) = shared else { return };
+        if let Some(rate) = self.retry.as_ref().and_then(|retry| retry.rate.as_ref()) {
+            errors.at(
+                rate,
+                format!(
+                    "the retries of everybody who calls under one policy have one budget: set `{rate}` with `Retry::budget` \
+                     in the policy that `on` names, or leave `on` out"
+                ),
+            );
+        }
         let own = match (&self.breaker, &self.bulkhead) {
             (Some(_), _) => "circuit_breaker",
             (_, Some(_)) => "bulkhead",

@@ -203,6 +203,8 @@ pub(super) struct RetryModel {
     jitter: &'static str,
     ratio: Option<f64>,
     per_second: Option<u64>,
+    /// The key that sets a retry budget, if one does.
+    pub(super) rate: Option<syn::Ident>,
 }
 
 impl RetryModel {
@@ -237,6 +239,8 @@ impl RetryModel {
             jitter: jitter.unwrap_or("Full"),
             ratio,
             per_second: per_second.map(|(per_second, _)| per_second),
+            rate: (find(list, "ratio").or_else(|| find(list, "per_second")))
+                .map(|argument| argument.key.clone()),
         })
     }
 

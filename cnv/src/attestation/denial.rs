@@ -66,7 +66,7 @@ impl Denied {
 
     /// The refusal that `error` is. A wrapper that passes on the source of what it wraps, as `#[error(transparent)]` makes
     /// one, hides the refusal itself and leaves its detail.
-    #[cfg(feature = "command")]
+    #[cfg(any(feature = "command", feature = "recovery"))]
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<Self> {
         let detail = error.downcast_ref::<Detail>();
         let denied = error.downcast_ref::<Self>().cloned();

@@ -121,7 +121,7 @@ fn verdict_of(error: &(dyn Error + 'static), is_retried: bool) -> Verdict {
     let is_own = |error: &(dyn Error + 'static)| {
         let is_own = error.is::<BudgetExceeded>() || error.is::<RoundsExceeded>();
         #[cfg(feature = "attestation")]
-        let is_own = is_own || error.is::<crate::attestation::Denied>();
+        let is_own = is_own || crate::attestation::Denied::of(error).is_some();
         #[cfg(feature = "command")]
         let is_own = is_own || error.is::<crate::command::Stopped>();
         is_own || Refused::of(error).is_some()
@@ -143,6 +143,12 @@ mod tests {
         Unsaid(error).verdict(true)
     }
 
+    /// Passes on the source of what it wraps, and so hides what it wraps.
+    #[cfg(feature = "attestation")]
+    #[derive(Debug, thiserror::Error)]
+    #[error(transparent)]
+    struct Transparent(crate::attestation::Denied);
+
     #[test]
     fn what_cnv_refused_says_nothing_about_a_dependency() {
         let rounds = RoundsExceeded {
@@ -152,6 +158,13 @@ mod tests {
         assert_eq!(verdict(&rounds), Verdict::Ignore);
         assert_eq!(verdict(&io::Error::other(rounds)), Verdict::Ignore);
         assert_eq!(verdict(&io::Error::other("down")), Verdict::Retry);
+        #[cfg(feature = "attestation")]
+        {
+            let denied =
+                || crate::attestation::Denied::from(crate::attestation::DenialReason::Missing);
+            assert_eq!(verdict(&denied()), Verdict::Ignore);
+            assert_eq!(verdict(&Transparent(denied())), Verdict::Ignore);
+        }
         struct Opaque;
         assert_eq!((&Unsaid(&Opaque)).verdict(true), Verdict::Retry);
         assert_eq!((&Unsaid(&Opaque)).verdict(false), Verdict::Fail);

@@ -1,5 +1,5 @@
 use cnv::recovery::{CircuitBreaker, Policy, Refused, Settings};
-use cnv::{bulkhead, circuit_breaker};
+use cnv::{bulkhead, circuit_breaker, retry};
 use std::time::Duration;
 
 static GEO: Policy = Policy::new("geo", Settings::new().circuit_breaker(CircuitBreaker::new()));
@@ -19,6 +19,12 @@ async fn two_policies() -> Result<(), Refused> {
 #[circuit_breaker(on = GEO)]
 #[bulkhead(max = 16)]
 async fn half_of_one() -> Result<(), Refused> {
+    Ok(())
+}
+
+#[retry(attempts = 3, ratio = 0.1, per_second = 5)]
+#[circuit_breaker(on = GEO)]
+async fn a_budget_of_its_own() -> Result<(), Refused> {
     Ok(())
 }
 
