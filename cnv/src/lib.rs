@@ -10,6 +10,9 @@
 extern crate alloc;
 
 pub mod capability;
+#[cfg(any(feature = "recovery", feature = "trace", all(loom, test)))]
+#[cfg_attr(not(feature = "recovery"), allow(dead_code))]
+mod clock;
 mod const_text;
 pub mod frame;
 pub mod prelude;
@@ -33,6 +36,8 @@ pub mod session;
 pub mod testing;
 #[cfg(feature = "trace")]
 pub mod trace;
+#[cfg(any(feature = "command", feature = "trace"))]
+mod transaction;
 #[cfg(feature = "command")]
 #[doc = include_str!("../docs/attestation.md")]
 pub mod walk_through {}

@@ -89,7 +89,7 @@
 
 mod backoff;
 mod breaker;
-mod clock;
+use crate::clock;
 mod counters;
 mod deadline;
 #[doc(hidden)]

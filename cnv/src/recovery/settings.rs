@@ -1,5 +1,6 @@
 //! What a policy is asked to do, as plain values that are `const`.
 
+pub(super) use crate::clock::ns;
 use core::time::Duration;
 
 use super::fault::SettingsFault;
@@ -447,16 +448,6 @@ impl Bulkhead {
             Some(wait) if self.queue == 0 || !is_span(wait) => Err(SettingsFault::Wait),
             _ => Ok(()),
         }
-    }
-}
-
-/// A duration as nanoseconds. Settings that were checked fit.
-pub(super) const fn ns(duration: Duration) -> u64 {
-    let ns = duration.as_nanos();
-    if ns > u64::MAX as u128 {
-        u64::MAX
-    } else {
-        ns as u64
     }
 }
 

@@ -106,6 +106,22 @@ impl<'a> TraceContext<'a> {
         }
     }
 
+    /// A span that is there already.
+    pub(super) const fn of(here: TraceParent) -> Self {
+        Self {
+            here,
+            parent: None,
+            link: None,
+            state: TraceState::EMPTY,
+            baggage: Baggage::EMPTY,
+            left_out: LeftOut {
+                traceparent: None,
+                tracestate: None,
+                baggage: None,
+            },
+        }
+    }
+
     /// A span within this one.
     #[must_use]
     pub fn child(&self, ids: &IdGenerator) -> Self {
@@ -135,6 +151,11 @@ impl<'a> TraceContext<'a> {
             state: self.state.with_member(member),
             ..self
         }
+    }
+
+    /// This context, where others have this to say.
+    pub(super) const fn with_tracestate(self, state: TraceState<'a>) -> Self {
+        Self { state, ..self }
     }
 
     /// This context with this baggage in place of its own.

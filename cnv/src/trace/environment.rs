@@ -47,6 +47,13 @@ impl Environment {
     }
 }
 
+/// Leaves no trace of a trace in what a process is started with.
+pub(super) fn remove_from(command: &mut Command) {
+    for name in [TRACEPARENT, TRACESTATE, BAGGAGE] {
+        command.env_remove(name);
+    }
+}
+
 impl TraceContext<'_> {
     /// Tells a process that is about to be started where in the trace it is.
     ///

@@ -64,24 +64,46 @@
 mod baggage;
 mod boundary;
 mod context;
+mod current;
 mod environment;
+mod exporter;
+mod file;
 mod generator;
 mod hex;
 mod ids;
+mod json;
 mod ows;
+mod pipe;
+mod record;
+mod resource;
+mod sampler;
+mod span;
 mod traceparent;
+mod tracer;
 mod tracestate;
 
+pub use crate::transaction::{TransactionId, TransactionIdError};
 pub use baggage::{
     Baggage, BaggageBuf, BaggageError, BaggageFault, BaggageMember, BaggageMembers,
     BaggageProperties, BaggageProperty,
 };
 pub use boundary::{Boundary, Incoming};
 pub use context::{Headers, LeftOut, TraceContext};
+pub use current::{Current, During, event, span};
 pub use environment::Environment;
+pub use exporter::{Delivery, DropCause, Exported, Exporter, Report};
+pub use file::{SpanFile, SpanFileError};
 pub use generator::IdGenerator;
 pub use ids::{ParseIdError, SpanId, TraceFlags, TraceId};
+pub use pipe::QueueLimits;
+pub use record::{
+    Attribute, Facts, Level, LogRecord, SpanEvent, SpanKind, SpanRecord, SpanStatus, Value,
+};
+pub use resource::Resource;
+pub use sampler::{RatioError, Sampler};
+pub use span::{EntrySpan, Span};
 pub use traceparent::{TraceParent, TraceParentError, TraceParentFault, TraceParentText};
+pub use tracer::{Tracer, TracerBuilder};
 pub use tracestate::{
     TraceState, TraceStateError, TraceStateFault, TraceStateMember, TraceStateMembers,
 };

@@ -2,8 +2,6 @@
 
 use core::time::Duration;
 
-use super::settings::ns;
-
 /// A moment on a monotonic clock, in nanoseconds since some moment of the clock's choice.
 ///
 /// Moments of two clocks have nothing to do with each other, but for those of [`Monotonic`], coarse or fine.
@@ -86,6 +84,16 @@ impl Clock for Monotonic {
     #[inline]
     fn fine_now(&self) -> Moment {
         Moment(system::fine_now_ns())
+    }
+}
+
+/// A duration as nanoseconds, or as many as there are.
+pub(crate) const fn ns(duration: Duration) -> u64 {
+    let ns = duration.as_nanos();
+    if ns > u64::MAX as u128 {
+        u64::MAX
+    } else {
+        ns as u64
     }
 }
 

@@ -1,0 +1,242 @@
+//! Which span the running code is in.
+
+use core::cell::RefCell;
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::process::Command;
+use std::sync::Arc;
+
+use pin_project_lite::pin_project;
+
+use super::baggage::Baggage;
+use super::context::TraceContext;
+use super::span::{Recording, Span};
+use super::traceparent::TraceParent;
+use super::tracer::Tracer;
+use super::tracestate::TraceState;
+use crate::transaction::TransactionId;
+
+/// Where in a trace the running code is. Cheap to clone, and to take along to another task or thread.
+///
+/// ```
+/// use cnv::trace::Current;
+///
+/// let here = Current::get();
+/// std::thread::spawn(move || {
+///     here.in_scope(|| {
+///         // Spans that begin here are within the one of the thread that started this one.
+///     });
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Current {
+    pub(super) parent: Option<TraceParent>,
+    pub(super) transaction: Option<TransactionId>,
+    /// What comes with the trace, where anything does: always where it is recorded.
+    pub(super) scope: Option<Arc<Scope>>,
+    /// The span, where it is recorded.
+    pub(super) recording: Option<Arc<Recording>>,
+}
+
+/// What all spans of a call share.
+pub(super) struct Scope {
+    pub(super) tracer: Tracer,
+    pub(super) state: Box<str>,
+    pub(super) baggage: Box<str>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Current> = const { RefCell::new(Current::NONE) };
+}
+
+impl Current {
+    /// Outside of every span.
+    pub const NONE: Self = Self {
+        parent: None,
+        transaction: None,
+        scope: None,
+        recording: None,
+    };
+
+    /// Where the running code is.
+    #[must_use]
+    pub fn get() -> Self {
+        Self::with(Self::clone)
+    }
+
+    /// Looks at where the running code is.
+    #[inline]
+    pub(crate) fn with<T>(look: impl FnOnce(&Self) -> T) -> T {
+        let mut look = Some(look);
+        let looked = CURRENT.try_with(|current| {
+            let current = current.try_borrow().ok()?;
+            look.take().map(|look| look(&current))
+        });
+        match (looked, look) {
+            (Ok(Some(looked)), _) => looked,
+            // A thread that ends is outside of every span, and so is what runs then.
+            (_, Some(look)) => look(&Self::NONE),
+            (_, None) => unreachable!("what looked has seen something"),
+        }
+    }
+
+    /// The trace and the span, where there is one: what a call that is made from here is told.
+    #[must_use]
+    pub const fn traceparent(&self) -> Option<TraceParent> {
+        self.parent
+    }
+
+    /// The piece of work that all this is part of.
+    #[must_use]
+    pub const fn transaction(&self) -> Option<TransactionId> {
+        self.transaction
+    }
+
+    /// Whether the span is recorded here.
+    #[must_use]
+    pub const fn is_recorded(&self) -> bool {
+        self.recording.is_some()
+    }
+
+    /// What a call that is made from here is told, where there is anything to tell.
+    #[must_use]
+    pub fn context(&self) -> Option<TraceContext<'_>> {
+        let context = TraceContext::of(self.parent?);
+        let Some(scope) = &self.scope else {
+            return Some(context);
+        };
+        // Both were read before, and are as they have to be.
+        let state = TraceState::parse(scope.state.as_bytes()).unwrap_or_default();
+        let baggage = Baggage::parse(scope.baggage.as_bytes()).unwrap_or(Baggage::EMPTY);
+        Some(context.with_tracestate(state).with_baggage(baggage))
+    }
+
+    /// Tells a process that is about to be started where in the trace it is: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`, and
+    /// `CNV_TRANSACTION`. None is left as this process has it.
+    pub fn write_to(&self, command: &mut Command) {
+        match self.context() {
+            Some(context) => context.write_to(command),
+            None => super::environment::remove_from(command),
+        }
+        match self.transaction {
+            Some(id) => command.env("CNV_TRANSACTION", id.to_string()),
+            None => command.env_remove("CNV_TRANSACTION"),
+        };
+    }
+
+    /// Runs `f` within this span.
+    pub fn in_scope<T>(self, f: impl FnOnce() -> T) -> T {
+        let mut mine = self;
+        let _entered = Entered::new(&mut mine);
+        f()
+    }
+
+    /// A future that runs within this span, on whatever thread it is polled.
+    pub fn during<F: Future>(self, future: F) -> During<F> {
+        During::new(Some(self), future)
+    }
+}
+
+impl Default for Current {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Current")
+            .field("traceparent", &self.parent)
+            .field("transaction", &self.transaction)
+            .field("is_recorded", &self.is_recorded())
+            .finish()
+    }
+}
+
+/// Has a thread within a span, and puts back the one that it was in.
+struct Entered<'a> {
+    other: &'a mut Current,
+}
+
+impl<'a> Entered<'a> {
+    #[inline]
+    fn new(mine: &'a mut Current) -> Self {
+        let mut entered = Self { other: mine };
+        entered.swap();
+        entered
+    }
+
+    /// Nobody looks at the cell meanwhile, and nothing is dropped. A thread that ends stays outside of every span.
+    #[inline]
+    fn swap(&mut self) {
+        let _ = CURRENT.try_with(|current| {
+            if let Ok(mut current) = current.try_borrow_mut() {
+                core::mem::swap(&mut *current, self.other);
+            }
+        });
+    }
+}
+
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.swap();
+    }
+}
+
+pin_project! {
+    /// A future that runs within a span: see [`Current::during`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct During<F> {
+        current: Option<Current>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F> During<F> {
+    /// Without a span of its own, it is in whatever span it is polled in.
+    pub(super) const fn new(current: Option<Current>, future: F) -> Self {
+        Self { current, future }
+    }
+}
+
+impl<F: Future> Future for During<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entered = this.current.as_mut().map(Entered::new);
+        this.future.poll(cx)
+    }
+}
+
+/// A span within the current one, where that is recorded; otherwise nothing.
+///
+/// ```
+/// # async fn fetch() {}
+/// # async fn handler() {
+/// let mut span = cnv::trace::span("fetch");
+/// span.set("url.path", "/items");
+/// span.during(fetch()).await;
+/// # }
+/// ```
+#[inline]
+#[must_use = "the span is over when it is dropped"]
+pub fn span(name: &'static str) -> Span {
+    Current::with(|current| Span::within(current, name))
+}
+
+/// Says that something happened within the current span.
+#[inline]
+pub fn event<const N: usize>(name: &'static str, attributes: [(&'static str, super::Value); N]) {
+    Current::with(|current| {
+        if let (Some(recording), Some(scope)) = (&current.recording, &current.scope) {
+            let now = scope.tracer.unix_ns();
+            recording.with(|record| record.push_event(name.into(), now, attributes));
+        }
+    });
+}

@@ -1,0 +1,387 @@
+//! The way from a call to an exporter: a queue that never blocks, and a thread that empties it.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::exporter::{Delivery, DropCause, Exported, Exporter, Report};
+use super::record::{LogRecord, SpanRecord};
+use super::span::Recording;
+
+/// How much waits at most, and for how long.
+///
+/// The defaults are those of OpenTelemetry's batch processors, but for the time between batches, which is one second: what
+/// happened is seen sooner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueLimits {
+    /// How many spans, and how many log records, wait at most: 2048.
+    pub capacity: usize,
+    /// How many are sent together at most: 512.
+    pub batch: usize,
+    /// After what time they are sent, few as they may be: 1 s.
+    pub delay: Duration,
+    /// How long one try to send a batch takes at most: 10 s.
+    pub export_timeout: Duration,
+    /// For how long a batch is tried again while the other end cannot be reached: 30 s.
+    pub retry_for: Duration,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self {
+            capacity: 2048,
+            batch: 512,
+            delay: Duration::from_secs(1),
+            export_timeout: Duration::from_secs(10),
+            retry_for: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The first wait before a batch is sent again; each is twice as long as the one before.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// The queue of one exporter, and its thread.
+pub(super) struct Pipe {
+    spans: SyncSender<Arc<Recording>>,
+    logs: Option<SyncSender<Arc<LogRecord>>>,
+    shared: Arc<Shared>,
+    worker: thread::Thread,
+    batch: u64,
+}
+
+struct Shared {
+    name: String,
+    spans: Counts,
+    logs: Counts,
+    /// Whether nothing is taken any more.
+    is_closed: AtomicBool,
+    end: Mutex<End>,
+    ended: Condvar,
+    last_error: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+struct End {
+    /// When the worker has to be done, once it has to end.
+    until: Option<Instant>,
+    is_over: bool,
+}
+
+#[derive(Default)]
+struct Counts {
+    given: AtomicU64,
+    delivered: AtomicU64,
+    unknown: AtomicU64,
+    dropped: [AtomicU64; DropCause::ALL.len()],
+    /// What is being sent.
+    in_flight: AtomicU64,
+}
+
+impl Counts {
+    fn drop_some(&self, cause: DropCause, count: u64) {
+        self.dropped[cause as usize].fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// What became of all that was given. After the end nothing waits: what is still being sent may arrive, and the rest
+    /// will not.
+    fn delivery(&self, is_over: bool) -> Delivery {
+        // What is done is read before what was given, so that no more is done than was given.
+        let mut delivery = Delivery::default();
+        delivery.delivered = self.delivered.load(Ordering::Acquire);
+        delivery.unknown = self.unknown.load(Ordering::Acquire);
+        for cause in DropCause::ALL {
+            let count = self.dropped[cause as usize].load(Ordering::Acquire);
+            delivery.set_dropped(cause, count);
+        }
+        let in_flight = self.in_flight.load(Ordering::Acquire);
+        delivery.given = self.given.load(Ordering::Acquire);
+        let done = delivery.delivered + delivery.unknown + delivery.dropped();
+        let waiting = delivery.given.saturating_sub(done);
+        if is_over {
+            let in_flight = in_flight.min(waiting);
+            delivery.unknown += in_flight;
+            let cut_off = delivery.dropped_by(DropCause::Shutdown) + waiting - in_flight;
+            delivery.set_dropped(DropCause::Shutdown, cut_off);
+        } else {
+            delivery.waiting = waiting;
+        }
+        delivery
+    }
+}
+
+impl Pipe {
+    /// Starts the exporter's thread.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system has no thread to give.
+    pub(super) fn start(exporter: Box<dyn Exporter>, limits: QueueLimits) -> io::Result<Self> {
+        let (capacity, batch) = (limits.capacity.max(1), limits.batch.max(1));
+        let (spans, waiting_spans) = sync_channel(capacity);
+        let (logs, waiting_logs) = sync_channel(capacity);
+        let logs = exporter.takes_logs().then_some(logs);
+        let shared = Arc::new(Shared {
+            name: exporter.name(),
+            spans: Counts::default(),
+            logs: Counts::default(),
+            is_closed: AtomicBool::new(false),
+            end: Mutex::default(),
+            ended: Condvar::new(),
+            last_error: Mutex::default(),
+        });
+        let worker = Worker {
+            exporter,
+            spans: waiting_spans,
+            logs: waiting_logs,
+            shared: Arc::clone(&shared),
+            limits: QueueLimits { batch, ..limits },
+        };
+        let thread = thread::Builder::new()
+            .name("cnv-export".to_owned())
+            .spawn(move || worker.run())?;
+        Ok(Self {
+            spans,
+            logs,
+            shared,
+            worker: thread.thread().clone(),
+            batch: batch.min(capacity) as u64,
+        })
+    }
+
+    /// Has a span exported, or counts that it is not. It never waits.
+    #[inline]
+    pub(super) fn push_span(&self, span: &Arc<Recording>) {
+        self.push(&self.spans, &self.shared.spans, span);
+    }
+
+    /// Has a log record exported where the exporter takes them.
+    pub(super) fn push_log(&self, record: &Arc<LogRecord>) {
+        if let Some(logs) = &self.logs {
+            self.push(logs, &self.shared.logs, record);
+        }
+    }
+
+    /// Whether it takes log records.
+    pub(super) fn takes_logs(&self) -> bool {
+        self.logs.is_some()
+    }
+
+    #[inline]
+    fn push<T>(&self, queue: &SyncSender<Arc<T>>, counts: &Counts, item: &Arc<T>) {
+        let given = counts.given.fetch_add(1, Ordering::AcqRel) + 1;
+        if self.shared.is_closed.load(Ordering::Acquire) {
+            counts.drop_some(DropCause::Shutdown, 1);
+        } else if queue.try_send(Arc::clone(item)).is_err() {
+            counts.drop_some(DropCause::QueueFull, 1);
+        }
+        // It looks by itself after a while; waking it takes longer than all of this.
+        if given.is_multiple_of(self.batch) {
+            self.worker.unpark();
+        }
+    }
+
+    /// What became of all that was given so far.
+    pub(super) fn report(&self) -> Report {
+        let is_over = self.shared.lock_end().is_over;
+        self.shared.report(is_over)
+    }
+
+    /// Asks the worker to send what waits, and to end by then.
+    pub(super) fn close(&self, until: Instant) {
+        self.shared.is_closed.store(true, Ordering::Release);
+        let mut end = self.shared.lock_end();
+        end.until = Some(end.until.map_or(until, |earlier| earlier.min(until)));
+        drop(end);
+        self.worker.unpark();
+    }
+
+    /// Waits until the worker has ended, or until then, and says what became of all that was given.
+    pub(super) fn wait(&self, until: Instant) -> Report {
+        let mut end = self.shared.lock_end();
+        while !end.is_over {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.shared.ended.wait_timeout(end, left);
+            (end, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        // Whatever the worker still does, its time is over.
+        end.is_over = true;
+        drop(end);
+        self.shared.report(true)
+    }
+}
+
+impl Drop for Pipe {
+    /// Lets the worker see that nothing comes any more.
+    fn drop(&mut self) {
+        self.worker.unpark();
+    }
+}
+
+impl Shared {
+    fn lock_end(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, why: String) {
+        *(self.last_error.lock()).unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    fn report(&self, is_over: bool) -> Report {
+        let last_error = self.last_error.lock();
+        Report {
+            exporter: self.name.clone(),
+            spans: self.spans.delivery(is_over),
+            logs: self.logs.delivery(is_over),
+            last_error: last_error.unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+struct Worker {
+    exporter: Box<dyn Exporter>,
+    spans: Receiver<Arc<Recording>>,
+    logs: Receiver<Arc<LogRecord>>,
+    shared: Arc<Shared>,
+    limits: QueueLimits,
+}
+
+impl Worker {
+    fn run(mut self) {
+        loop {
+            // Asked before the queues are looked at, so that what was given before the end is sent.
+            let is_ending = self.shared.lock_end().until.is_some();
+            let is_abandoned = self.send_all();
+            if is_ending || is_abandoned {
+                break;
+            }
+            thread::park_timeout(self.limits.delay);
+        }
+        self.shared.lock_end().is_over = true;
+        self.shared.ended.notify_all();
+    }
+
+    /// Sends all that waits, and says whether nothing can come any more.
+    fn send_all(&mut self) -> bool {
+        let is_logless = self.send_each(
+            |worker| &worker.logs,
+            |shared| &shared.logs,
+            |record: Arc<LogRecord>| Arc::unwrap_or_clone(record),
+            |exporter, batch, until| exporter.logs(batch, until),
+        );
+        let is_spanless = self.send_each(
+            |worker| &worker.spans,
+            |shared| &shared.spans,
+            Recording::into_record,
+            |exporter: &mut dyn Exporter, batch: &[SpanRecord], until| exporter.spans(batch, until),
+        );
+        is_logless && is_spanless
+    }
+
+    fn send_each<T, R>(
+        &mut self,
+        queue: impl Fn(&Self) -> &Receiver<T>,
+        counts: impl Fn(&Shared) -> &Counts,
+        open: impl Fn(T) -> R,
+        send: impl Fn(&mut dyn Exporter, &[R], Instant) -> Exported,
+    ) -> bool {
+        let mut batch = Vec::new();
+        loop {
+            let is_disconnected = loop {
+                if batch.len() == self.limits.batch {
+                    break false;
+                }
+                match queue(self).try_recv() {
+                    Ok(item) => batch.push(open(item)),
+                    Err(error) => break error == std::sync::mpsc::TryRecvError::Disconnected,
+                }
+            };
+            if batch.is_empty() {
+                return is_disconnected;
+            }
+            let shared = Arc::clone(&self.shared);
+            let counts = counts(&shared);
+            let len = batch.len() as u64;
+            counts.in_flight.store(len, Ordering::Release);
+            self.deliver(&batch, counts, &send);
+            counts.in_flight.store(0, Ordering::Release);
+            batch.clear();
+        }
+    }
+
+    /// Sends one batch, again where that makes sense, and counts what became of it.
+    fn deliver<R>(
+        &mut self,
+        batch: &[R],
+        counts: &Counts,
+        send: &impl Fn(&mut dyn Exporter, &[R], Instant) -> Exported,
+    ) {
+        let since = Instant::now();
+        let mut backoff = FIRST_BACKOFF;
+        let len = batch.len() as u64;
+        loop {
+            let end = self.shared.lock_end().until;
+            if end.is_some_and(|end| Instant::now() >= end) {
+                return counts.drop_some(DropCause::Shutdown, len);
+            }
+            let timeout = Instant::now() + self.limits.export_timeout;
+            let until = end.map_or(timeout, |end| end.min(timeout));
+            let exporter = &mut *self.exporter;
+            // An exporter is whoever's: what it panics with is its own business, and the next batch is the next one.
+            let sent = catch_unwind(AssertUnwindSafe(|| send(exporter, batch, until)));
+            match sent.unwrap_or_else(|_| Exported::Unknown("the exporter panicked".to_owned())) {
+                Exported::Delivered { rejected } => {
+                    let rejected = (rejected as u64).min(len);
+                    counts.drop_some(DropCause::Rejected, rejected);
+                    counts
+                        .delivered
+                        .fetch_add(len - rejected, Ordering::Release);
+                    return;
+                }
+                Exported::Refused(why) => {
+                    self.shared.failed(why);
+                    return counts.drop_some(DropCause::Rejected, len);
+                }
+                Exported::Unknown(why) => {
+                    self.shared.failed(why);
+                    counts.unknown.fetch_add(len, Ordering::Release);
+                    return;
+                }
+                Exported::Unavailable { retry_after, why } => {
+                    self.shared.failed(why);
+                    let wait = retry_after.unwrap_or(backoff);
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    let is_too_late = since.elapsed() + wait > self.limits.retry_for;
+                    // Who ends does not wait for what is not there.
+                    if is_too_late || !self.rest(wait) {
+                        return counts.drop_some(DropCause::Unreachable, len);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits, and says whether it did to the end: not where the worker has to end.
+    fn rest(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            if self.shared.lock_end().until.is_some() {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            thread::park_timeout(left);
+        }
+    }
+}
