@@ -26,6 +26,12 @@ use std::str::FromStr;
 pub struct TransactionId([u8; 16]);
 
 impl TransactionId {
+    /// The transaction of this number, big-endian.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The number, big-endian.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {

@@ -282,7 +282,7 @@ impl Verifier {
         self.shared.caches.signature_checks()
     }
 
-    /// A nonce for a new session: random, good for one [`ProofOfPossession`] within 60 seconds.
+    /// A nonce for a new session: random, good for one [`Possession`](super::Possession) within 60 seconds.
     ///
     /// # Errors
     ///

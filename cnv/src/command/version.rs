@@ -48,6 +48,9 @@ pub(super) struct Version {
 pub(super) struct LiveVerb {
     /// What runs, and what is declared of it. The limits are the live ones.
     entry: Registration,
+    /// Noun and verb.
+    #[cfg(feature = "trace")]
+    name: Box<str>,
     grammar: VerbGrammar,
     is_enabled: bool,
     /// Names that arguments had for as long as was promised, with those that they have now.
@@ -194,6 +197,8 @@ impl LiveVerb {
     pub(super) fn compiled(entry: Registration) -> Self {
         Self {
             entry,
+            #[cfg(feature = "trace")]
+            name: entry.spec.to_string().into(),
             grammar: verb_grammar(&entry),
             is_enabled: true,
             ended: Vec::new(),
@@ -216,6 +221,8 @@ impl LiveVerb {
         entry.spec.limits = grammar.budget.map(Limits::from);
         Self {
             entry,
+            #[cfg(feature = "trace")]
+            name: self.name.clone(),
             grammar,
             is_enabled,
             ended,
@@ -223,6 +230,12 @@ impl LiveVerb {
             #[cfg(feature = "session")]
             parser: OnceLock::new(),
         }
+    }
+
+    /// Noun and verb.
+    #[cfg(feature = "trace")]
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// What is declared of it, with the live limits. Its texts are the program's: the live ones are in the grammar.

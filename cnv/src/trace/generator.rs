@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ids::{SpanId, TraceId};
+use crate::transaction::TransactionId;
 
 /// 2^64 divided by the golden ratio, as SplitMix64 has it.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -59,6 +60,12 @@ impl IdGenerator {
                 return TraceId(id);
             }
         }
+    }
+
+    /// A number that no transaction has.
+    #[must_use]
+    pub fn transaction(&self) -> TransactionId {
+        TransactionId::from_bytes(self.trace_id().to_bytes())
     }
 
     /// An id that no span of the same trace has.

@@ -231,8 +231,9 @@ impl<'t> EntrySpan<'t> {
     ) -> Self {
         let is_sampled = tracer.samples(name, context);
         let here = context.with_sampled(is_sampled).traceparent();
+        let records = is_sampled && tracer.is_recording();
         let carries = !context.tracestate().is_empty() || !context.baggage().is_empty();
-        let scope = (is_sampled || carries).then(|| {
+        let scope = (records || carries).then(|| {
             Arc::new(Scope {
                 tracer: tracer.clone(),
                 state: context.tracestate().to_string().into(),
@@ -254,7 +255,7 @@ impl<'t> EntrySpan<'t> {
             },
             pending: None,
         };
-        if is_sampled {
+        if records {
             span.record(here, tracer.unix_ns());
         } else if tracer.keeps_some() {
             span.pending = Some(Monotonic.now());
@@ -303,15 +304,22 @@ impl<'t> EntrySpan<'t> {
         self.with(|record| record.set(key.into(), value));
     }
 
+    /// Says that something happened.
+    pub fn event<const N: usize>(
+        &mut self,
+        name: &'static str,
+        attributes: [(&'static str, Value); N],
+    ) {
+        if self.is_recorded() {
+            let now = self.tracer.unix_ns();
+            self.with(|record| record.push_event(name.into(), now, attributes));
+        }
+    }
+
     /// Says that a stage of it begins, such as `authorise`.
     #[inline]
     pub fn stage(&mut self, name: &'static str) {
-        if self.is_recorded() {
-            let now = self.tracer.unix_ns();
-            self.with(|record| {
-                record.push_event(name.into(), now, [("cnv.stage", Value::Bool(true))])
-            });
-        }
+        self.event(name, [("cnv.stage", Value::Bool(true))]);
     }
 
     /// Says how the call ended, before its last facts are set: where it failed or took long, and such calls are kept, it is

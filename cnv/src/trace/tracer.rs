@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::boundary::{Boundary, Incoming};
 use super::context::TraceContext;
 use super::exporter::{Exporter, Report};
 use super::generator::IdGenerator;
@@ -54,6 +55,8 @@ struct Inner {
     ids: IdGenerator,
     rules: Rules,
     kept: Kept,
+    own: Boundary<'static>,
+    strangers: Boundary<'static>,
     pipes: Box<[Pipe]>,
     wall: Wall,
 }
@@ -64,6 +67,8 @@ pub struct TracerBuilder {
     ids: Option<IdGenerator>,
     rules: Rules,
     kept: Kept,
+    own: Boundary<'static>,
+    strangers: Boundary<'static>,
     queue: QueueLimits,
     exporters: Vec<Box<dyn Exporter>>,
 }
@@ -75,6 +80,8 @@ impl Tracer {
             ids: None,
             rules: Rules::default(),
             kept: Kept::default(),
+            own: Boundary::new(Incoming::Continue),
+            strangers: Boundary::new(Incoming::RestartWithLink),
             queue: QueueLimits::default(),
             exporters: Vec::new(),
         }
@@ -104,6 +111,16 @@ impl Tracer {
         transaction: Option<TransactionId>,
     ) -> EntrySpan<'t> {
         EntrySpan::begin(self, name, context, transaction)
+    }
+
+    /// What may come in with a call: of the process's own user, or of anybody else.
+    #[must_use]
+    pub fn boundary(&self, is_own: bool) -> Boundary<'static> {
+        if is_own {
+            self.inner.own
+        } else {
+            self.inner.strangers
+        }
     }
 
     /// Has a log record exported, by the exporters that take them. It never waits.
@@ -216,6 +233,20 @@ impl TracerBuilder {
         self
     }
 
+    /// What may come in with the calls of the process's own user: from the environment, and over unix sockets and pipes.
+    /// Without this their traces go on, and no baggage comes in.
+    pub fn own(mut self, boundary: Boundary<'static>) -> Self {
+        self.own = boundary;
+        self
+    }
+
+    /// What may come in with everybody else's calls. Without this a new trace begins for each, with a link to theirs, and no
+    /// baggage comes in.
+    pub fn strangers(mut self, boundary: Boundary<'static>) -> Self {
+        self.strangers = boundary;
+        self
+    }
+
     /// How much waits at most for each exporter.
     pub fn queue(mut self, limits: QueueLimits) -> Self {
         self.queue = limits;
@@ -247,6 +278,8 @@ impl TracerBuilder {
                 ids: self.ids.map_or_else(IdGenerator::new, Ok)?,
                 rules: self.rules,
                 kept: self.kept,
+                own: self.own,
+                strangers: self.strangers,
                 pipes: pipes?,
                 wall: Wall::new(),
             }),

@@ -1,0 +1,133 @@
+//! The span of a call: its stages, what it was allowed and used, and how it ended. Nothing of its arguments, unless the
+//! verb names them.
+
+use std::borrow::Cow;
+
+use clap::ArgMatches;
+
+use super::app::App;
+use super::context::CallId;
+use super::failure::{Failure, FailureCode};
+use super::pipeline::{Reply, Way};
+use super::receipt::Receipt;
+use super::version::LiveVerb;
+use crate::quota::Resource;
+use crate::trace::{Current, EntrySpan, Value};
+use crate::transaction::TransactionId;
+
+/// The span of one call, where the application has a tracer.
+pub(super) struct Traced<'t> {
+    span: Option<EntrySpan<'t>>,
+    transaction: Option<TransactionId>,
+}
+
+impl<'t> Traced<'t> {
+    /// Begins where a call has been understood. A call that came without a transaction begins one.
+    pub(super) fn begin(app: &'t App, verb: &'t LiveVerb, way: &Way) -> Self {
+        let Some(tracer) = &app.tracer else {
+            return Self {
+                span: None,
+                transaction: way.transaction,
+            };
+        };
+        let boundary = tracer.boundary(way.is_own);
+        let context = way.carried.extract(boundary, tracer.ids());
+        let transaction = way.transaction.unwrap_or_else(|| tracer.ids().transaction());
+        Self {
+            span: Some(tracer.entry(verb.name(), &context, Some(transaction))),
+            transaction: Some(transaction),
+        }
+    }
+
+    pub(super) const fn transaction(&self) -> Option<TransactionId> {
+        self.transaction
+    }
+
+    /// Where in its trace the call is.
+    pub(super) fn current(&self) -> Current {
+        let current = self.span.as_ref().map(|span| span.current().clone());
+        current.unwrap_or(Current::NONE)
+    }
+
+    pub(super) fn stage(&mut self, name: &'static str) {
+        if let Some(span) = &mut self.span {
+            span.stage(name);
+        }
+    }
+
+    /// Sets those of the arguments that the verb names.
+    pub(super) fn fields(&mut self, verb: &LiveVerb, matches: &ArgMatches) {
+        let Some(span) = (self.span.as_mut()).filter(|span| span.is_recorded()) else {
+            return;
+        };
+        for name in verb.spec().traced_fields() {
+            let values = matches.try_get_raw(name).ok().flatten();
+            let values: Vec<Cow<'_, str>> = values
+                .into_iter()
+                .flatten()
+                .map(|value| value.to_string_lossy())
+                .collect();
+            if !values.is_empty() {
+                span.set_named(format!("cnv.argument.{name}"), values.join(" ").into());
+            }
+        }
+    }
+
+    /// Ends it with what became of the call.
+    pub(super) fn end(self, call_id: CallId, verb: &LiveVerb, reply: &Reply) {
+        let Some(mut span) = self.span else {
+            return;
+        };
+        let code = reply.result.as_ref().err().map(Failure::code);
+        // What a message says may be of the arguments; a code is not.
+        span.ended(code.map(|code| Cow::Borrowed(code.as_str())));
+        if !span.is_recorded() {
+            return;
+        }
+        span.set("cnv.call.id", call_id.to_string());
+        span.set("cnv.verb.effect", verb.spec().effect().as_str());
+        span.set("cnv.outcome", code.map_or("ok", FailureCode::as_str));
+        if let Some(code) = code {
+            span.set("error.type", code.as_str());
+        }
+        if let Some(receipt) = &reply.receipt {
+            facts(&mut span, receipt);
+        }
+    }
+}
+
+fn facts(span: &mut EntrySpan<'_>, receipt: &Receipt) {
+    span.set("cnv.call.ran", receipt.is_run);
+    for (resource, used, limit) in [
+        (Resource::Memory, "cnv.budget.memory.used", "cnv.budget.memory.limit"),
+        (Resource::Cpu, "cnv.budget.cpu.used", "cnv.budget.cpu.limit"),
+        (Resource::Io, "cnv.budget.io.used", "cnv.budget.io.limit"),
+        (Resource::Network, "cnv.budget.network.used", "cnv.budget.network.limit"),
+    ] {
+        span.set(used, receipt.usage.used(resource));
+        match receipt.allowed().map(|limits| limits.limit(resource)) {
+            Some(allowed) if allowed < u64::MAX => span.set(limit, allowed),
+            _ => {}
+        }
+    }
+    if let Some(resource) = receipt.over() {
+        span.set("cnv.budget.over", resource.to_string());
+    }
+    if let Some(by) = &receipt.attestation {
+        span.set("cnv.attestation.subject", by.subject.clone());
+        span.set("cnv.attestation.issuer", by.issuer.to_string());
+        span.set("cnv.attestation.class", by.contract.class().to_string());
+        span.set("cnv.attestation.development", by.development);
+    }
+    if let Some(call) = receipt.repeats {
+        span.set("cnv.call.repeats", call.to_string());
+    }
+    for decided in &receipt.decided {
+        let decisions = [
+            ("cnv.policy", Value::from(decided.policy)),
+            ("cnv.attempts", decided.trace.attempts().into()),
+            ("cnv.decisions", decided.trace.to_string().into()),
+        ];
+        span.event("recovery", decisions);
+    }
+}
