@@ -33,6 +33,8 @@ pub mod session;
 pub mod testing;
 #[cfg(feature = "trace")]
 pub mod trace;
+#[cfg(any(feature = "command", feature = "trace"))]
+mod transaction;
 #[cfg(feature = "command")]
 #[doc = include_str!("../docs/attestation.md")]
 pub mod walk_through {}

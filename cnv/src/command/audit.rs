@@ -11,13 +11,13 @@ use super::denial::Record;
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
 use super::stream::{Note, Sink};
-use super::transaction::TransactionId;
 use super::version::LiveVerb;
 use crate::attestation::{Clock, Evidence};
 use crate::audit::{
     AppendError, AuditEntry, AuditLog, Decision, Digest, Outcome, PartsDigest, Reason,
 };
 use crate::quota::Usage;
+use crate::transaction::TransactionId;
 
 /// What the digest of a call's arguments covers: for each argument, in the order of the parameters, its name, how many
 /// values it has (8 bytes, big-endian), and these.

@@ -23,9 +23,9 @@ use super::pipeline::{Collector, Reply, Way, explain};
 #[cfg(feature = "session")]
 use super::serve;
 use super::stream::Sink;
-use super::transaction::TransactionId;
 use super::version::{LiveVerb, Version};
 use crate::audit::Digest;
+use crate::transaction::TransactionId;
 
 /// Serves one command line and says how the process ends.
 async fn run(app: App, arguments: Vec<OsString>) -> ExitCode {

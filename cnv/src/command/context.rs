@@ -14,9 +14,9 @@ use super::recovery::Decisions;
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::Sink;
-use super::transaction::TransactionId;
 use crate::attestation::{CarriesEvidence, Evidence};
 use crate::recovery::Policy;
+use crate::transaction::TransactionId;
 
 /// A random 128-bit number that names one call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

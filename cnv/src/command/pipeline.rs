@@ -24,13 +24,13 @@ use super::recovery::Decisions;
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::{Note, Sink};
-use super::transaction::TransactionId;
 use super::verb::{Invocation, Registration};
 use super::version::LiveVerb;
 use crate::attestation::Evidence;
 use crate::audit::Digest;
 use crate::quota::{BudgetInfo, Limits, Resource, metered};
 use crate::recovery::Policy;
+use crate::transaction::TransactionId;
 
 /// How a call ended: its output or failure, and its receipt.
 #[derive(Debug)]

@@ -8,11 +8,11 @@ use super::context::CallId;
 use super::failure::FailureCode;
 use super::recovery::Decided;
 use super::spec::VerbSpec;
-use super::transaction::TransactionId;
 use crate::attestation::{Evidence, KeyId, Timestamp};
 use crate::capability::CapabilityContract;
 use crate::grammar::Amounts;
 use crate::quota::{Limits, Resource, Usage};
+use crate::transaction::TransactionId;
 
 /// The record of one call. Its display is one line.
 #[derive(Debug, Clone)]

@@ -72,6 +72,7 @@ mod ows;
 mod traceparent;
 mod tracestate;
 
+pub use crate::transaction::{TransactionId, TransactionIdError};
 pub use baggage::{
     Baggage, BaggageBuf, BaggageError, BaggageFault, BaggageMember, BaggageMembers,
     BaggageProperties, BaggageProperty,

@@ -9,11 +9,18 @@ use std::str::FromStr;
 /// says nothing about who is calling; the audit log and the receipt repeat it.
 ///
 /// ```
-/// use cnv::command::TransactionId;
+#[cfg_attr(
+    feature = "command",
+    doc = "use cnv::command::{TransactionId, TransactionIdError};"
+)]
+#[cfg_attr(
+    not(feature = "command"),
+    doc = "use cnv::trace::{TransactionId, TransactionIdError};"
+)]
 ///
 /// let id: TransactionId = "8C1F7A3E-0D52-4B6A-9E11-5F2D70C4A9B3".parse()?;
 /// assert_eq!(id.to_string(), "8c1f7a3e0d524b6a9e115f2d70c4a9b3");
-/// # Ok::<(), cnv::command::TransactionIdError>(())
+/// # Ok::<(), TransactionIdError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TransactionId([u8; 16]);
