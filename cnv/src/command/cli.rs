@@ -16,7 +16,7 @@ use super::app::App;
 use super::context::Cancellation;
 use super::display::{Display, Format};
 use super::documents;
-use super::evidence::{ENVIRONMENT_HELP, Presented, TRUST, evidence};
+use super::evidence::{Presented, TRUST, environment_help, evidence};
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
 use super::pipeline::{Collector, Reply, Way, explain};
@@ -25,6 +25,8 @@ use super::serve;
 use super::stream::Sink;
 use super::version::{LiveVerb, Version};
 use crate::audit::Digest;
+#[cfg(feature = "trace")]
+use crate::trace::Carried;
 use crate::transaction::TransactionId;
 
 /// Serves one command line and says how the process ends.
@@ -185,6 +187,12 @@ async fn attend(
     let way = Way {
         deadline: options.deadline(),
         transaction: options.transaction,
+        // What is called within a process is told nothing by what started that one.
+        #[cfg(feature = "trace")]
+        carried: match is_process {
+            true => Carried::of_process(),
+            false => Carried::default(),
+        },
         cancellation,
         sink,
         show_progress: is_process && !options.quiet,
@@ -233,7 +241,7 @@ fn resolve<'v>(
 /// The commands as clap knows them: nouns, under them verbs, and the options that every verb has.
 pub(super) fn command(app: &App, version: &Version) -> Command {
     let mut root = Command::new(app.name)
-        .after_help(ENVIRONMENT_HELP)
+        .after_help(environment_help())
         .arg(
             Arg::new("cnv-grammar")
                 .long("grammar")

@@ -30,6 +30,8 @@ use crate::attestation::Evidence;
 use crate::audit::Digest;
 use crate::quota::{BudgetInfo, Limits, Resource, metered};
 use crate::recovery::Policy;
+#[cfg(feature = "trace")]
+use crate::trace::Carried;
 use crate::transaction::TransactionId;
 
 /// How a call ended: its output or failure, and its receipt.
@@ -63,6 +65,9 @@ impl Reply {
 pub(super) struct Way {
     pub(super) deadline: Result<Option<Instant>, Failure>,
     pub(super) transaction: Option<TransactionId>,
+    /// What it brings with it of its trace.
+    #[cfg(feature = "trace")]
+    pub(super) carried: Carried,
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) show_progress: bool,
@@ -88,6 +93,9 @@ pub(super) struct Visit {
     pub(super) show_progress: bool,
     pub(super) call_id: CallId,
     pub(super) transaction: Option<TransactionId>,
+    #[cfg(feature = "trace")]
+    #[expect(dead_code, reason = "the call's span is made of it")]
+    pub(super) carried: Carried,
     #[cfg(feature = "reload")]
     pub(super) live: Option<LiveGrammar>,
     pub(super) decisions: Decisions,
@@ -163,6 +171,8 @@ impl App {
                 show_progress: way.show_progress,
                 call_id: number.map_err(Unfit::Callers)?,
                 transaction: way.transaction,
+                #[cfg(feature = "trace")]
+                carried: way.carried,
                 #[cfg(feature = "reload")]
                 live: self.live_grammar().cloned(),
                 decisions: Decisions::default(),
