@@ -99,6 +99,11 @@ pub(crate) mod spec;
 mod stopped;
 mod stream;
 mod table;
+#[cfg(feature = "trace")]
+mod traced;
+#[cfg(not(feature = "trace"))]
+#[path = "untraced.rs"]
+mod traced;
 pub(crate) mod verb;
 mod version;
 
