@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::builder::styling::{AnsiColor, Style};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::app::App;
@@ -244,10 +245,46 @@ async fn attend(
 /// Understands a command line. One that asks what commands there are needs none.
 fn parse(app: &App, version: &Version, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let needs_command = !documents::needs_no_command(arguments);
-    command(app, version)
+    let mut command = command(app, version)
         .subcommand_required(needs_command)
-        .arg_required_else_help(needs_command)
-        .try_get_matches_from(arguments)
+        .arg_required_else_help(needs_command);
+    command
+        .try_get_matches_from_mut(arguments)
+        .map_err(|error| without_secret(error, &command))
+}
+
+/// A usage error without the value of an argument that is secret, and without what its parser says of it: errors are shown
+/// on screens, and kept in logs.
+pub(super) fn without_secret(error: clap::Error, command: &Command) -> clap::Error {
+    let (Some(ContextValue::String(argument)), Some(_)) = (
+        error.get(ContextKind::InvalidArg),
+        error.get(ContextKind::InvalidValue),
+    ) else {
+        return error;
+    };
+    if !has_secret(command, argument) {
+        return error;
+    }
+    let mut told = clap::Error::new(error.kind()).with_cmd(command);
+    for kind in [ContextKind::InvalidArg, ContextKind::Usage] {
+        if let Some(value) = error.get(kind) {
+            told.insert(kind, value.clone());
+        }
+    }
+    let hidden = ContextValue::String("(secret)".to_owned());
+    told.insert(ContextKind::InvalidValue, hidden);
+    told
+}
+
+/// Whether an argument that is shown as `argument` is secret, here or at a command below.
+fn has_secret(command: &Command, argument: &str) -> bool {
+    let mut secrets = command
+        .get_arguments()
+        .filter(|arg| arg.is_hide_env_values_set());
+    secrets.any(|arg| arg.to_string() == argument)
+        || command
+            .get_subcommands()
+            .any(|command| has_secret(command, argument))
 }
 
 fn resolve<'v>(
