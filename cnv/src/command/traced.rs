@@ -67,7 +67,7 @@ impl<'t> Traced<'t> {
         let Some(span) = (self.span.as_mut()).filter(|span| span.is_recorded()) else {
             return;
         };
-        for name in traced_fields(verb) {
+        for name in verb.spec().traced_fields() {
             let values = matches.try_get_raw(name).ok().flatten();
             let values: Vec<Cow<'_, str>> = values
                 .into_iter()
@@ -147,8 +147,4 @@ fn facts(span: &mut EntrySpan<'_>, receipt: &Receipt) {
         ];
         span.event("recovery", decisions);
     }
-}
-
-fn traced_fields(_: &LiveVerb) -> &'static [&'static str] {
-    &[]
 }
