@@ -40,7 +40,7 @@ pub mod attestation {
 #[cfg(feature = "recovery")]
 pub mod recovery {
     #[cfg(feature = "command")]
-    pub use crate::command::recovery::{deadline, kept, note, within};
+    pub use crate::command::recovery::{cancelled, deadline, noting, within};
     pub use crate::recovery::expansion::*;
 }
 

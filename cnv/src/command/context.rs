@@ -130,6 +130,10 @@ impl Context {
         }
     }
 
+    pub(super) fn cancellation(&self) -> Arc<Cancellation> {
+        Arc::clone(&self.call.cancellation)
+    }
+
     pub(super) fn decisions(&self) -> &Decisions {
         &self.call.decisions
     }

@@ -232,7 +232,7 @@ fn exit_status() -> Vec<(String, String)> {
         let text = match code {
             FailureCode::Failed => "The call failed.",
             FailureCode::Usage => "The command line could not be understood.",
-            FailureCode::Deadline => "The deadline passed.",
+            FailureCode::Deadline => "Time ran out.",
             FailureCode::Attestation => "There was no valid attestation.",
             FailureCode::Budget => "The call went over its budget, or was not admitted with it.",
             FailureCode::Unavailable => "What the command calls was not available.",
