@@ -61,6 +61,8 @@ impl Reply {
 
 /// How a call comes, whatever the door.
 pub(super) struct Way {
+    /// When the call came.
+    pub(super) since: Instant,
     pub(super) deadline: Result<Option<Instant>, Failure>,
     pub(super) transaction: Option<TransactionId>,
     pub(super) cancellation: Arc<Cancellation>,
@@ -132,9 +134,10 @@ impl App {
         evidence: impl FnOnce(&dyn Fn() -> Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
         tell: &Tell<'_>,
     ) -> Reply {
+        let counted = self.count(verb.spec(), way.since);
         let log = match audit_log(self).await {
             Ok(log) => log,
-            Err(failure) => return Reply::refused(failure),
+            Err(failure) => return counted.end(Reply::refused(failure)),
         };
         #[cfg(feature = "reload")]
         if let (Some(live), Some(log)) = (self.live_grammar(), &log) {
@@ -170,10 +173,10 @@ impl App {
                 replay: way.replay,
             })
         });
-        match prepared {
+        counted.end(match prepared {
             Ok(visit) => self.serve(verb, visit, recorder, tell).await,
             Err(unfit) => self.refuse(verb.spec(), id, recorder, unfit, tell).await,
-        }
+        })
     }
 
     /// Carries one call through every stage after `resolve`.

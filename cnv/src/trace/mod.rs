@@ -68,6 +68,7 @@ mod environment;
 mod generator;
 mod hex;
 mod ids;
+pub mod metrics;
 mod ows;
 mod traceparent;
 mod tracestate;
