@@ -131,11 +131,9 @@ async fn attempt(app: App, matches: &ArgMatches, tell: impl Fn(&str)) -> Result<
     #[cfg(feature = "prometheus")]
     if let Some(address) = matches.get_one::<SocketAddr>("metrics") {
         server = server.metrics(*address)?;
-        if let Some(address) = server.metrics_address() {
-            tell(&format!("metrics at http://{address}/metrics"));
-        }
     }
     if matches.get_flag("stdio") {
+        tell_of_metrics(&server, &tell);
         let stream = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
         return Ok(server.run_over_until(stream, shutdown).await.cut_off);
     }
@@ -148,7 +146,17 @@ async fn attempt(app: App, matches: &ArgMatches, tell: impl Fn(&str)) -> Result<
     for address in server.addresses() {
         tell(&format!("serving at {address}"));
     }
+    tell_of_metrics(&server, &tell);
     Ok(server.run(shutdown).await.cut_off)
+}
+
+fn tell_of_metrics(server: &SessionServer, tell: impl Fn(&str)) {
+    #[cfg(feature = "prometheus")]
+    if let Some(address) = server.metrics_address() {
+        tell(&format!("metrics at http://{address}/metrics"));
+    }
+    #[cfg(not(feature = "prometheus"))]
+    let _ = (server, tell);
 }
 
 /// Completes with the first signal that asks the process to end; the second one ends it.

@@ -97,13 +97,16 @@ struct Escaped<'a> {
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for character in self.text.chars() {
-            match character {
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '"' if self.quotes => f.write_str("\\\"")?,
-                _ => f.write_char(character)?,
-            }
+        let ends = |c| matches!(c, '\\' | '\n') || c == '"' && self.quotes;
+        for part in self.text.split_inclusive(ends) {
+            let (plain, escape) = match part.as_bytes().last() {
+                Some(b'\\') => (&part[..part.len() - 1], "\\\\"),
+                Some(b'\n') => (&part[..part.len() - 1], "\\n"),
+                Some(b'"') if self.quotes => (&part[..part.len() - 1], "\\\""),
+                _ => (part, ""),
+            };
+            f.write_str(plain)?;
+            f.write_str(escape)?;
         }
         Ok(())
     }
