@@ -64,6 +64,8 @@ impl Reply {
 
 /// How a call comes, whatever the door.
 pub(super) struct Way {
+    /// When the call came.
+    pub(super) since: Instant,
     pub(super) deadline: Result<Option<Instant>, Failure>,
     pub(super) transaction: Option<TransactionId>,
     /// What it brings with it of its trace.
@@ -141,13 +143,14 @@ impl App {
         evidence: impl FnOnce(&dyn Fn() -> Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
         tell: &Tell<'_>,
     ) -> Reply {
+        let counted = self.count(verb.spec(), way.since);
         let mut traced = Traced::begin(self, verb, &way);
         // Without randomness for a number, it is refused as the call of number zero.
         let number = call_id();
         let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
         let current = traced.current();
         let call = self.decide(verb, matches, way, number, evidence, &mut traced, tell);
-        let reply = current.during(call).await;
+        let reply = counted.end(current.during(call).await);
         traced.end(id, verb, &reply);
         reply
     }

@@ -2,6 +2,7 @@
 
 mod denials;
 mod once;
+mod places;
 mod room;
 
 use std::env;
@@ -13,7 +14,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 
 use super::app::App;
 use super::context::Cancellation;
@@ -37,6 +37,7 @@ use crate::session::{
 use crate::trace::Carried;
 use denials::Denials;
 use once::{Kept, Key, Once, Running, Turn};
+use places::Places;
 
 /// What the audit log calls the beginning of a session.
 const SESSION_OPEN: &str = "session open";
@@ -47,13 +48,10 @@ pub(super) struct Served {
     /// Whom a session needs no attestation of.
     user: Option<u32>,
     /// Places for handlers that are not async.
-    blocking: Arc<Semaphore>,
+    blocking: Arc<Places>,
     denials: Denials,
     once: Arc<Once>,
 }
-
-/// Handlers that are not async, at a time. The others wait; few threads have more than this to do for a processor.
-const BLOCKING_HANDLERS: usize = 64;
 
 /// What a session presented.
 #[derive(Clone)]
@@ -134,7 +132,8 @@ impl Service for Served {
         let cancellation = Arc::new(Cancellation::default());
         let timeout = request.timeout_ms.map(Duration::from_millis);
         // A deadline beyond the end of the clock is none.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let since = Instant::now();
+        let deadline = timeout.and_then(|timeout| since.checked_add(timeout));
         let (app, authority) = (Arc::clone(&self.app), authority.clone());
         let (asked, blocking) = (Arc::clone(&cancellation), Arc::clone(&self.blocking));
         let once = Arc::clone(&self.once);
@@ -145,6 +144,7 @@ impl Service for Served {
             });
             let sink = Arc::clone(&streams) as Arc<dyn Sink>;
             let asked = Asked {
+                since,
                 once,
                 app,
                 authority,
@@ -236,10 +236,13 @@ fn decide(app: &App, presented: Presented) -> Result<Evidence, Reason> {
 
 impl Served {
     pub(super) fn new(app: Arc<App>, user: Option<u32>) -> Self {
+        let blocking = Arc::new(Places::new());
+        #[cfg(feature = "trace")]
+        app.tell_of(&blocking);
         Self {
             app,
             user,
-            blocking: Arc::new(Semaphore::new(BLOCKING_HANDLERS)),
+            blocking,
             denials: Denials::new(Instant::now()),
             once: Arc::default(),
         }
@@ -295,6 +298,7 @@ fn left_out_text(denials: u64) -> String {
 
 /// A request, and everything that a call of it needs.
 struct Asked {
+    since: Instant,
     once: Arc<Once>,
     app: Arc<App>,
     authority: Authority,
@@ -306,12 +310,12 @@ struct Asked {
 
 impl Asked {
     /// Understands the request by the grammar in force, and carries it through the pipeline.
-    async fn attend(self, blocking: Arc<Semaphore>) -> Reply {
+    async fn attend(self, blocking: Arc<Places>) -> Reply {
         self.once.forget(Instant::now());
         // What is wrong with an overlay is for whoever serves, and not for each who calls.
         let version = match self.app.ready(&|_| ()).await {
             Ok(version) => version,
-            Err(failure) => return Reply::refused(failure),
+            Err(failure) => return self.app.refuse_request(failure),
         };
         if let [only] = &*self.request.arguments
             && only == "--grammar"
@@ -321,17 +325,15 @@ impl Asked {
         // Whoever waits for another call's reply has no place, which that call may be waiting for.
         let turn = match self.turn(&version).await {
             Ok(turn) => turn,
-            Err(failure) => return Reply::refused(failure),
+            Err(failure) => return self.app.refuse_request(failure),
         };
         if matches!(turn, Taken::Again(_)) || !self.is_blocking(&version) {
             return self.carry(&version, turn).await;
         }
-        // A handler that is not async keeps its thread, which the others on it would wait for.
-        let place = blocking.acquire_owned();
-        let place = match unless_stopped(place, self.deadline, &self.cancellation).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(_)) => return Reply::refused(Stopped::Cancelled.into()),
-            Err(stopped) => return Reply::refused(stopped.into()),
+        let place = unless_stopped(blocking.enter(), self.deadline, &self.cancellation).await;
+        let place = match place.flatten() {
+            Ok(place) => place,
+            Err(stopped) => return self.app.refuse_request(stopped.into()),
         };
         let runtime = tokio::runtime::Handle::current();
         let carried = tokio::task::spawn_blocking(move || {
@@ -342,6 +344,7 @@ impl Asked {
             Ok(reply) => reply,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
+                // The process ends.
                 Err(_) => Reply::refused(Stopped::Cancelled.into()),
             },
         }
@@ -388,17 +391,22 @@ impl Asked {
     async fn carry(self, version: &Version, turn: Taken) -> Reply {
         let (verb, matches) = match understand(version, &self.request.arguments) {
             Ok(understood) => understood,
-            Err(failure) => return Reply::refused(failure),
+            Err(failure) => return self.app.refuse_request(failure),
         };
         let transaction = self.request.transaction.as_deref().map(str::parse);
         let transaction = match transaction.transpose() {
             Ok(transaction) => transaction,
-            Err(error) => return Reply::refused(Failure::usage(format!("transaction: {error}"))),
+            Err(error) => {
+                return self
+                    .app
+                    .refuse_request(Failure::usage(format!("transaction: {error}")));
+            }
         };
         let tell = |text: &str| self.sink.note(&Note::Remark(text));
         // Anew: what held when the turn was taken may have been revoked while the call waited.
         let decided_by = evidence(&self.app, verb.spec(), &self.authority).await;
         let mut way = Way {
+            since: self.since,
             deadline: Ok(self.deadline),
             transaction,
             #[cfg(feature = "trace")]
