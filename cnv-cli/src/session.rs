@@ -17,6 +17,7 @@ use cnv::prelude::*;
 use cnv::session::{
     Address, Call, CallError, CallRequest, Channel, Client, ClientOptions, Item, SessionError,
 };
+use cnv::trace::Environment;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -29,7 +30,8 @@ const KEY_VARIABLE: &str = "CNV_KEY";
 ///
 /// The server is at `unix:PATH` or `tcp:IP:PORT`. What follows the address is what one would type after the program's
 /// name; `--grammar` alone shows the commands. What the command streams and returns goes to standard output, and the exit
-/// code is the one that it would have here. The options of this command come before the address.
+/// code is the one that it would have here. The options of this command come before the address. The transaction and the
+/// trace of this process are those of the call.
 #[verb(noun = "session", effect = "network", public)]
 pub async fn call(
     cx: Context,
@@ -89,6 +91,7 @@ pub async fn call(
     if let Some(key) = idempotency_key {
         request = request.idempotency_key(key);
     }
+    request = request.trace_headers(Environment::of_process().headers());
     let call = client.start_call(request).await;
     let mut call = call.map_err(shown::session_error)?;
     follow(&cx, &mut call).await

@@ -1,18 +1,24 @@
 //! The arguments of an attribute, as written: `key`, `key = value`, separated by commas.
 
-use proc_macro2::Span;
+use proc_macro2::{Group, Span};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
+use syn::token::Paren;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 use crate::errors::{ErrorSink, nearest};
+
+/// Keys that have a list in parentheses. Behind any other, syn expects a comma.
+const LISTS: &[&str] = &["trace"];
 
 /// One argument. `value` is whatever expression stands behind `=`.
 #[derive(Clone)]
 pub(crate) struct Argument {
     pub(crate) key: Ident,
     pub(crate) value: Option<Expr>,
+    /// What stands in parentheses behind a key that has a list.
+    pub(crate) list: Option<Group>,
 }
 
 impl Argument {
@@ -80,14 +86,19 @@ impl Parse for Argument {
             );
         }
         let key = input.call(Ident::parse_any)?;
-        let value = if input.peek(Token![=]) {
+        let mut argument = Self {
+            key,
+            value: None,
+            list: None,
+        };
+        if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
             // `crate::cnv` and `self::cnv` are expressions too, so one parser serves every value.
-            Some(without_groups(input.parse()?))
-        } else {
-            None
-        };
-        Ok(Self { key, value })
+            argument.value = Some(without_groups(input.parse()?));
+        } else if input.peek(Paren) && LISTS.contains(&&*argument.name()) {
+            argument.list = Some(input.parse()?);
+        }
+        Ok(argument)
     }
 }
 
@@ -138,6 +149,7 @@ impl Arguments {
                 first = Some(Argument {
                     key: Ident::new(key, literal.span()),
                     value: Some(syn::parse_quote!(#literal)),
+                    list: None,
                 });
                 if !input.is_empty() {
                     input.parse::<Token![,]>()?;

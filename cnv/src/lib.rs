@@ -521,6 +521,7 @@ pub use cnv_macros::bulkhead;
 /// | `deprecated = ".."` | what to use in its place, where it should not be used any more |
 /// | `idempotent` | a call may be made again after one whose end is not known; what is `pure` or `read` always may |
 /// | `public` | anyone may call, though the effect is `write`, `network` or `dangerous` |
+/// | `trace(fields(path, depth))` | the arguments whose values spans may have; no other value of a call is ever recorded |
 /// | `crate = "path"` | where cnv is; `::cnv` if unnamed |
 ///
 /// An effect that the function's [`macro@requires_attestation`] does not cover does not compile, nor does
@@ -541,6 +542,9 @@ pub use cnv_macros::bulkhead;
 ///
 /// `T` is any type with [`FromStr`](std::str::FromStr), or a clap `ValueEnum` with `#[arg(value_enum)]`.
 /// `#[arg(long, short, default_value_t = .., value_name = "..", ..)]` has the names of clap's `Arg`.
+/// `#[arg(secret)]` is for what nobody else may read, such as a password: it has no default, the help does not show what a
+/// variable that `env` names has, an error does not repeat it, and no span has it. The grammar says that it is secret.
+/// A command line is no place for one, because every program of the machine can read it: use `env`, or a file.
 /// Documentation on a parameter is its help. The function returns `Result<T, E>` where `T` serialises and
 /// `E` is an error, or [`command::Failure`] itself. With the feature `schema`, where `T` implements
 /// `schemars::JsonSchema`, the [`grammar`] has its schema.

@@ -40,7 +40,7 @@ pub mod attestation {
 #[cfg(feature = "recovery")]
 pub mod recovery {
     #[cfg(feature = "command")]
-    pub use crate::command::recovery::{deadline, kept, note, within};
+    pub use crate::command::recovery::{cancelled, deadline, noting, within};
     pub use crate::recovery::expansion::*;
 }
 
@@ -51,7 +51,7 @@ pub mod command {
         ArgumentValue, default_value, enum_parser, flag, many, one, optional, parser,
     };
     pub use crate::command::returned::{Described, OutputSchema, Returned, Undescribed};
-    pub use crate::command::spec::{faulty_spec, verb_spec};
+    pub use crate::command::spec::{faulty_spec, traced, verb_spec};
     pub use crate::command::verb::{
         Arguments, Invocation, Verb, arguments, assert_distinct, invocation, outcome, registration,
     };

@@ -42,6 +42,12 @@ pub enum Payload<'a> {
     Add(i8, i8),
     /// The end of a call that succeeded.
     End,
+    /// A request that is understood, with what it says of its trace: none of it fails the call.
+    Traced {
+        traceparent: &'a str,
+        tracestate: &'a str,
+        baggage: &'a str,
+    },
 }
 
 /// Appends the bytes of what is sent, with the next number of a frame that has one.
@@ -74,6 +80,18 @@ pub fn put(sent: &[Sent<'_>], out: &mut Vec<u8>) {
                 format!(r#"{{"arguments":["sum","add","--","{left}","{right}"]}}"#).into()
             }
             Payload::End => b"{}".to_vec(),
+            Payload::Traced {
+                traceparent,
+                tracestate,
+                baggage,
+            } => serde_json::json!({
+                "arguments": ["sum", "add", "1", "2"],
+                "traceparent": traceparent,
+                "tracestate": tracestate,
+                "baggage": baggage,
+            })
+            .to_string()
+            .into(),
         };
         let is_sequenced = matches!(kind, 3..=7);
         let number = number.unwrap_or_else(|| {

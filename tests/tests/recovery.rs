@@ -243,6 +243,54 @@ fn the_retry_budget_bounds_what_all_calls_try_again() {
     });
 }
 
+#[test]
+fn a_refusal_says_what_is_left_of_the_retry_budget() {
+    paused(async {
+        // Two of all calls together, and one more for every ten of them.
+        let retry = STEADY.attempts(2).base(MS).budget(0.1, 2);
+        let settings = Settings::new().attempt_timeout(10 * MS).retry(retry);
+        let policy = policy(settings.circuit_breaker(BREAKER.consecutive(4)));
+        let hang = |_| pending::<Result<(), &str>>();
+        let mut left = Vec::new();
+        let mut last = None;
+        for _ in 0..3 {
+            let error = policy.call(Call::new(), fail, hang).await.unwrap_err();
+            let refused = *error.refused().unwrap();
+            left.push((
+                refused.cause(),
+                refused.attempts(),
+                refused.retry_budget_left(),
+            ));
+            last = Some(refused.to_string());
+        }
+        assert_eq!(
+            left,
+            [
+                (Cause::AttemptTimedOut, 2, Some(1)),
+                (Cause::AttemptTimedOut, 2, Some(0)),
+                (Cause::Open, 0, Some(0)),
+            ]
+        );
+        assert!(!last.unwrap().contains("budget"), "it is not what kept it");
+        policy.set_mode(Mode::Disabled);
+        let error = policy.call(Call::new(), fail, hang).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`geo` did not answer: the attempt took too long, after 1 attempt, and the retry budget is used up"
+        );
+        // What time earns is there without a call.
+        policy.set_mode(Mode::ForcedOpen);
+        tokio::time::sleep(S).await;
+        let refused = *succeeds(&policy).await.unwrap_err().refused().unwrap();
+        assert_eq!(refused.retry_budget_left(), Some(2));
+        // Who has no retries has nothing of it.
+        let own = Settings::new();
+        let call = Call::new().settings(&own);
+        let error = policy.call(call, fail, hang).await.unwrap_err();
+        assert_eq!(error.refused().unwrap().retry_budget_left(), None);
+    });
+}
+
 /// One account has one rate.
 #[test]
 fn calls_with_retries_of_their_own_have_the_policys_retry_budget() {

@@ -72,14 +72,12 @@ impl ItemModel {
         let parameters = function.take_parameter_attributes();
         let signature = function.signature.clone();
 
-        let mut take = |wanted: Kind| one(&mut attributes, wanted, errors);
-        let verb = take(Kind::Verb);
-        let budget = take(Kind::Budget);
-        let guard = take(Kind::RequiresAttestation);
-        let recovery: Vec<_> = recovery::KINDS
-            .into_iter()
-            .filter_map(|kind| Some((kind, take(kind)?)))
-            .collect();
+        let Written {
+            verb,
+            budget,
+            guard,
+            recovery,
+        } = Written::take(&mut attributes, errors);
         let is_verb = verb.is_some();
         let public = verb
             .as_ref()
@@ -93,23 +91,11 @@ impl ItemModel {
             place => place,
         };
         let is_method = !matches!(place, Place::Free);
-        if is_method && let Some(card) = budget.as_ref().and_then(|budget| budget.card.as_ref()) {
-            errors.at(
-                card,
-                "a method has no companion item that could have a name: leave `card` out",
-            );
-        }
         if let Some(budget) = &budget {
             check_place(budget, &place, &function, errors);
         }
-        if let Some((kind, arguments)) = recovery.first()
-            && !has_body
-        {
-            let (name, function) = (kind.name(), &signature.ident);
-            errors.push(syn::Error::new(
-                arguments.span,
-                format!("`{function}` has no body here that `#[{name}]` could stand before: put it on the functions that implement this one"),
-            ));
+        if !has_body {
+            check_without_body(&recovery, &signature, errors);
         }
         let has_permit = permit.is_some();
         let recovery =
@@ -143,35 +129,11 @@ impl ItemModel {
         }
 
         let mut budget = budget.filter(|_| supported);
-        if let Some(budget) = &mut budget {
-            budget.attempts = recovery.as_ref().map_or(1, RecoveryModel::attempts);
-            let (name, output) = (&signature.ident, &signature.output);
-            budget.cooperative = budget
-                .cooperative
-                .take()
-                .filter(|level| level.is_possible(name, output, has_body, errors));
-        }
-        let cooperative = budget.as_ref().and_then(|b| b.cooperative.as_ref());
         let mut rewritten = None;
         let mut spends = Spends::default();
-        let is_changed = cooperative.is_some() || call::mentions_payment(function.body.stream());
-        if budget.is_some() && is_changed {
-            let body = quote::ToTokens::to_token_stream(&function.body);
-            if let Some(mut block) = plan::parse_body(body) {
-                if let Some(cooperative) = cooperative {
-                    cooperative.insert(&mut block);
-                }
-                spends = plan::rewrite(&mut block, &signature, &krate, errors);
-                rewritten = Some(block);
-            }
-        }
         if let Some(budget) = &mut budget {
-            check_circles(budget, is_method, &spends, &signature, errors);
-            if budget.is_faulty {
-                // Nothing adds up with numbers that cannot be read.
-                budget.charge_nothing();
-                spends.plan.clear();
-            }
+            budget.attempts = recovery.as_ref().map_or(1, RecoveryModel::attempts);
+            (rewritten, spends) = spend(budget, &function, is_method, has_body, &krate, errors);
         }
         let companion = budget
             .as_ref()
@@ -214,6 +176,79 @@ impl ItemModel {
     }
 }
 
+/// The attributes as they are written, each once.
+struct Written {
+    verb: Option<Arguments>,
+    budget: Option<Arguments>,
+    guard: Option<Arguments>,
+    recovery: Vec<(Kind, Arguments)>,
+}
+
+impl Written {
+    fn take(attributes: &mut Vec<(Kind, Arguments)>, errors: &mut ErrorSink) -> Self {
+        let mut take = |wanted: Kind| one(attributes, wanted, errors);
+        Self {
+            verb: take(Kind::Verb),
+            budget: take(Kind::Budget),
+            guard: take(Kind::RequiresAttestation),
+            recovery: recovery::KINDS
+                .into_iter()
+                .filter_map(|kind| Some((kind, take(kind)?)))
+                .collect(),
+        }
+    }
+}
+
+/// The body with its spends turned into calls, where it has any, and what they are.
+fn spend(
+    budget: &mut BudgetModel,
+    function: &Function,
+    is_method: bool,
+    has_body: bool,
+    krate: &Path,
+    errors: &mut ErrorSink,
+) -> (Option<Block>, Spends) {
+    let signature = &function.signature;
+    budget.cooperative = budget
+        .cooperative
+        .take()
+        .filter(|level| level.is_possible(&signature.ident, &signature.output, has_body, errors));
+    let mut rewritten = None;
+    let mut spends = Spends::default();
+    if budget.cooperative.is_some() || call::mentions_payment(function.body.stream()) {
+        let body = quote::ToTokens::to_token_stream(&function.body);
+        if let Some(mut block) = plan::parse_body(body) {
+            if let Some(cooperative) = &budget.cooperative {
+                cooperative.insert(&mut block);
+            }
+            spends = plan::rewrite(&mut block, signature, krate, errors);
+            rewritten = Some(block);
+        }
+    }
+    check_circles(budget, is_method, &spends, signature, errors);
+    if budget.is_faulty {
+        // Nothing adds up with numbers that cannot be read.
+        budget.charge_nothing();
+        spends.plan.clear();
+    }
+    (rewritten, spends)
+}
+
+/// Refuses what would stand before a body that is not there.
+fn check_without_body(
+    recovery: &[(Kind, Arguments)],
+    signature: &Signature,
+    errors: &mut ErrorSink,
+) {
+    if let Some((kind, arguments)) = recovery.first() {
+        let (name, function) = (kind.name(), &signature.ident);
+        errors.push(syn::Error::new(
+            arguments.span,
+            format!("`{function}` has no body here that `#[{name}]` could stand before: put it on the functions that implement this one"),
+        ));
+    }
+}
+
 /// The one attribute of `wanted`; a second is a fault.
 fn one(
     attributes: &mut Vec<(Kind, Arguments)>,
@@ -242,6 +277,14 @@ fn one(
 /// Refuses what has no meaning where the function stands.
 fn check_place(budget: &BudgetModel, place: &Place, function: &Function, errors: &mut ErrorSink) {
     let name = &function.signature.ident;
+    if !matches!(place, Place::Free)
+        && let Some(card) = &budget.card
+    {
+        errors.at(
+            card,
+            "a method has no companion item that could have a name: leave `card` out",
+        );
+    }
     if let (Some(open), Place::Trait | Place::Implementation(_)) = (&budget.open, place) {
         errors.push(syn::Error::new(
             *open,

@@ -295,6 +295,17 @@ fn a_verb_with_every_shape_of_argument() {
 }
 
 #[test]
+fn a_verb_that_says_what_spans_may_have() {
+    let item = quote! {
+        #[verb(noun = "login", effect = "read", trace(fields(user, r#type,),))]
+        fn check(user: String, r#type: Option<u8>, #[arg(long, secret)] password: String) -> Result<(), Error> {
+            todo()
+        }
+    };
+    insta::assert_snapshot!(expanded(item));
+}
+
+#[test]
 fn the_order_of_attributes_never_matters() {
     let verb = quote!(#[verb(noun = "log", effect = "read", crate = "my::cnv")]);
     let guard = quote!(#[cnv::requires_attestation(read_only)]);

@@ -6,7 +6,7 @@ use syn::{FnArg, Ident, Pat, Path, ReturnType, Signature, parse_quote};
 
 use crate::item::mentions_impl;
 
-use super::RecoveryModel;
+use super::{ContextParameter, RecoveryModel};
 
 /// A body, as an attempt runs it.
 pub(crate) struct Body<'a> {
@@ -14,6 +14,15 @@ pub(crate) struct Body<'a> {
     /// What tells the compiler the type of an `async` block.
     pub(crate) hint: TokenStream,
     pub(crate) signature: &'a Signature,
+}
+
+/// What a call has of its function's context.
+#[derive(Default)]
+struct Brought {
+    /// The statements before the call.
+    before: TokenStream,
+    /// The methods of `Call`.
+    brings: TokenStream,
 }
 
 impl RecoveryModel {
@@ -48,94 +57,110 @@ impl RecoveryModel {
     pub(crate) fn call(&self, policy: &TokenStream, body: Body<'_>, krate: &Path) -> TokenStream {
         let private = quote!(#krate::__private::recovery);
         let recovery = quote!(#krate::recovery);
-        let mixed = |name: &str| Ident::new(name, Span::mixed_site());
-        let (attempt, held, trace) = (mixed("attempt"), mixed("policy"), mixed("trace"));
+        let (held, outcome) = (mixed("policy"), mixed("outcome"));
         let (value, error, refused) = (mixed("value"), mixed("error"), mixed("refused"));
-        let is_async = body.signature.asyncness.is_some();
-        let again = self.retry.is_some();
-
         // A policy that is shared has the circuit breaker and the bulkhead; the rest is the function's.
         let own = self.on.is_some().then(|| {
             let settings = self.settings(krate);
             quote!(.settings(&const { #settings }))
         });
-        let deadline = self.context.as_ref().map(|context| {
-            let (name, deadline) = (&context.name, mixed("deadline"));
-            (
-                quote! {
-                    #[allow(clippy::used_underscore_binding)]
-                    let #deadline = #private::deadline(&#name);
-                },
-                quote!(.deadline(#deadline)),
-            )
-        });
-        let (take_deadline, deadline) = deadline.unzip();
-        let noted = self.context.as_ref().map(|context| {
-            let name = &context.name;
-            let kept = mixed("kept");
-            (
-                // The body may take the context along.
-                quote! {
-                    #[allow(clippy::used_underscore_binding)]
-                    let #kept = #private::kept(&#name);
-                },
-                quote!(#private::note(&#kept, #held, &#trace);),
-            )
-        });
-        let (keep, note) = noted.unzip();
-        let traced = self.context.is_some().then(|| quote!(.trace(&mut #trace)));
-        let trace_local = self
-            .context
-            .is_some()
-            .then(|| quote!(let mut #trace = #recovery::Trace::new();));
-
-        // The deadline of the attempt is that of everything in it.
-        let narrowed = self.context.as_ref().map(|context| {
-            let name = &context.name;
-            let local = mixed("narrowed");
-            let made = quote! {
-                #[allow(clippy::used_underscore_binding)]
-                let #local = #private::within(&#name, #attempt.deadline());
-            };
-            let bound = if context.is_reference {
-                quote!(#[allow(unused_variables)] let #name = &#local;)
-            } else {
-                quote!(#[allow(unused_variables, unused_mut)] let mut #name = #local;)
-            };
-            (made, bound)
-        });
-        let (make, bind) = narrowed.unzip();
-        let clones = if again {
-            self.clones(body.signature, &private)
-        } else {
-            TokenStream::new()
+        let Brought { before, brings } = self.brought(&held, &private);
+        let (call, awaiting) = match body.signature.asyncness {
+            Some(_) => (quote!(call), quote!(.await)),
+            None => (quote!(call_blocking), TokenStream::new()),
         };
-        let classify = match &self.when {
-            Some(when) => {
-                let span = syn::spanned::Spanned::span(when);
-                let of = failed_with(&body.signature.output, &private);
-                let error = Ident::new("error", Span::mixed_site().located_at(span));
-                quote_spanned!(span=> |#error #of| #when(#error))
+        let classify = self.classify(body.signature, &private);
+        let attempts = self.attempts_of(body, &recovery, &private);
+        // The error of a return type that cannot say no belongs under that type.
+        let refuse = quote_spanned!(self.output=> __cnv_recovery::refuse(#refused));
+        quote! {
+            let #held: &'static #recovery::Policy = #policy;
+            #before
+            let #outcome = #held.#call(
+                #recovery::Call::new() #brings #own,
+                #classify,
+                #attempts,
+            ) #awaiting;
+            match #outcome {
+                ::core::result::Result::Ok(#value) => ::core::result::Result::Ok(#value),
+                ::core::result::Result::Err(#recovery::CallError::Failed(#error)) => {
+                    ::core::result::Result::Err(#error)
+                }
+                ::core::result::Result::Err(#recovery::CallError::Refused(#refused)) => {
+                    use #private as __cnv_recovery;
+                    #refuse
+                }
             }
-            None => match failed_with(&body.signature.output, &private) {
-                Some(of) => quote! {
-                    |#error #of| {
-                        #[allow(unused_imports)]
-                        use #private::{OfCauses as _, OfNothing as _};
-                        (&#private::Unsaid(#error)).verdict(#again)
-                    }
-                },
-                // Nothing is known of an error whose type cannot be written.
-                None => quote!(|_| #again),
-            },
+        }
+    }
+
+    /// What the call brings along out of the function's context: the body may take that along, so it is read before.
+    fn brought(&self, policy: &Ident, private: &TokenStream) -> Brought {
+        let Some(ContextParameter { name, .. }) = &self.context else {
+            return Brought::default();
         };
+        let (noted, deadline, cancelled) = (mixed("noted"), mixed("deadline"), mixed("cancelled"));
+        Brought {
+            before: quote! {
+                #[allow(clippy::used_underscore_binding)]
+                let mut #noted = #private::noting(&#name, #policy);
+                #[allow(clippy::used_underscore_binding)]
+                let #deadline = #private::deadline(&#name);
+                #[allow(clippy::used_underscore_binding)]
+                let #cancelled = ::core::pin::pin!(#private::cancelled(&#name));
+            },
+            brings: quote!(.deadline(#deadline).trace(#noted.trace()).cancelled(#cancelled)),
+        }
+    }
+
+    /// What an error means, as a closure.
+    fn classify(&self, signature: &Signature, private: &TokenStream) -> TokenStream {
+        let again = self.retry.is_some();
+        let of = failed_with(&signature.output, private);
+        if let Some(when) = &self.when {
+            let span = syn::spanned::Spanned::span(when);
+            let error = Ident::new("error", Span::mixed_site().located_at(span));
+            return quote_spanned!(span=> |#error #of| #when(#error));
+        }
+        // Nothing is known of an error whose type cannot be written.
+        let Some(of) = of else {
+            return quote!(|_| #again);
+        };
+        let error = mixed("error");
+        quote! {
+            |#error #of| {
+                #[allow(unused_imports)]
+                use #private::{OfCauses as _, OfNothing as _};
+                (&#private::Unsaid(#error)).verdict(#again)
+            }
+        }
+    }
+
+    /// The closure that begins each attempt.
+    fn attempts_of(
+        &self,
+        body: Body<'_>,
+        recovery: &TokenStream,
+        private: &TokenStream,
+    ) -> TokenStream {
+        let Body {
+            tokens,
+            hint,
+            signature,
+        } = body;
+        let attempt = mixed("attempt");
+        let (make, bind) = self.narrowed(&attempt, private).unzip();
+        let is_async = signature.asyncness.is_some();
         // What the closure of a body that blocks returns, as far as it can be written.
-        let returned = match &body.signature.output {
+        let returned = match &signature.output {
             ReturnType::Type(_, ty) if !mentions_impl(ty.to_token_stream()) => Some(quote!(-> #ty)),
             _ => None,
         };
-        let Body { tokens, hint, .. } = body;
-        let attempts = match (is_async, again) {
+        let clones = match self.retry {
+            Some(_) => self.clones(signature, private),
+            None => TokenStream::new(),
+        };
+        match (is_async, self.retry.is_some()) {
             (true, true) => quote! {
                 |#attempt: #recovery::Attempt| {
                     #make
@@ -164,36 +189,27 @@ impl RecoveryModel {
                     #tokens
                 })
             },
-        };
-        let (call, awaiting) = match is_async {
-            true => (quote!(call), quote!(.await)),
-            false => (quote!(call_blocking), TokenStream::new()),
-        };
-        // The error of a return type that cannot say no belongs under that type.
-        let refuse = quote_spanned!(self.output=> __cnv_recovery::refuse(#refused));
-        let outcome = mixed("outcome");
-        quote! {
-            #trace_local
-            #keep
-            #take_deadline
-            let #held: &'static #recovery::Policy = #policy;
-            let #outcome = #held.#call(
-                #recovery::Call::new() #deadline #traced #own,
-                #classify,
-                #attempts,
-            ) #awaiting;
-            #note
-            match #outcome {
-                ::core::result::Result::Ok(#value) => ::core::result::Result::Ok(#value),
-                ::core::result::Result::Err(#recovery::CallError::Failed(#error)) => {
-                    ::core::result::Result::Err(#error)
-                }
-                ::core::result::Result::Err(#recovery::CallError::Refused(#refused)) => {
-                    use #private as __cnv_recovery;
-                    #refuse
-                }
-            }
         }
+    }
+
+    /// The context of an attempt, whose deadline is that of everything in it: how it is made, and its name in the body.
+    fn narrowed(
+        &self,
+        attempt: &Ident,
+        private: &TokenStream,
+    ) -> Option<(TokenStream, TokenStream)> {
+        let ContextParameter { name, is_reference } = self.context.as_ref()?;
+        let local = mixed("narrowed");
+        let make = quote! {
+            #[allow(clippy::used_underscore_binding)]
+            let #local = #private::within(&#name, #attempt.deadline());
+        };
+        let bind = if *is_reference {
+            quote!(#[allow(unused_variables)] let #name = &#local;)
+        } else {
+            quote!(#[allow(unused_variables, unused_mut)] let mut #name = #local;)
+        };
+        Some((make, bind))
     }
 
     /// Every attempt has the arguments anew.
@@ -245,6 +261,10 @@ impl RecoveryModel {
         }
         Some(named)
     }
+}
+
+fn mixed(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
 }
 
 /// The type of the errors, as far as it can be written, so that a function of another one is underlined.

@@ -253,6 +253,30 @@ impl RecoveryModel {
                 ),
             );
         }
+        self.find_context(signature, is_verb.then_some(span), &mut refuse);
+        if signature.asyncness.is_none() {
+            self.check_blocking(signature, &mut refuse);
+        }
+        if let Some(retry) = &self.retry {
+            if has_permit {
+                refuse(
+                    retry.span,
+                    format!(
+                        "a permit is given once, and `#[retry]` makes several attempts: put it on a function that takes `&Permit<..>`, and call that from `{name}`"
+                    ),
+                );
+            }
+            check_arguments(signature, &mut refuse);
+        }
+    }
+
+    /// Finds the parameter that carries the deadline. A verb, whose attributes stand at `verb`, has to have one.
+    fn find_context(
+        &mut self,
+        signature: &Signature,
+        verb: Option<Span>,
+        refuse: &mut impl FnMut(Span, String),
+    ) {
         let mut is_unnamed = false;
         for input in &signature.inputs {
             let FnArg::Typed(parameter) = input else {
@@ -275,61 +299,17 @@ impl RecoveryModel {
                 );
             }
         }
-        if is_verb && self.context.is_none() && !is_unnamed {
+        if let Some(span) = verb
+            && self.context.is_none()
+            && !is_unnamed
+        {
             refuse(
                 span,
                 format!(
-                    "`{name}` has the deadline of its caller to keep: add a parameter `cx: &Context`"
+                    "`{}` has the deadline of its caller to keep: add a parameter `cx: &Context`",
+                    signature.ident
                 ),
             );
-        }
-        let is_async = signature.asyncness.is_some();
-        if !is_async {
-            self.check_blocking(signature, &mut refuse);
-        }
-        let Some(retry) = &self.retry else { return };
-        if has_permit {
-            refuse(
-                retry.span,
-                format!(
-                    "a permit is given once, and `#[retry]` makes several attempts: put it on a function that takes `&Permit<..>`, and call that from `{name}`"
-                ),
-            );
-        }
-        for input in &signature.inputs {
-            let (is_lent, name_of) = match input {
-                FnArg::Typed(parameter) => {
-                    let what = quote::ToTokens::to_token_stream(&parameter.pat).to_string();
-                    (is_exclusive(&parameter.ty), what)
-                }
-                FnArg::Receiver(receiver) => {
-                    let (is_kept, is_lent) = match &receiver.kind {
-                        ReceiverKind::Reference(_, _, mutability) => (true, mutability.is_some()),
-                        ReceiverKind::Typed(_, ty) => {
-                            (matches!(&**ty, Type::Reference(_)), is_exclusive(ty))
-                        }
-                        _ => (false, false),
-                    };
-                    if !is_kept {
-                        refuse(
-                            syn::spanned::Spanned::span(receiver),
-                            format!(
-                                "`#[retry]` calls the body of `{name}` again, and `self` is gone by then: take `&self`"
-                            ),
-                        );
-                        continue;
-                    }
-                    (is_lent, "self".to_owned())
-                }
-            };
-            if is_lent && is_async {
-                refuse(
-                    syn::spanned::Spanned::span(input),
-                    format!(
-                        "an attempt of `{name}` that is cut off in the middle would leave `{name_of}` half changed for the next: take `&`, or return what has to change"
-                    ),
-                );
-            }
         }
     }
 
@@ -384,6 +364,46 @@ impl RecoveryModel {
     /// How long a call takes at most, as far as the function itself says.
     pub(crate) fn timeout_ns(&self) -> Option<u64> {
         self.timeout.as_ref().map(|timeout| timeout.total.ns)
+    }
+}
+
+/// Holds the arguments against a body that runs several times.
+fn check_arguments(signature: &Signature, refuse: &mut impl FnMut(Span, String)) {
+    let name = &signature.ident;
+    for input in &signature.inputs {
+        let (is_lent, name_of) = match input {
+            FnArg::Typed(parameter) => {
+                let what = quote::ToTokens::to_token_stream(&parameter.pat).to_string();
+                (is_exclusive(&parameter.ty), what)
+            }
+            FnArg::Receiver(receiver) => {
+                let (is_kept, is_lent) = match &receiver.kind {
+                    ReceiverKind::Reference(_, _, mutability) => (true, mutability.is_some()),
+                    ReceiverKind::Typed(_, ty) => {
+                        (matches!(&**ty, Type::Reference(_)), is_exclusive(ty))
+                    }
+                    _ => (false, false),
+                };
+                if !is_kept {
+                    refuse(
+                        syn::spanned::Spanned::span(receiver),
+                        format!(
+                            "`#[retry]` calls the body of `{name}` again, and `self` is gone by then: take `&self`"
+                        ),
+                    );
+                    continue;
+                }
+                (is_lent, "self".to_owned())
+            }
+        };
+        if is_lent && signature.asyncness.is_some() {
+            refuse(
+                syn::spanned::Spanned::span(input),
+                format!(
+                    "an attempt of `{name}` that is cut off in the middle would leave `{name_of}` half changed for the next: take `&`, or return what has to change"
+                ),
+            );
+        }
     }
 }
 

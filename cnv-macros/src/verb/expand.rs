@@ -78,6 +78,7 @@ fn spec(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
         idempotent,
         deprecated,
         help,
+        traced,
         ..
     } = model;
     let variant = &effect.variant;
@@ -87,7 +88,7 @@ fn spec(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
     let contract = option(facts.contract.clone());
     let limits = option(facts.limits.clone());
     let function = facts.signature.ident.to_string();
-    quote! {
+    let spec = quote! {
         #krate::__private::command::verb_spec(
             (#noun, #name, &[#(#aliases),*]),
             (#short, #long, #deprecated),
@@ -96,7 +97,11 @@ fn spec(model: &VerbModel, facts: &Facts<'_>) -> TokenStream {
             #limits,
             (::core::concat!(::core::module_path!(), "::", #function), ::core::file!(), ::core::line!()),
         )
+    };
+    if traced.is_empty() {
+        return spec;
     }
+    quote!(#krate::__private::command::traced(#spec, &[#(#traced),*]))
 }
 
 fn option(value: Option<TokenStream>) -> TokenStream {

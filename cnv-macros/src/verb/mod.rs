@@ -2,6 +2,7 @@
 
 pub(crate) mod expand;
 pub(crate) mod parameters;
+mod trace;
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -23,6 +24,7 @@ const KEYS: &[&str] = &[
     "idempotent",
     "public",
     "deprecated",
+    "trace",
     "crate",
 ];
 
@@ -48,6 +50,8 @@ pub(crate) struct VerbModel {
     pub(crate) deprecated: Option<String>,
     pub(crate) help: Help,
     pub(crate) parameters: Vec<Parameter>,
+    /// The arguments whose values spans may have.
+    pub(crate) traced: Vec<String>,
 }
 
 /// A row of `EFFECTS`, with the literal that named it.
@@ -166,6 +170,10 @@ impl VerbModel {
         };
         let callable = check_signature(signature, errors);
         let parameters = parameters::parse(signature, parameters, errors);
+        let traced = match present("trace") {
+            Some(argument) => trace::fields(argument, parameters.as_deref(), signature, errors),
+            None => Vec::new(),
+        };
         Some(Self {
             noun: noun?,
             name: name?,
@@ -175,6 +183,7 @@ impl VerbModel {
             deprecated,
             help: Help::from_attributes(docs.iter().copied()),
             parameters: parameters.filter(|_| callable)?,
+            traced,
         })
     }
 

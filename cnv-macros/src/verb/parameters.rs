@@ -42,6 +42,7 @@ const KEYS: &[&str] = &[
     "required",
     "required_unless_present",
     "requires",
+    "secret",
     "short",
     "trailing_var_arg",
     "value_delimiter",
@@ -53,7 +54,7 @@ const KEYS: &[&str] = &[
 ];
 
 /// Options that every command has; an argument of the same name would be ambiguous.
-const TAKEN_LONG: &[&str] = &[
+pub(super) const TAKEN_LONG: &[&str] = &[
     "attestation",
     "dry-run",
     "frames",
@@ -88,6 +89,8 @@ pub(crate) struct Argument {
     /// Whether it has `--name` or `-n`, or stands in its place.
     pub(crate) named: bool,
     pub(crate) has_default: bool,
+    /// Whether its value is shown nowhere.
+    pub(crate) is_secret: bool,
 }
 
 /// How many values an argument has.
@@ -211,6 +214,7 @@ fn parameter(input: &FnArg, attributes: &[Attribute], errors: &mut ErrorSink) ->
         parser: None,
         named: false,
         has_default: false,
+        is_secret: false,
     };
     let arg = attributes.iter().filter(|a| a.path().is_ident("arg"));
     for attribute in arg {
@@ -227,7 +231,17 @@ fn parameter(input: &FnArg, attributes: &[Attribute], errors: &mut ErrorSink) ->
 
 impl Argument {
     fn apply(&mut self, arguments: Arguments, errors: &mut ErrorSink) {
-        for argument in arguments.known("arg", KEYS, errors) {
+        let arguments = arguments.known("arg", KEYS, errors);
+        let is_secret = arguments.iter().any(|argument| argument.key == "secret");
+        let is_default =
+            |argument: &&crate::args::Argument| argument.name().starts_with("default_");
+        if is_secret && let Some(default) = arguments.iter().find(is_default) {
+            errors.at(
+                &default.key,
+                "a default stands in the help, where it is no secret: leave the default out, or `secret`",
+            );
+        }
+        for argument in arguments {
             let key = &argument.key;
             let span = key.span();
             match (argument.name().as_str(), &argument.value) {
@@ -254,6 +268,20 @@ impl Argument {
                 ("value_enum", None) => {
                     let value = &self.value;
                     self.parser = Some(quote_spanned!(span=> ValueEnum #value));
+                }
+                ("secret", None) => {
+                    if self.shape == Shape::Flag {
+                        errors.at(
+                            key,
+                            "a switch has no value that could be secret: leave `secret` out",
+                        );
+                    }
+                    self.is_secret = true;
+                    self.methods
+                        .extend(quote_spanned!(span=> .hide_env_values(true)));
+                }
+                ("secret", Some(_)) => {
+                    argument.flag(errors);
                 }
                 ("value_parser", Some(parser)) => self.parser = Some(parser.to_token_stream()),
                 ("default_value_t", Some(value)) => {
@@ -411,6 +439,7 @@ pub(crate) fn build(argument: &Argument) -> TokenStream {
         parser,
         named,
         has_default,
+        is_secret: _,
     } = argument;
     let short = (!help.short.is_empty()).then(|| {
         let short = &help.short;

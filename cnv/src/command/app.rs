@@ -17,6 +17,8 @@ use crate::audit::AuditLog;
 use crate::grammar::Grammar;
 use crate::quota::{Limits, Resource};
 use crate::recovery::Policy;
+#[cfg(feature = "trace")]
+use crate::trace::Tracer;
 
 /// A set of verbs under one name, served through one pipeline.
 ///
@@ -60,6 +62,8 @@ pub struct App {
     pub(super) sessions: Option<crate::session::SessionLimits>,
     /// What the program was built with, made when it is first asked for.
     pub(super) compiled: OnceLock<Arc<Version>>,
+    #[cfg(feature = "trace")]
+    pub(super) tracer: Option<Tracer>,
     #[cfg(feature = "reload")]
     pub(super) overlaid: Option<Overlaid>,
     #[cfg(feature = "reload")]
@@ -111,6 +115,8 @@ impl App {
             #[cfg(feature = "session")]
             sessions: None,
             compiled: OnceLock::new(),
+            #[cfg(feature = "trace")]
+            tracer: None,
             #[cfg(feature = "reload")]
             overlaid: None,
             #[cfg(feature = "reload")]
@@ -173,6 +179,23 @@ impl App {
             known.sort_by_key(|policy| policy.name());
             known.into()
         })
+    }
+
+    /// Traces each call with this: a span for the call, with its stages, what it was allowed and used, on whose word it ran,
+    /// and how it ended. Of its arguments nothing is recorded, but for those that the verb names with `trace(fields(..))`.
+    /// What a caller says of its trace and its baggage comes in as far as the tracer's
+    /// [`own`](crate::trace::TracerBuilder::own) and [`strangers`](crate::trace::TracerBuilder::strangers) let it; a call
+    /// that comes without a transaction begins one.
+    ///
+    /// [`main`](Self::main) and [`run`](Self::run) have what waits exported before they end, for at most five seconds, and
+    /// say on standard error if not all of it was.
+    ///
+    /// Needs the feature `trace`.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn trace(mut self, tracer: Tracer) -> Self {
+        self.tracer = Some(tracer);
+        self
     }
 
     /// How many handlers panicked since the program began. Each was one call's failure, and the program went on.

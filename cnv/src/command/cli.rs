@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::builder::styling::{AnsiColor, Style};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::app::App;
 use super::context::Cancellation;
 use super::display::{Display, Format};
 use super::documents;
-use super::evidence::{ENVIRONMENT_HELP, Presented, TRUST, evidence};
+use super::evidence::{Presented, TRUST, environment_help, evidence};
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
 use super::pipeline::{Collector, Reply, Way, explain};
@@ -25,10 +26,42 @@ use super::serve;
 use super::stream::Sink;
 use super::version::{LiveVerb, Version};
 use crate::audit::Digest;
+#[cfg(feature = "trace")]
+use crate::trace::{Carried, Tracer};
 use crate::transaction::TransactionId;
 
 /// Serves one command line and says how the process ends.
 async fn run(app: App, arguments: Vec<OsString>) -> ExitCode {
+    #[cfg(feature = "trace")]
+    if let Some(tracer) = app.tracer.clone() {
+        let format = early_format(&arguments);
+        let code = serve_line(app, arguments).await;
+        export_rest(&tracer, format).await;
+        return code;
+    }
+    serve_line(app, arguments).await
+}
+
+/// How long the end of the process waits for what is exported.
+#[cfg(feature = "trace")]
+const EXPORT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Has the exporters send what waits, and says what is lost.
+#[cfg(feature = "trace")]
+async fn export_rest(tracer: &Tracer, format: Format) {
+    let tracer = tracer.clone();
+    let reports = tokio::task::spawn_blocking(move || tracer.shutdown(EXPORT_LIMIT)).await;
+    for report in reports.unwrap_or_default() {
+        if !report.is_complete() {
+            notice(
+                format,
+                &format!("not all of the trace was exported: {report}"),
+            );
+        }
+    }
+}
+
+async fn serve_line(app: App, arguments: Vec<OsString>) -> ExitCode {
     let early = Display::new(early_format(&arguments));
     if let Err(faults) = app.check() {
         return early.failure(&faults.into());
@@ -185,6 +218,14 @@ async fn attend(
     let way = Way {
         deadline: options.deadline(),
         transaction: options.transaction,
+        // What is called within a process is told nothing by what started that one.
+        #[cfg(feature = "trace")]
+        carried: match is_process {
+            true => Carried::of_process(),
+            false => Carried::default(),
+        },
+        #[cfg(feature = "trace")]
+        is_own: true,
         cancellation,
         sink,
         show_progress: is_process && !options.quiet,
@@ -204,10 +245,46 @@ async fn attend(
 /// Understands a command line. One that asks what commands there are needs none.
 fn parse(app: &App, version: &Version, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let needs_command = !documents::needs_no_command(arguments);
-    command(app, version)
+    let mut command = command(app, version)
         .subcommand_required(needs_command)
-        .arg_required_else_help(needs_command)
-        .try_get_matches_from(arguments)
+        .arg_required_else_help(needs_command);
+    command
+        .try_get_matches_from_mut(arguments)
+        .map_err(|error| without_secret(error, &command))
+}
+
+/// A usage error without the value of an argument that is secret, and without what its parser says of it: errors are shown
+/// on screens, and kept in logs.
+pub(super) fn without_secret(error: clap::Error, command: &Command) -> clap::Error {
+    let (Some(ContextValue::String(argument)), Some(_)) = (
+        error.get(ContextKind::InvalidArg),
+        error.get(ContextKind::InvalidValue),
+    ) else {
+        return error;
+    };
+    if !has_secret(command, argument) {
+        return error;
+    }
+    let mut told = clap::Error::new(error.kind()).with_cmd(command);
+    for kind in [ContextKind::InvalidArg, ContextKind::Usage] {
+        if let Some(value) = error.get(kind) {
+            told.insert(kind, value.clone());
+        }
+    }
+    let hidden = ContextValue::String("(secret)".to_owned());
+    told.insert(ContextKind::InvalidValue, hidden);
+    told
+}
+
+/// Whether an argument that is shown as `argument` is secret, here or at a command below.
+fn has_secret(command: &Command, argument: &str) -> bool {
+    let mut secrets = command
+        .get_arguments()
+        .filter(|arg| arg.is_hide_env_values_set());
+    secrets.any(|arg| arg.to_string() == argument)
+        || command
+            .get_subcommands()
+            .any(|command| has_secret(command, argument))
 }
 
 fn resolve<'v>(
@@ -233,7 +310,7 @@ fn resolve<'v>(
 /// The commands as clap knows them: nouns, under them verbs, and the options that every verb has.
 pub(super) fn command(app: &App, version: &Version) -> Command {
     let mut root = Command::new(app.name)
-        .after_help(ENVIRONMENT_HELP)
+        .after_help(environment_help())
         .arg(
             Arg::new("cnv-grammar")
                 .long("grammar")

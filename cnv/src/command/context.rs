@@ -16,6 +16,8 @@ use super::stopped::Stopped;
 use super::stream::Sink;
 use crate::attestation::{CarriesEvidence, Evidence};
 use crate::recovery::Policy;
+#[cfg(feature = "trace")]
+use crate::trace::Current;
 use crate::transaction::TransactionId;
 
 /// A random 128-bit number that names one call.
@@ -82,6 +84,21 @@ pub(super) struct Call {
     pub(super) live: Option<LiveGrammar>,
     pub(super) decisions: Decisions,
     pub(super) policies: Arc<[&'static Policy]>,
+    #[cfg(feature = "trace")]
+    pub(super) trace: Current,
+    /// Whether an item of the output was sent.
+    #[cfg(feature = "trace")]
+    pub(super) is_streaming: AtomicBool,
+}
+
+#[cfg(feature = "trace")]
+impl Call {
+    /// Says in its span that its output begins.
+    pub(super) fn stream(&self) {
+        if self.trace.is_recorded() && !self.is_streaming.swap(true, Ordering::Relaxed) {
+            self.trace.event("stream", [("cnv.stage", true.into())]);
+        }
+    }
 }
 
 /// The call that a handler serves. It carries the evidence that `#[requires_attestation]` checks, so a
@@ -113,6 +130,10 @@ impl Context {
         }
     }
 
+    pub(super) fn cancellation(&self) -> Arc<Cancellation> {
+        Arc::clone(&self.call.cancellation)
+    }
+
     pub(super) fn decisions(&self) -> &Decisions {
         &self.call.decisions
     }
@@ -133,6 +154,16 @@ impl Context {
     #[must_use]
     pub fn transaction_id(&self) -> Option<TransactionId> {
         self.call.transaction
+    }
+
+    /// Where in its trace the call is, for what it starts: threads, tasks, processes, and calls to other systems. In the
+    /// handler itself, [`trace::span`](crate::trace::span()) and [`Current::get`] know it already.
+    ///
+    /// Needs the feature `trace`.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn trace(&self) -> &Current {
+        &self.call.trace
     }
 
     /// The live grammar of the application, where it has an [`overlay`](super::App::overlay).

@@ -33,7 +33,16 @@ pub(super) const STATE: &str = "CNV_STATE";
 pub(super) const REVOCATIONS: &str = "CNV_REVOCATIONS";
 
 /// What the help says of the variables that have no option.
-pub(super) const ENVIRONMENT_HELP: &str = "\
+pub(super) fn environment_help() -> String {
+    let of_traces = if cfg!(feature = "trace") {
+        TRACE_HELP
+    } else {
+        ""
+    };
+    format!("{HELP}{of_traces}")
+}
+
+const HELP: &str = "\
 Environment, besides the options that name a variable:
   CNV_KEY          The private key's file of whoever holds the attestation
   CNV_TRUST        The trust store's file, unless the program has its own roots
@@ -41,6 +50,11 @@ Environment, besides the options that name a variable:
   CNV_STATE        A folder that keeps the clock and the lists from going back between runs
   CNV_AUDIT        A folder for audit logs, one of each application's name, and with it
   CNV_AUDIT_KEY    the private key's file that signs them";
+
+const TRACE_HELP: &str = "
+  TRACEPARENT      The trace that the call belongs to, and the span that makes it
+  TRACESTATE       What the tracing systems on the way have to say
+  BAGGAGE          What the parts of a system tell each other";
 
 /// What a call presents, and what it asks for.
 pub(super) struct Presented<'a> {

@@ -17,13 +17,14 @@ pub enum FailureCode {
     Failed,
     /// The command line could not be understood: exit code 2.
     Usage,
-    /// The deadline passed: exit code 7.
+    /// Time ran out, the call's or an attempt's, whoever set it: exit code 7. What was begun may have had its effect.
     Deadline,
     /// No valid attestation: exit code 8.
     Attestation,
     /// Over budget: exit code 9.
     Budget,
-    /// A policy did not let the call through, as where a circuit breaker is open: exit code 10.
+    /// A policy did not let the call through, as where a circuit breaker is open: exit code 10. What the policy
+    /// guards was not begun.
     Unavailable,
     /// The handler panicked: exit code 101.
     Panicked,
@@ -237,7 +238,8 @@ fn classify(error: &(dyn Error + 'static)) -> FailureCode {
         }
         if let Some(refused) = Refused::of(error) {
             return match refused.cause() {
-                Cause::DeadlinePassed => FailureCode::Deadline,
+                Cause::DeadlinePassed | Cause::AttemptTimedOut => FailureCode::Deadline,
+                Cause::Cancelled => FailureCode::Cancelled,
                 _ => FailureCode::Unavailable,
             };
         }

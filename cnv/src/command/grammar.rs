@@ -58,6 +58,7 @@ fn argument(argument: &Arg) -> Argument {
             .map(ToString::to_string)
             .unwrap_or_default(),
         value: value(argument),
+        secret: argument.is_hide_env_values_set(),
     }
 }
 

@@ -9,7 +9,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use super::app::App;
 use super::cli::command;
-use super::evidence::ENVIRONMENT_HELP;
+use super::evidence::environment_help;
 use super::failure::{Failure, FailureCode};
 use super::spec::VerbSpec;
 use super::version::Version;
@@ -154,7 +154,8 @@ fn root_page(app: &App, root: &Command) -> String {
         (format!("{}(1)", page_name(app, spec)), about)
     });
     page.list("COMMANDS", commands);
-    let environment = ENVIRONMENT_HELP.lines().skip(1).filter_map(|line| {
+    let environment = environment_help();
+    let environment = environment.lines().skip(1).filter_map(|line| {
         let (name, text) = line.trim().split_once(' ')?;
         Some((name.to_owned(), text.trim().to_owned()))
     });
@@ -231,7 +232,7 @@ fn exit_status() -> Vec<(String, String)> {
         let text = match code {
             FailureCode::Failed => "The call failed.",
             FailureCode::Usage => "The command line could not be understood.",
-            FailureCode::Deadline => "The deadline passed.",
+            FailureCode::Deadline => "Time ran out.",
             FailureCode::Attestation => "There was no valid attestation.",
             FailureCode::Budget => "The call went over its budget, or was not admitted with it.",
             FailureCode::Unavailable => "What the command calls was not available.",

@@ -36,7 +36,9 @@
 //!
 //! `CNV_KEY` names the private key's file of whoever holds the attestation, `CNV_REVOCATIONS` the files of the
 //! roots' revocation lists, separated as in `PATH`, `CNV_STATE` a folder that keeps time and lists from going back between runs, `CNV_AUDIT` and `CNV_AUDIT_KEY` a folder for audit logs and the key's file that signs them. Secrets are never
-//! read from the command line, apart from a bearer token that somebody writes there in place of `@FILE`.
+//! read from the command line, apart from a bearer token that somebody writes there in place of `@FILE`. With the feature
+//! `trace`, `TRACEPARENT`, `TRACESTATE` and `BAGGAGE` say which trace the call belongs to, and an over-long or wrong one counts
+//! for nothing.
 //!
 //! # What is made from the commands
 //!
@@ -99,6 +101,11 @@ pub(crate) mod spec;
 mod stopped;
 mod stream;
 mod table;
+#[cfg(feature = "trace")]
+mod traced;
+#[cfg(not(feature = "trace"))]
+#[path = "untraced.rs"]
+mod traced;
 pub(crate) mod verb;
 mod version;
 

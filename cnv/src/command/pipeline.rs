@@ -24,12 +24,15 @@ use super::recovery::Decisions;
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::{Note, Sink};
+use super::traced::Traced;
 use super::verb::{Invocation, Registration};
 use super::version::LiveVerb;
 use crate::attestation::Evidence;
 use crate::audit::Digest;
 use crate::quota::{BudgetInfo, Limits, Resource, metered};
 use crate::recovery::Policy;
+#[cfg(feature = "trace")]
+use crate::trace::Carried;
 use crate::transaction::TransactionId;
 
 /// How a call ended: its output or failure, and its receipt.
@@ -63,6 +66,12 @@ impl Reply {
 pub(super) struct Way {
     pub(super) deadline: Result<Option<Instant>, Failure>,
     pub(super) transaction: Option<TransactionId>,
+    /// What it brings with it of its trace.
+    #[cfg(feature = "trace")]
+    pub(super) carried: Carried,
+    /// Whether the caller is the process's own user.
+    #[cfg(feature = "trace")]
+    pub(super) is_own: bool,
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) show_progress: bool,
@@ -132,6 +141,32 @@ impl App {
         evidence: impl FnOnce(&dyn Fn() -> Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
         tell: &Tell<'_>,
     ) -> Reply {
+        let mut traced = Traced::begin(self, verb, &way);
+        // Without randomness for a number, it is refused as the call of number zero.
+        let number = call_id();
+        let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
+        let current = traced.current();
+        let call = self.decide(verb, matches, way, number, evidence, &mut traced, tell);
+        let reply = current.during(call).await;
+        traced.end(id, verb, &reply);
+        reply
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of them are what a door brings"
+    )]
+    async fn decide(
+        &self,
+        verb: &LiveVerb,
+        matches: ArgMatches,
+        way: Way,
+        number: Result<CallId, Failure>,
+        evidence: impl FnOnce(&dyn Fn() -> Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
+        traced: &mut Traced<'_>,
+        tell: &Tell<'_>,
+    ) -> Reply {
+        traced.fields(verb, &matches);
         let log = match audit_log(self).await {
             Ok(log) => log,
             Err(failure) => return Reply::refused(failure),
@@ -143,13 +178,13 @@ impl App {
         if let Some(advice) = &verb.grammar().deprecated {
             tell(&format!("`{verb}` is deprecated: {advice}"));
         }
-        // Without randomness for a number, it is refused as the call of number zero.
-        let number = call_id();
         let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
+        let transaction = traced.transaction();
+        traced.stage("authorise");
         let arguments = || digest_of_arguments(&verb.arguments(), &matches);
         let (evidence, token) = evidence(&arguments);
         let recorder = log.map(|log| {
-            let mut recorder = Recorder::new(log, self.time(), verb, id, way.transaction);
+            let mut recorder = Recorder::new(log, self.time(), verb, id, transaction);
             recorder.presented(arguments(), token);
             recorder
         });
@@ -162,7 +197,7 @@ impl App {
                 sink: way.sink,
                 show_progress: way.show_progress,
                 call_id: number.map_err(Unfit::Callers)?,
-                transaction: way.transaction,
+                transaction,
                 #[cfg(feature = "reload")]
                 live: self.live_grammar().cloned(),
                 decisions: Decisions::default(),
@@ -171,7 +206,7 @@ impl App {
             })
         });
         match prepared {
-            Ok(visit) => self.serve(verb, visit, recorder, tell).await,
+            Ok(visit) => self.serve(verb, visit, recorder, traced, tell).await,
             Err(unfit) => self.refuse(verb.spec(), id, recorder, unfit, tell).await,
         }
     }
@@ -182,6 +217,7 @@ impl App {
         verb: &LiveVerb,
         mut visit: Visit,
         mut recorder: Option<Recorder>,
+        traced: &mut Traced<'_>,
         tell: &Tell<'_>,
     ) -> Reply {
         let spec = *verb.spec();
@@ -195,6 +231,7 @@ impl App {
             }
             visit.sink = recorder.listen(Arc::clone(&visit.sink));
         }
+        traced.stage("admit");
         let admitted = authorise(&spec, &evidence).and_then(|()| self.admit(&spec));
         let mut record = Record::Unkept;
         let refusal = match (&mut recorder, admitted) {
@@ -209,6 +246,7 @@ impl App {
             }
         };
         let is_within = refusal.is_none();
+        traced.stage("run");
         let limits = spec.limits.unwrap_or_else(Limits::unlimited);
         let ((result, is_run), usage) = metered(spec.name, limits, async {
             match refusal {
@@ -217,6 +255,7 @@ impl App {
             }
         })
         .await;
+        traced.stage("end");
         let result = match &mut recorder {
             Some(recorder) if is_within => {
                 let recorded = recorder.ended(&result, &usage, &evidence).await;
@@ -236,6 +275,8 @@ impl App {
             receipt: Some(Receipt {
                 call_id,
                 transaction_id,
+                #[cfg(feature = "trace")]
+                trace_id: traced.trace_id(),
                 verb: spec,
                 usage,
                 attestation: AttestedBy::of(&evidence),
@@ -328,6 +369,10 @@ async fn run(
         live: visit.live,
         decisions: visit.decisions,
         policies: visit.policies,
+        #[cfg(feature = "trace")]
+        trace: crate::trace::Current::get(),
+        #[cfg(feature = "trace")]
+        is_streaming: std::sync::atomic::AtomicBool::new(false),
     });
     if let Err(stopped) = cx.checkpoint() {
         return (Err(stopped.into()), false);

@@ -12,6 +12,8 @@ use crate::attestation::{Evidence, KeyId, Timestamp};
 use crate::capability::CapabilityContract;
 use crate::grammar::Amounts;
 use crate::quota::{Limits, Resource, Usage};
+#[cfg(feature = "trace")]
+use crate::trace::TraceId;
 use crate::transaction::TransactionId;
 
 /// The record of one call. Its display is one line.
@@ -22,6 +24,9 @@ pub struct Receipt {
     pub call_id: CallId,
     /// The transaction that the caller says the call belongs to.
     pub transaction_id: Option<TransactionId>,
+    /// The trace that the call is part of, where the application has a tracer.
+    #[cfg(feature = "trace")]
+    pub trace_id: Option<TraceId>,
     /// What was called.
     pub verb: VerbSpec,
     /// What the call used.
@@ -126,10 +131,14 @@ impl fmt::Display for AttestedBy {
 
 impl Serialize for Receipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut receipt = serializer.serialize_struct("Receipt", 12)?;
+        let mut receipt = serializer.serialize_struct("Receipt", 13)?;
         receipt.serialize_field("call_id", &self.call_id.to_string())?;
         let transaction_id = self.transaction_id.map(|id| id.to_string());
         receipt.serialize_field("transaction_id", &transaction_id)?;
+        #[cfg(feature = "trace")]
+        if let Some(trace_id) = self.trace_id {
+            receipt.serialize_field("trace_id", &trace_id.to_string())?;
+        }
         receipt.serialize_field("verb", &self.verb.to_string())?;
         receipt.serialize_field("ran", &self.is_run)?;
         let repeats = self.repeats.map(|id| id.to_string());

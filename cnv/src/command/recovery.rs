@@ -97,24 +97,51 @@ pub fn within(cx: &Context, deadline: Option<Deadline>) -> Context {
     cx.until(ends)
 }
 
-/// Where to note what is decided. An attempt may take the context along.
-#[must_use]
-pub fn kept(cx: &Context) -> Decisions {
-    let decisions = cx.decisions().clone();
-    decisions.noted.is_asked.store(true, Ordering::Relaxed);
-    decisions
+/// Completes when the call is cancelled. The body may take the context along.
+pub fn cancelled(cx: &Context) -> impl Future<Output = ()> + Send + use<> {
+    let cancellation = cx.cancellation();
+    async move { cancellation.cancelled().await }
 }
 
-/// Notes what a policy decided; nothing where it only let the call through.
-pub fn note(decisions: &Decisions, policy: &Policy, trace: &Trace) {
-    if trace.decisions().next().is_none() {
-        return;
+/// Notes what a policy decides in a call, whose attempts may take the context along.
+#[must_use]
+pub fn noting(cx: &Context, policy: &Policy) -> Noting {
+    let decisions = cx.decisions().clone();
+    decisions.noted.is_asked.store(true, Ordering::Relaxed);
+    Noting {
+        decisions,
+        policy: policy.name(),
+        trace: Trace::new(),
     }
-    let mut kept = decisions.lock();
-    if kept.len() < KEPT {
-        kept.push(Decided {
-            policy: policy.name(),
-            trace: *trace,
-        });
+}
+
+/// What a policy decides in one call. However that ends, what was decided by then is in the receipt.
+#[derive(Debug)]
+pub struct Noting {
+    decisions: Decisions,
+    policy: &'static str,
+    trace: Trace,
+}
+
+impl Noting {
+    /// Where the policy notes it.
+    pub const fn trace(&mut self) -> &mut Trace {
+        &mut self.trace
+    }
+}
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        // A policy that only let the call through decided nothing.
+        if self.trace.decisions().next().is_none() {
+            return;
+        }
+        let mut kept = self.decisions.lock();
+        if kept.len() < KEPT {
+            kept.push(Decided {
+                policy: self.policy,
+                trace: self.trace,
+            });
+        }
     }
 }

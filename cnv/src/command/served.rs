@@ -33,6 +33,8 @@ use crate::session::{
     Begun, Caller, Channel, Close, CloseCode, Ending, Identity, ItemTooLarge, Peer, Presented,
     RemoteFailure, Request, Service, Unsent,
 };
+#[cfg(feature = "trace")]
+use crate::trace::Carried;
 use denials::Denials;
 use once::{Kept, Key, Once, Running, Turn};
 
@@ -388,8 +390,8 @@ impl Asked {
             Ok(understood) => understood,
             Err(failure) => return Reply::refused(failure),
         };
-        let transaction = self.request.transaction.map(|id| id.parse()).transpose();
-        let transaction = match transaction {
+        let transaction = self.request.transaction.as_deref().map(str::parse);
+        let transaction = match transaction.transpose() {
             Ok(transaction) => transaction,
             Err(error) => return Reply::refused(Failure::usage(format!("transaction: {error}"))),
         };
@@ -399,6 +401,10 @@ impl Asked {
         let mut way = Way {
             deadline: Ok(self.deadline),
             transaction,
+            #[cfg(feature = "trace")]
+            carried: Carried::new(self.request.trace_headers()),
+            #[cfg(feature = "trace")]
+            is_own: !matches!(self.authority, Authority::Presented { .. }),
             cancellation: self.cancellation,
             sink: Arc::clone(&self.sink),
             show_progress: false,

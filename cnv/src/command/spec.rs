@@ -19,6 +19,7 @@ pub struct VerbSpec {
     pub(super) effect: Effect,
     pub(super) contract: Option<CapabilityContract>,
     pub(super) limits: Option<Limits>,
+    pub(super) traced_fields: &'static [&'static str],
     pub(super) function: &'static str,
     pub(super) file: &'static str,
     pub(super) line: u32,
@@ -77,6 +78,12 @@ impl VerbSpec {
     #[must_use]
     pub const fn limits(&self) -> Option<&Limits> {
         self.limits.as_ref()
+    }
+
+    /// The arguments whose values spans may have, as the verb's `trace(fields(..))` names them. No other value is recorded.
+    #[must_use]
+    pub const fn traced_fields(&self) -> &'static [&'static str] {
+        self.traced_fields
     }
 
     /// The path of the function, as `module_path!` has it.
@@ -144,9 +151,19 @@ pub const fn verb_spec(
         effect,
         contract,
         limits,
+        traced_fields: &[],
         function,
         file,
         line,
+    }
+}
+
+/// A specification of a verb that lets spans have the values of these arguments.
+#[must_use]
+pub const fn traced(spec: VerbSpec, fields: &'static [&'static str]) -> VerbSpec {
+    VerbSpec {
+        traced_fields: fields,
+        ..spec
     }
 }
 

@@ -51,14 +51,35 @@ impl Note<'_> {
     pub(super) fn json(&self) -> String {
         match *self {
             Self::Remark(text) => serde_json::json!(text),
-            Self::Log { level, message } => serde_json::json!({
-                "level": level_name(level), "message": message,
-            }),
+            Self::Log { level, message } => {
+                let record = serde_json::json!({ "level": level_name(level), "message": message });
+                placed(record)
+            }
             Self::Metric { name, value } => serde_json::json!({ "name": name, "value": value }),
             Self::Progress { done, total } => serde_json::json!({ "done": done, "total": total }),
         }
         .to_string()
     }
+}
+
+/// A record of the log, with where in its trace the call is that says it.
+#[cfg(feature = "trace")]
+fn placed(mut record: serde_json::Value) -> serde_json::Value {
+    crate::trace::Current::with(|current| {
+        if let Some(parent) = current.traceparent() {
+            record["trace_id"] = parent.trace_id().to_string().into();
+            record["span_id"] = parent.span_id().to_string().into();
+        }
+        if let Some(id) = current.transaction() {
+            record["transaction_id"] = id.to_string().into();
+        }
+    });
+    record
+}
+
+#[cfg(not(feature = "trace"))]
+fn placed(record: serde_json::Value) -> serde_json::Value {
+    record
 }
 
 /// The level's name in lower case.
@@ -91,10 +112,17 @@ impl Context {
     ///
     /// It never waits: a record that a session has no room for is dropped, and the call's end says how many were.
     pub fn log(&self, level: LogLevel, message: impl AsRef<str>) {
-        self.shared().sink.note(&Note::Log {
+        let call = self.shared();
+        let note = Note::Log {
             level,
             message: message.as_ref(),
-        });
+        };
+        // Whoever took the context to another thread is still in its call.
+        #[cfg(feature = "trace")]
+        if crate::trace::Current::with(|current| current.traceparent().is_none()) {
+            return call.trace.clone().in_scope(|| call.sink.note(&note));
+        }
+        call.sink.note(&note);
     }
 
     /// Reports a measurement. On the command line it is shown with `--json` only, as a line on standard error. Like
@@ -132,6 +160,8 @@ impl Stdout {
     /// [`Failure`] where the item does not serialise, or where nobody reads any more.
     pub async fn send<T: Serialize + ?Sized>(&self, item: &T) -> Result<(), Failure> {
         let mut item = Output::of(item)?;
+        #[cfg(feature = "trace")]
+        self.call.stream();
         let mut take = || std::mem::take(&mut item);
         poll_fn(|cx| self.call.sink.poll_item(&mut take, cx)).await
     }

@@ -12,7 +12,7 @@ use super::pipeline::{Reply, Way};
 use super::receipt::Receipt;
 use super::version::LiveVerb;
 use crate::quota::Resource;
-use crate::trace::{Current, EntrySpan, Value};
+use crate::trace::{Current, EntrySpan, TraceId, TraceParent, Value};
 use crate::transaction::TransactionId;
 
 /// The span of one call, where the application has a tracer.
@@ -32,7 +32,9 @@ impl<'t> Traced<'t> {
         };
         let boundary = tracer.boundary(way.is_own);
         let context = way.carried.extract(boundary, tracer.ids());
-        let transaction = way.transaction.unwrap_or_else(|| tracer.ids().transaction());
+        let transaction = way
+            .transaction
+            .unwrap_or_else(|| tracer.ids().transaction());
         Self {
             span: Some(tracer.entry(verb.name(), &context, Some(transaction))),
             transaction: Some(transaction),
@@ -41,6 +43,11 @@ impl<'t> Traced<'t> {
 
     pub(super) const fn transaction(&self) -> Option<TransactionId> {
         self.transaction
+    }
+
+    pub(super) fn trace_id(&self) -> Option<TraceId> {
+        let here = self.span.as_ref()?.current().traceparent();
+        here.map(TraceParent::trace_id)
     }
 
     /// Where in its trace the call is.
@@ -99,12 +106,22 @@ impl<'t> Traced<'t> {
 fn facts(span: &mut EntrySpan<'_>, receipt: &Receipt) {
     span.set("cnv.call.ran", receipt.is_run);
     for (resource, used, limit) in [
-        (Resource::Memory, "cnv.budget.memory.used", "cnv.budget.memory.limit"),
+        (
+            Resource::Memory,
+            "cnv.budget.memory.used",
+            "cnv.budget.memory.limit",
+        ),
         (Resource::Cpu, "cnv.budget.cpu.used", "cnv.budget.cpu.limit"),
         (Resource::Io, "cnv.budget.io.used", "cnv.budget.io.limit"),
-        (Resource::Network, "cnv.budget.network.used", "cnv.budget.network.limit"),
+        (
+            Resource::Network,
+            "cnv.budget.network.used",
+            "cnv.budget.network.limit",
+        ),
     ] {
-        span.set(used, receipt.usage.used(resource));
+        if let Some(amount) = receipt.usage.used(resource) {
+            span.set(used, amount);
+        }
         match receipt.allowed().map(|limits| limits.limit(resource)) {
             Some(allowed) if allowed < u64::MAX => span.set(limit, allowed),
             _ => {}

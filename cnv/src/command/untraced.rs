@@ -1,5 +1,7 @@
 //! What stands in for the span of a call where there are none.
 
+use std::marker::PhantomData;
+
 use clap::ArgMatches;
 
 use super::app::App;
@@ -9,19 +11,34 @@ use super::version::LiveVerb;
 use crate::transaction::TransactionId;
 
 /// No span of a call.
-pub(super) struct Traced {
+pub(super) struct Traced<'t> {
     transaction: Option<TransactionId>,
+    of: PhantomData<&'t App>,
 }
 
-impl Traced {
+/// No place in a trace.
+pub(super) struct Current;
+
+impl Current {
+    pub(super) const fn during<F>(self, call: F) -> F {
+        call
+    }
+}
+
+impl Traced<'_> {
     pub(super) fn begin(_: &App, _: &LiveVerb, way: &Way) -> Self {
         Self {
             transaction: way.transaction,
+            of: PhantomData,
         }
     }
 
     pub(super) const fn transaction(&self) -> Option<TransactionId> {
         self.transaction
+    }
+
+    pub(super) const fn current(&self) -> Current {
+        Current
     }
 
     pub(super) fn stage(&mut self, _: &'static str) {}

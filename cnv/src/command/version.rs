@@ -301,7 +301,8 @@ impl LiveVerb {
         let parser = self.parser.get_or_init(|| Mutex::new(self.command()));
         // A parser of a value that panicked has changed nothing that the next words depend on.
         let mut parser = parser.lock().unwrap_or_else(PoisonError::into_inner);
-        parser.try_get_matches_from_mut(words)
+        let matches = parser.try_get_matches_from_mut(words);
+        matches.map_err(|error| super::cli::without_secret(error, &parser))
     }
 
     /// The verb as clap knows it, for a door that has the words after noun and verb.

@@ -64,7 +64,7 @@
 //! | change | safe | caution | breaking |
 //! |---|---|---|---|
 //! | verb, alias | new; renamed, with the old name as an alias | deprecated | gone |
-//! | argument | new and optional; takes more; may be left out; renamed, with the old name understood | another default | gone; new and required; takes less; another name or place |
+//! | argument | new and optional; takes more; may be left out; renamed, with the old name understood; secret | another default; secret no more | gone; new and required; takes less; another name or place |
 //! | effect | smaller | | larger |
 //! | repetition | may be repeated | | may not any more |
 //! | attestation | | | any |

@@ -106,6 +106,9 @@ pub struct Argument {
     /// The JSON Schema of one value.
     #[serde(serialize_with = "in_order")]
     pub value: Value,
+    /// Whether its value is shown nowhere.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub secret: bool,
 }
 
 /// Limits as numbers: bytes, nanoseconds, operations, bytes; `None` is unlimited. As JSON it has the name of the

@@ -502,12 +502,17 @@ fn default(
         });
         return;
     };
-    if !argument.takes_values || argument.repeats {
-        let what = if argument.takes_values {
-            "may be given several times"
-        } else {
-            "is a switch"
-        };
+    let without_default = match argument {
+        Argument {
+            takes_values: false,
+            ..
+        } => Some("is a switch"),
+        Argument { repeats: true, .. } => Some("may be given several times"),
+        // Whoever reads the help would read it.
+        Argument { secret: true, .. } => Some("is secret"),
+        _ => None,
+    };
+    if let Some(what) = without_default {
         let message = format!("`{}` {what}, and has no default", name.get_ref());
         faults.push(OverlayFault::at(name.span(), message));
         return;

@@ -51,11 +51,11 @@ impl<'p, C: Clock> Admission<'p, C> {
     fn enter_slow(policy: &Policy<C>, now_ns: u64) -> Result<Pass, Refused> {
         match policy.gate.enter_slow(policy.settings(), now_ns, None) {
             Entry::Admitted(pass) => Ok(pass),
-            Entry::Refused(refusal) => Err(refusal.into_refused(policy.name(), 0, UNKNOWN)),
+            Entry::Refused(refusal) => Err(refusal.into_refused(policy.name(), 0, UNKNOWN, None)),
             // Without a waker nobody is queued.
             Entry::Queued(ticket) => {
                 policy.gate.cancel(ticket, false);
-                Err(Refusal::FULL.into_refused(policy.name(), 0, UNKNOWN))
+                Err(Refusal::FULL.into_refused(policy.name(), 0, UNKNOWN, None))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The course of one call, as both executors run it: what it holds, and what follows on what.
 
-use core::task::Waker;
+use core::task::{Context, Waker};
 use core::time::Duration;
 
 use super::breaker::{Outcome, Pass};
@@ -8,7 +8,7 @@ use super::clock::Moment;
 use super::counters::Event;
 use super::deadline::Deadline;
 use super::gate::{Entry, Refusal};
-use super::policy::{Call, PolicyHandle};
+use super::policy::{Call, Cancelled, PolicyHandle};
 use super::queue::Ticket;
 use super::refused::{Cause, Refused, Stage, UNKNOWN};
 use super::settings::{Retry, Settings, ns};
@@ -46,6 +46,7 @@ pub(super) struct Course<'t, P: PolicyHandle> {
     trace: Option<&'t mut Trace>,
     /// The call's own timeouts, beside the policy's, and its retries, in place of the policy's.
     own: Option<&'t Settings>,
+    cancelled: Option<Cancelled<'t>>,
     /// Whether they need a clock that the policy's do not.
     is_fine: bool,
     /// The caller's deadline, and from the beginning on the call's.
@@ -82,6 +83,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             policy,
             trace: call.trace,
             own: call.settings,
+            cancelled: call.cancelled,
             is_fine: call.settings.is_some_and(Settings::is_fine),
             deadline_ns: call
                 .deadline
@@ -217,6 +219,28 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             Cause::WaitTimedOut
         };
         self.refuse(Refusal::new(Stage::Queue, cause), now_ns)
+    }
+
+    /// Whether a call that waits was taken back; otherwise it is woken when it is.
+    pub(super) fn poll_cancelled(&mut self, waker: &Waker) -> bool {
+        let Some(cancelled) = &mut self.cancelled else {
+            return false;
+        };
+        let is_cancelled = cancelled.as_mut().poll(&mut Context::from_waker(waker));
+        is_cancelled.is_ready()
+    }
+
+    /// A call that waits was taken back.
+    pub(super) fn cancel(&mut self) -> Refused {
+        let stage = match self.ticket.take() {
+            Some(ticket) => {
+                self.policy.gate.cancel(ticket, false);
+                Stage::Queue
+            }
+            None => Stage::Backoff,
+        };
+        let now_ns = self.policy.fine_now().as_ns();
+        self.refuse(Refusal::new(stage, Cause::Cancelled), now_ns)
     }
 
     /// Asks for the next attempt of a call that has its place.
@@ -445,7 +469,11 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             NEVER => UNKNOWN,
             deadline_ns => deadline_ns.saturating_sub(now_ns),
         };
-        refusal.into_refused(self.policy.name(), self.attempts, remaining_ns)
+        let policy = &*self.policy;
+        let retries_left = self
+            .retry()
+            .map(|_| policy.gate.retries_left(policy.settings(), now_ns));
+        refusal.into_refused(policy.name(), self.attempts, remaining_ns, retries_left)
     }
 
     fn note_probe(&mut self, pass: Pass) {
@@ -477,12 +505,13 @@ impl<P: PolicyHandle> Course<'_, P> {
         if let Some(ticket) = self.ticket.take() {
             self.policy.gate.cancel(ticket, false);
         }
-        let (outcome, event) = if self.is_in_body {
-            (Outcome::Failure, Event::Panic)
+        let (outcome, event, decision) = if self.is_in_body {
+            (Outcome::Failure, Event::Panic, Decision::Panicked)
         } else {
-            (Outcome::Nothing, Event::Abandoned)
+            (Outcome::Nothing, Event::Abandoned, Decision::Abandoned)
         };
         self.end_attempt(outcome, event);
+        self.note(decision);
         self.leave();
     }
 }

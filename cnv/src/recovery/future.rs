@@ -9,11 +9,12 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::course::{Attempt, Course, Next, Place};
 use super::policy::PolicyHandle;
-use super::refused::CallError;
+use super::refused::{CallError, Refused};
 use super::verdict::Verdict;
 
 pin_project! {
     /// A call under way.
+    #[project = Projection]
     pub(super) struct Calling<'t, P, F, B, Fut, E>
     where
         P: PolicyHandle,
@@ -104,10 +105,9 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let course = this.course;
         loop {
             let entered = match this.stage {
-                Stage::New => match course.enter(|| cx.waker().clone()) {
+                Stage::New => match this.course.enter(|| cx.waker().clone()) {
                     Ok(Place::Taken) => Ok(()),
                     Ok(Place::Queued) => {
                         *this.stage = Stage::Queued;
@@ -115,77 +115,118 @@ where
                     }
                     Err(refused) => Err(refused.into()),
                 },
-                Stage::Queued if course.poll_queue(cx.waker()) => {
-                    *this.timer = None;
-                    course.enter_attempt().map_err(CallError::Refused)
-                }
-                Stage::Queued => {
-                    ready!(poll_timer(this.timer, || course.queue_limit(), cx));
-                    Err(course.leave_queue().into())
-                }
-                Stage::BackingOff => {
-                    ready!(poll_timer(this.timer, || None, cx));
-                    *this.timer = None;
-                    let error = this.error.take();
-                    // What the dependency said last tells more than that it is not asked again.
-                    course
-                        .enter_attempt()
-                        .map_err(|refused| error.unwrap_or(CallError::Refused(refused)))
-                }
-                Stage::Running => {
-                    let Some(attempt) = this.attempt.as_mut().as_pin_mut() else {
-                        unreachable!("an attempt runs");
-                    };
-                    course.set_in_body(true);
-                    let (error, next) = match attempt.poll(cx) {
-                        Poll::Ready(Ok(value)) => {
-                            // What it holds is gone when its permit goes back.
-                            this.attempt.set(None);
-                            course.succeed(*this.is_at_once);
-                            *this.stage = Stage::Over;
-                            return Poll::Ready(Ok(value));
-                        }
-                        Poll::Ready(Err(error)) => {
-                            let verdict = this.classify.verdict(&error);
-                            this.attempt.set(None);
-                            let next = course.fail(verdict, this.body.has_another());
-                            (CallError::Failed(error), next)
-                        }
-                        Poll::Pending => {
-                            course.set_in_body(false);
-                            *this.is_at_once = false;
-                            ready!(poll_timer(this.timer, || course.attempt_limit(), cx));
-                            // It is the caller's code that ends it, and may panic.
-                            course.set_in_body(true);
-                            this.attempt.set(None);
-                            let (refused, next) = course.time_out(this.body.has_another());
-                            (refused.into(), next)
-                        }
-                    };
-                    *this.timer = None;
-                    match next {
-                        Next::BackOff(delay_ns) => {
-                            let delay = Duration::from_nanos(delay_ns);
-                            *this.timer = Some(Box::pin(sleep(delay)));
-                            *this.error = Some(error);
-                            *this.stage = Stage::BackingOff;
-                            continue;
-                        }
-                        Next::End => Err(error),
-                    }
-                }
+                Stage::Queued => ready!(this.poll_queue(cx)).map_err(CallError::Refused),
+                Stage::BackingOff => ready!(this.poll_backoff(cx)),
+                Stage::Running => match ready!(this.poll_attempt(cx)) {
+                    Ran::Succeeded(value) => return Poll::Ready(Ok(value)),
+                    Ran::BacksOff => continue,
+                    Ran::Failed(error) => Err(error),
+                },
                 Stage::Over => panic!("a call was polled after it was over"),
             };
             if let Err(error) = entered {
                 *this.stage = Stage::Over;
                 *this.timer = None;
-                course.leave();
+                this.course.leave();
                 return Poll::Ready(Err(error));
             }
-            this.attempt.set(Some(this.body.begin(course.begin())));
+            let attempt = this.body.begin(this.course.begin());
+            this.attempt.set(Some(attempt));
             *this.stage = Stage::Running;
             *this.is_at_once = true;
         }
+    }
+}
+
+/// What became of an attempt.
+enum Ran<T, E> {
+    Succeeded(T),
+    /// Another one follows.
+    BacksOff,
+    Failed(CallError<E>),
+}
+
+impl<P, F, B, Fut, E> Projection<'_, '_, P, F, B, Fut, E>
+where
+    P: PolicyHandle,
+{
+    /// Waits for its turn, and asks for the first attempt.
+    fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        let course = &mut *self.course;
+        if course.poll_queue(cx.waker()) {
+            *self.timer = None;
+            return Poll::Ready(course.enter_attempt());
+        }
+        if course.poll_cancelled(cx.waker()) {
+            return Poll::Ready(Err(course.cancel()));
+        }
+        ready!(poll_timer(self.timer, || course.queue_limit(), cx));
+        Poll::Ready(Err(course.leave_queue()))
+    }
+
+    /// Waits for the end of the backoff, and asks for another attempt.
+    fn poll_backoff(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
+        let course = &mut *self.course;
+        if course.poll_cancelled(cx.waker()) {
+            return Poll::Ready(Err(course.cancel().into()));
+        }
+        ready!(poll_timer(self.timer, || None, cx));
+        *self.timer = None;
+        let error = self.error.take();
+        // What the dependency said last tells more than that it is not asked again.
+        let entered = course.enter_attempt();
+        Poll::Ready(entered.map_err(|refused| error.unwrap_or(CallError::Refused(refused))))
+    }
+
+    /// Runs the attempt, and decides what follows on it.
+    #[inline]
+    fn poll_attempt<T>(&mut self, cx: &mut Context<'_>) -> Poll<Ran<T, E>>
+    where
+        F: Classify<E>,
+        B: Body<Future = Fut>,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let course = &mut *self.course;
+        let Some(attempt) = self.attempt.as_mut().as_pin_mut() else {
+            unreachable!("an attempt runs");
+        };
+        course.set_in_body(true);
+        let (error, next) = match attempt.poll(cx) {
+            Poll::Ready(Ok(value)) => {
+                // What it holds is gone when its permit goes back.
+                self.attempt.set(None);
+                course.succeed(*self.is_at_once);
+                *self.stage = Stage::Over;
+                return Poll::Ready(Ran::Succeeded(value));
+            }
+            Poll::Ready(Err(error)) => {
+                let verdict = self.classify.verdict(&error);
+                self.attempt.set(None);
+                let next = course.fail(verdict, self.body.has_another());
+                (CallError::Failed(error), next)
+            }
+            Poll::Pending => {
+                course.set_in_body(false);
+                *self.is_at_once = false;
+                ready!(poll_timer(self.timer, || course.attempt_limit(), cx));
+                // It is the caller's code that ends it, and may panic.
+                course.set_in_body(true);
+                self.attempt.set(None);
+                let (refused, next) = course.time_out(self.body.has_another());
+                (refused.into(), next)
+            }
+        };
+        *self.timer = None;
+        Poll::Ready(match next {
+            Next::BackOff(delay_ns) => {
+                let delay = Duration::from_nanos(delay_ns);
+                *self.timer = Some(Box::pin(sleep(delay)));
+                *self.error = Some(error);
+                *self.stage = Stage::BackingOff;
+                Ran::BacksOff
+            }
+            Next::End => Ran::Failed(error),
+        })
     }
 }
 

@@ -13,6 +13,9 @@
 //! the word and then reads the slots, all in the one order of `SeqCst`: one of them sees the other. Nobody overtakes those
 //! who wait, because the mark closes the short way.
 
+mod permits;
+mod retries;
+
 #[cfg(not(all(loom, test)))]
 use core::sync::atomic::{AtomicU64, Ordering};
 #[cfg(all(loom, test))]
@@ -24,17 +27,17 @@ use std::sync::PoisonError;
 use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
 
-use super::backoff::backoff_ns;
 use super::breaker::{Breaker, BreakerState, Closed, Mode, Outcome, Pass, Report};
 use super::const_fn;
 use super::counters::{Counters, Event, Tally};
 use super::queue::{Queue, Ticket};
 use super::random::Random;
-use super::refused::{Cause, Detail, Refused, Stage, UNKNOWN};
-use super::retry_budget::RetryBudget;
-use super::settings::{CircuitBreaker, Retry, Settings, ns};
+use super::refused::{Cause, Detail, NO_RETRIES, Refused, Stage, UNKNOWN, most_retries};
+use super::retry_budget::{Published, RetryBudget};
+use super::settings::{CircuitBreaker, Settings};
 use super::slots::Slots;
-use super::trace::Decision;
+#[cfg(feature = "tower")]
+pub(super) use permits::Reserved;
 
 /// Bits of the word that say how many permits are in the pot.
 const ROOM: u64 = (1 << 20) - 1;
@@ -51,10 +54,6 @@ const CLOSED_TO_ALL: u64 = OPEN | ASK | WAITING;
 /// The word's upper half is the breaker's epoch.
 const EPOCH_SHIFT: u32 = 32;
 
-/// How long a call without a deadline backs off because the dependency says so: five minutes, or its retries' cap where
-/// that is longer. A server that is restarted asks for less.
-const LONGEST_PUSHBACK_NS: u64 = 300 * 1_000_000_000;
-
 pub(super) struct Gate {
     word: AtomicU64,
     bucket_start_ns: AtomicU64,
@@ -68,6 +67,7 @@ pub(super) struct Gate {
     /// Calls refused without the lock.
     refused_open: AtomicU64,
     slots: Slots,
+    retries: Published,
     machine: Mutex<Machine>,
 }
 
@@ -89,14 +89,6 @@ pub(super) enum Entry {
     Admitted(Pass),
     Queued(Ticket),
     Refused(Refusal),
-}
-
-/// What became of who asked for a permit alone.
-#[cfg(feature = "tower")]
-pub(super) enum Reserved {
-    Taken,
-    Queued(Ticket),
-    Full,
 }
 
 /// Why a call was not admitted.
@@ -129,6 +121,7 @@ impl Gate {
                 is_queueing,
                 refused_open: AtomicU64::new(0),
                 slots: Slots::new(),
+                retries: Published::new(),
                 machine: Mutex::new(Machine {
                     breaker: Breaker::new(),
                     retry_budget: RetryBudget::new(),
@@ -217,78 +210,6 @@ impl Gate {
         }
         self.refused_open.fetch_add(1, Ordering::Relaxed);
         Some(Refusal::of_breaker(Closed::open(for_ns - elapsed_ns)))
-    }
-
-    /// Queues a call for which there is no permit, or refuses it.
-    fn wait(
-        &self,
-        machine: &mut Machine,
-        settings: &Settings,
-        now_ns: u64,
-        waker: Option<Waker>,
-    ) -> Entry {
-        // A breaker that refuses now is not waited for: the queue would fill with calls that fail at its end.
-        if let Some(circuit_breaker) = &settings.circuit_breaker
-            && let Some(closed) = machine.breaker.refusal(now_ns, circuit_breaker)
-        {
-            machine.tally.add(Event::RefusedByBreaker);
-            return Entry::Refused(Refusal::of_breaker(closed));
-        }
-        let places = settings
-            .bulkhead
-            .map_or(0, |bulkhead| bulkhead.queue as usize);
-        match waker {
-            Some(waker) if machine.queue.waiting() < places => {
-                let ticket = machine.queue.push(waker);
-                machine.tally.add(Event::Queued);
-                self.publish(machine);
-                Entry::Queued(ticket)
-            }
-            _ => {
-                machine.tally.add(Event::RefusedByBulkhead);
-                Entry::Refused(Refusal::FULL)
-            }
-        }
-    }
-
-    /// Takes a permit for a call that is not known yet, or queues it.
-    #[cfg(feature = "tower")]
-    pub(super) fn reserve(&self, settings: &Settings, waker: &Waker) -> Reserved {
-        let mut machine = self.lock();
-        if self.take_permit(&mut machine) {
-            return Reserved::Taken;
-        }
-        let places = settings
-            .bulkhead
-            .map_or(0, |bulkhead| bulkhead.queue as usize);
-        if machine.queue.waiting() >= places {
-            return Reserved::Full;
-        }
-        let ticket = machine.queue.push(waker.clone());
-        machine.tally.add(Event::Queued);
-        self.publish(&machine);
-        drop(machine);
-        self.settle();
-        Reserved::Queued(ticket)
-    }
-
-    /// Whether the turn of a call that waits has come. Its permit is then its own.
-    pub(super) fn poll_queue(&self, ticket: Ticket, waker: &Waker) -> bool {
-        self.lock().queue.poll(ticket, waker)
-    }
-
-    /// Ends a wait, and passes a permit on that had been granted.
-    pub(super) fn cancel(&self, ticket: Ticket, is_timeout: bool) {
-        let mut machine = self.lock();
-        if is_timeout {
-            machine.tally.add(Event::WaitTimedOut);
-        }
-        let is_granted = machine.queue.remove(ticket);
-        self.publish(&machine);
-        drop(machine);
-        if is_granted {
-            self.leave();
-        }
     }
 
     /// Lets an attempt of a call through that has its permit already.
@@ -436,66 +357,6 @@ impl Gate {
         self.publish(machine);
     }
 
-    /// A call is over that did not succeed: its permit is given back.
-    pub(super) fn leave(&self) {
-        if !self.has_bulkhead {
-            return;
-        }
-        self.slots.add_other(self.is_queueing);
-        if self.is_queueing && self.word.load(Ordering::SeqCst) & WAITING != 0 {
-            self.settle();
-        }
-    }
-
-    /// A call that failed earns its part of a retry, as one that succeeds does.
-    pub(super) fn earn(&self, settings: &Settings) {
-        self.lock().retry_budget.earn(1, &settings.account());
-    }
-
-    /// Takes a retry out of the budget, and says how long to back off, in nanoseconds. After its first attempt the call
-    /// earns its part before. How it backs off the call says, and what there is in the budget the policy's settings.
-    pub(super) fn back_off(
-        &self,
-        settings: &Settings,
-        retry: &Retry,
-        attempts: u32,
-        pushback_ns: Option<u64>,
-        remaining_ns: u64,
-        now_ns: u64,
-    ) -> Result<u64, Decision> {
-        let account = settings.account();
-        let mut machine = self.lock();
-        let machine = &mut *machine;
-        if attempts == 1 {
-            machine.retry_budget.earn(1, &account);
-        }
-        let delay_ns = match pushback_ns {
-            // A server that is wrong, or means tomorrow, would use up the bulkhead: the call keeps its permit meanwhile.
-            Some(pushback_ns)
-                if remaining_ns == u64::MAX
-                    && pushback_ns > LONGEST_PUSHBACK_NS.max(ns(retry.cap)) =>
-            {
-                return Err(Decision::PushbackTooLong);
-            }
-            Some(pushback_ns) => pushback_ns,
-            None => backoff_ns(retry, attempts, &mut machine.random),
-        };
-        if delay_ns >= remaining_ns {
-            return Err(Decision::TooLittleTime);
-        }
-        let successes = self.slots.successes();
-        machine
-            .retry_budget
-            .earn(successes.wrapping_sub(machine.earned), &account);
-        machine.earned = successes;
-        if !machine.retry_budget.spend(now_ns, &account) {
-            machine.tally.add(Event::RetryRefused);
-            return Err(Decision::RetryBudgetSpent);
-        }
-        machine.tally.add(Event::Retry);
-        Ok(delay_ns)
-    }
-
     pub(super) fn set_mode(&self, mode: Mode, now_ns: u64) {
         let mut machine = self.lock();
         machine
@@ -522,66 +383,9 @@ impl Gate {
             ..Counters::default()
         };
         if self.has_bulkhead {
-            // What came back is read first: what is taken meanwhile then makes it too few and not less than none.
-            let back = self.slots.over().wrapping_sub(machine.collected);
-            let pot = self.word.load(Ordering::SeqCst) & ROOM;
-            elsewhere.running = u64::from(max).saturating_sub(pot).saturating_sub(back);
+            elsewhere.running = self.running(&machine, max);
         }
         machine.tally.counters(&elsewhere)
-    }
-
-    /// Grants permits to those who wait, one after the other. They are woken without the lock: a waker may do anything.
-    fn settle(&self) {
-        if !self.is_queueing {
-            return;
-        }
-        loop {
-            let mut machine = self.lock();
-            if machine.queue.waiting() == 0 || !self.take_from_pot(&mut machine) {
-                return;
-            }
-            let waker = machine.queue.grant();
-            self.publish(&machine);
-            drop(machine);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-    }
-
-    /// Takes a permit, unless others wait for one.
-    fn take_permit(&self, machine: &mut Machine) -> bool {
-        machine.queue.waiting() == 0 && self.take_from_pot(machine)
-    }
-
-    /// Takes a permit out of the pot, and collects what has come back where that is empty.
-    fn take_from_pot(&self, machine: &mut Machine) -> bool {
-        let mut word = self.word.load(Ordering::SeqCst);
-        loop {
-            let next = if word & ROOM > 0 {
-                word - 1
-            } else {
-                // At most as many as the bulkhead has: the sum fits.
-                match self.slots.over().wrapping_sub(machine.collected) {
-                    0 => return false,
-                    back => word + back - 1,
-                }
-            };
-            let exchanged =
-                self.word
-                    .compare_exchange(word, next, Ordering::SeqCst, Ordering::SeqCst);
-            match exchanged {
-                Ok(_) => {
-                    if word & ROOM == 0 {
-                        machine.collected = machine
-                            .collected
-                            .wrapping_add((next - word).wrapping_add(1));
-                    }
-                    return true;
-                }
-                Err(now) => word = now,
-            }
-        }
     }
 
     /// Puts into the word what those on the short way have to know.
@@ -652,6 +456,7 @@ impl Refusal {
         policy: &'static str,
         attempts: u32,
         remaining_ns: u64,
+        retries_left: Option<u32>,
     ) -> Refused {
         let detail = Detail {
             policy,
@@ -660,6 +465,7 @@ impl Refusal {
             attempts,
             retry_after_ns: self.retry_after_ns.unwrap_or(UNKNOWN),
             remaining_ns,
+            retries_left: retries_left.map_or(NO_RETRIES, most_retries),
         };
         Refused { detail }
     }

@@ -81,7 +81,8 @@
 //! Needs the feature `recovery`; the feature `tower` adds `RecoveryLayer`.
 //!
 //! Sources: Nygard, "Release It!" (circuit breaker, bulkhead); Brooker, "Exponential Backoff And Jitter" (2015); Finagle's
-//! `RetryBudget`; Resilience4j (states, slow calls); "Site Reliability Engineering", chapter 22 (retry budgets, deadlines).
+//! `RetryBudget`; Resilience4j (states, slow calls); the documentation of Polly's circuit breaker; "Site Reliability
+//! Engineering", chapter 22 (retry budgets, deadlines).
 #![cfg_attr(
     all(loom, test),
     allow(dead_code, reason = "the models need a part of it")

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::Deref;
+use core::pin::Pin;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -222,9 +223,9 @@ impl<C: Clock> Policy<C> {
     /// # Panics
     ///
     /// If the body panics: it is counted, and goes on. If a timer is needed outside of a runtime of tokio with time.
-    pub fn call<'a, T, E, V, F, B, Fut>(
-        &'a self,
-        call: Call<'a>,
+    pub fn call<T, E, V, F, B, Fut>(
+        &self,
+        call: Call<'_>,
         classify: F,
         body: B,
     ) -> impl Future<Output = Result<T, CallError<E>>>
@@ -243,8 +244,8 @@ impl<C: Clock> Policy<C> {
     /// As [`call`](Self::call), but for the timeouts: a body that blocks is not interrupted. What it returns is returned,
     /// however late, and counts as too late for the circuit breaker. The deadline is looked at before each attempt.
     ///
-    /// A thread that waits for its turn or backs off hears of no cancellation: it goes on when its time has come. Its turn
-    /// may never come where there is neither a deadline nor a timeout nor [`Bulkhead::wait`](super::Bulkhead::wait).
+    /// A thread that waits for its turn or backs off stops at once when the call is [cancelled](Call::cancelled). Its turn may
+    /// never come where there is neither that nor a deadline, a timeout or [`Bulkhead::wait`](super::Bulkhead::wait).
     ///
     /// # Errors
     ///
@@ -323,12 +324,16 @@ impl<C: Clock> PolicyHandle for Arc<Policy<C>> {
 }
 
 /// What one call brings along.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Call<'a> {
     pub(super) deadline: Option<Deadline>,
     pub(super) trace: Option<&'a mut Trace>,
     pub(super) settings: Option<&'a Settings>,
+    pub(super) cancelled: Option<Cancelled<'a>>,
 }
+
+/// Completes when a call is cancelled.
+pub(super) type Cancelled<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
 
 impl<'a> Call<'a> {
     /// A call without a deadline but the policy's, which nobody traces.
@@ -338,6 +343,7 @@ impl<'a> Call<'a> {
             deadline: None,
             trace: None,
             settings: None,
+            cancelled: None,
         }
     }
 
@@ -362,5 +368,28 @@ impl<'a> Call<'a> {
     pub const fn trace(mut self, trace: &'a mut Trace) -> Self {
         self.trace = Some(trace);
         self
+    }
+
+    /// Completes when whoever made the call takes it back. A call that waits for its turn or backs off is then refused, with
+    /// [`Cause::Cancelled`](super::Cause::Cancelled); an attempt goes on, and has to hear of it by other means. It is polled
+    /// while the call waits, and not again once it is ready.
+    #[must_use]
+    pub const fn cancelled(
+        mut self,
+        cancelled: Pin<&'a mut (dyn Future<Output = ()> + Send)>,
+    ) -> Self {
+        self.cancelled = Some(cancelled);
+        self
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("deadline", &self.deadline)
+            .field("trace", &self.trace)
+            .field("settings", &self.settings)
+            .field("cancelled", &self.cancelled.is_some())
+            .finish()
     }
 }

@@ -19,6 +19,8 @@ pub enum Stage {
     CircuitBreaker,
     /// In an attempt.
     Attempt,
+    /// Between two attempts.
+    Backoff,
 }
 
 impl Stage {
@@ -31,6 +33,7 @@ impl Stage {
             Self::Queue => "queue",
             Self::CircuitBreaker => "circuit_breaker",
             Self::Attempt => "attempt",
+            Self::Backoff => "backoff",
         }
     }
 }
@@ -53,6 +56,8 @@ pub enum Cause {
     ProbesOut,
     /// The circuit breaker was forced open.
     ForcedOpen,
+    /// Whoever made the call took it back.
+    Cancelled,
 }
 
 impl Cause {
@@ -67,6 +72,7 @@ impl Cause {
             Self::Open => "open",
             Self::ProbesOut => "probes_out",
             Self::ForcedOpen => "forced_open",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -79,6 +85,7 @@ impl Cause {
             Self::Open => "the circuit breaker is open",
             Self::ProbesOut => "the circuit breaker is half-open, and others try",
             Self::ForcedOpen => "the circuit breaker was forced open",
+            Self::Cancelled => "the call was cancelled",
         }
     }
 }
@@ -86,7 +93,7 @@ impl Cause {
 /// A call that a policy refused or cut off. Making one allocates nothing.
 ///
 /// A retry makes sense: not before [`retry_after`](Self::retry_after), where it is known, and not where the cause is the
-/// caller's own deadline.
+/// caller's own deadline or its cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub(super) detail: Detail,
@@ -98,6 +105,8 @@ pub(super) struct Detail {
     pub(super) policy: &'static str,
     pub(super) stage: Stage,
     pub(super) cause: Cause,
+    /// [`NO_RETRIES`] where the call has none: it has room beside the two.
+    pub(super) retries_left: u16,
     pub(super) attempts: u32,
     /// `None` in all ones, which is no time that a setting has: the error is then a word shorter.
     pub(super) retry_after_ns: u64,
@@ -106,6 +115,14 @@ pub(super) struct Detail {
 
 /// Of [`Detail::retry_after_ns`] and [`Detail::remaining_ns`]: there is none.
 pub(super) const UNKNOWN: u64 = u64::MAX;
+
+/// Of [`Detail::retries_left`]: the call has no retries.
+pub(super) const NO_RETRIES: u16 = u16::MAX;
+
+/// As many retries as can be told of.
+pub(super) fn most_retries(left: u32) -> u16 {
+    u16::try_from(left).map_or(NO_RETRIES - 1, |left| left.min(NO_RETRIES - 1))
+}
 
 impl Refused {
     /// The name of the policy.
@@ -143,6 +160,18 @@ impl Refused {
     pub const fn remaining(&self) -> Option<Duration> {
         known(self.detail.remaining_ns)
     }
+
+    /// How many retries the policy's retry budget had left for all of its calls together, up to 65 534; `None` where the
+    /// call has no retries.
+    ///
+    /// It is what was left after the last failure, with what time has earned since: successes since then earned some more.
+    #[must_use]
+    pub const fn retry_budget_left(&self) -> Option<u32> {
+        match self.detail.retries_left {
+            NO_RETRIES => None,
+            left => Some(left as u32),
+        }
+    }
 }
 
 const fn known(ns: u64) -> Option<Duration> {
@@ -166,6 +195,10 @@ impl fmt::Display for Refused {
             0 => {}
             1 => f.write_str(", after 1 attempt")?,
             attempts => write!(f, ", after {attempts} attempts")?,
+        }
+        // Otherwise it is not what kept the call from another attempt.
+        if cause == Cause::AttemptTimedOut && self.retry_budget_left() == Some(0) {
+            f.write_str(", and the retry budget is used up")?;
         }
         match self.retry_after() {
             Some(time) => write!(
@@ -203,13 +236,15 @@ impl Refused {
 }
 
 impl From<Refused> for io::Error {
-    /// Of kind [`TimedOut`](io::ErrorKind::TimedOut) where time ran out, and otherwise
-    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy).
+    /// Of kind [`TimedOut`](io::ErrorKind::TimedOut) where time ran out, [`Other`](io::ErrorKind::Other) where the call was
+    /// cancelled, and otherwise [`ResourceBusy`](io::ErrorKind::ResourceBusy).
     fn from(refused: Refused) -> Self {
         let kind = match refused.cause() {
             Cause::DeadlinePassed | Cause::AttemptTimedOut | Cause::WaitTimedOut => {
                 io::ErrorKind::TimedOut
             }
+            // `Interrupted` would have the callers of a reader try again.
+            Cause::Cancelled => io::ErrorKind::Other,
             _ => io::ErrorKind::ResourceBusy,
         };
         Self::new(kind, refused)
@@ -280,6 +315,7 @@ mod tests {
             policy: "geo",
             stage: Stage::CircuitBreaker,
             cause: Cause::Open,
+            retries_left: 0,
             attempts: 0,
             retry_after_ns: 1_000_001,
             remaining_ns: UNKNOWN,
@@ -296,6 +332,7 @@ mod tests {
             detail: Detail {
                 stage: Stage::Attempt,
                 cause: Cause::AttemptTimedOut,
+                retries_left: NO_RETRIES,
                 attempts: 3,
                 retry_after_ns: UNKNOWN,
                 remaining_ns: 7,
@@ -308,5 +345,33 @@ mod tests {
         );
         assert_eq!(cut_off.remaining(), Some(Duration::from_nanos(7)));
         assert_eq!((REFUSED.remaining(), cut_off.retry_after()), (None, None));
+        assert_eq!(
+            (REFUSED.retry_budget_left(), cut_off.retry_budget_left()),
+            (Some(0), None)
+        );
+        let spent = Refused {
+            detail: Detail {
+                retries_left: 0,
+                attempts: 1,
+                ..cut_off.detail
+            },
+        };
+        assert_eq!(
+            spent.to_string(),
+            "`geo` did not answer: the attempt took too long, after 1 attempt, and the retry budget is used up"
+        );
+    }
+
+    #[test]
+    fn many_retries_are_not_none() {
+        assert_eq!([0, 7].map(most_retries), [0, 7]);
+        let most = [65_534, 65_535, 65_536, u32::MAX].map(most_retries);
+        assert_eq!(most, [65_534; 4]);
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn it_is_five_words() {
+        assert_eq!(size_of::<Refused>(), 40);
     }
 }

@@ -5,6 +5,8 @@
 //! 1.2 times what it is offered from 50 calls a second on. Little is saved up, because what a healthy hour earned would
 //! be a wave of retries on the dependency that fails after it.
 
+use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
 use super::settings::{Retry, WHOLE};
 
 /// How many retries calls can save up, and how many can be owed to them.
@@ -59,6 +61,46 @@ impl RetryBudget {
         // What is less than a microsecond is left for the next time.
         self.at_ns = Some(now_ns - elapsed_ns % 1000);
         self.by_time = (self.by_time + earned).min(most);
+    }
+}
+
+/// A retry budget as it was when it last changed, for whoever asks without its lock.
+///
+/// Its numbers may be of two changes, when it is asked in between: what is said is then of neither, and near to both.
+pub(super) struct Published {
+    by_calls: AtomicI64,
+    by_time: AtomicI64,
+    /// All ones before the first time.
+    at_ns: AtomicU64,
+}
+
+impl Published {
+    pub(super) const fn new() -> Self {
+        Self {
+            by_calls: AtomicI64::new(0),
+            by_time: AtomicI64::new(0),
+            at_ns: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    pub(super) fn publish(&self, budget: &RetryBudget) {
+        self.by_calls.store(budget.by_calls, Ordering::Relaxed);
+        self.by_time.store(budget.by_time, Ordering::Relaxed);
+        let at_ns = budget.at_ns.unwrap_or(u64::MAX);
+        self.at_ns.store(at_ns, Ordering::Relaxed);
+    }
+
+    /// How many retries there are at a moment.
+    pub(super) fn left(&self, now_ns: u64, settings: &Retry) -> u32 {
+        let at_ns = self.at_ns.load(Ordering::Relaxed);
+        let mut budget = RetryBudget {
+            by_calls: self.by_calls.load(Ordering::Relaxed),
+            by_time: self.by_time.load(Ordering::Relaxed),
+            at_ns: (at_ns != u64::MAX).then_some(at_ns),
+        };
+        budget.age(now_ns, settings);
+        let left = budget.by_calls.max(budget.by_time) / WHOLE as i64;
+        u32::try_from(left.max(0)).unwrap_or(u32::MAX)
     }
 }
 
@@ -150,5 +192,31 @@ mod tests {
             .filter(|now_ns| budget.spend(*now_ns, &settings))
             .count();
         assert_eq!(spent, 1);
+    }
+
+    #[test]
+    fn what_is_published_is_what_can_be_spent() {
+        let settings = Retry::new();
+        let published = Published::new();
+        let mut budget = RetryBudget::new();
+        for (calls, now_ns) in [
+            (0, 0),
+            (33, 1),
+            (100, 2),
+            (0, SECOND / 4),
+            (0, 9 * SECOND),
+            (0, 8 * SECOND),
+        ] {
+            budget.earn(calls, &settings);
+            published.publish(&budget);
+            let left = published.left(now_ns, &settings);
+            let mut spent = 0;
+            while budget.spend(now_ns, &settings) {
+                spent += 1;
+            }
+            assert_eq!(left, spent, "at {now_ns}");
+            published.publish(&budget);
+            assert_eq!(published.left(now_ns, &settings), 0, "at {now_ns}");
+        }
     }
 }

@@ -35,6 +35,10 @@ pub enum Decision {
     Ignored,
     /// An attempt took too long.
     TimedOut,
+    /// An attempt panicked.
+    Panicked,
+    /// Whoever waited for the call dropped it.
+    Abandoned,
     /// The next attempt is made after this time.
     BackedOff(Duration),
     /// No other attempt: the retry budget is used up.
@@ -100,6 +104,8 @@ impl fmt::Display for Decision {
             Self::Failed => "failed",
             Self::Ignored => "ignored",
             Self::TimedOut => "timed_out",
+            Self::Panicked => "panicked",
+            Self::Abandoned => "abandoned",
             Self::BackedOff(time) => return write!(f, "backed_off {} ms", time.as_millis()),
             Self::RetryBudgetSpent => "retry_budget_spent",
             Self::TooLittleTime => "too_little_time",

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::close::{Close, CloseCode};
+#[cfg(feature = "trace")]
+use crate::trace::Headers;
 
 /// The most bytes of each frame of the handshake.
 pub(super) const MAX_HANDSHAKE_BYTES: usize = 16 << 10;
@@ -102,6 +104,68 @@ pub(crate) struct Request {
     pub(crate) transaction: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) idempotency_key: Option<String>,
+    /// Which trace it belongs to, what the tracing systems on the way have to say, and what the application's parts tell each
+    /// other. Nothing of it is needed to serve the call, and what is wrong with it is no fault of the call's.
+    #[cfg(feature = "trace")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) traceparent: Option<String>,
+    #[cfg(feature = "trace")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tracestate: Option<String>,
+    #[cfg(feature = "trace")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) baggage: Option<String>,
+}
+
+impl Request {
+    pub(super) fn new(arguments: Vec<String>) -> Self {
+        Self {
+            arguments,
+            timeout_ms: None,
+            transaction: None,
+            idempotency_key: None,
+            #[cfg(feature = "trace")]
+            traceparent: None,
+            #[cfg(feature = "trace")]
+            tracestate: None,
+            #[cfg(feature = "trace")]
+            baggage: None,
+        }
+    }
+
+    /// How many bytes it is sent in. What it says of its trace gives way where there is no room for all: a call that is made
+    /// without a trace is made with one, too.
+    pub(super) fn fit(&mut self, max_bytes: usize) -> usize {
+        loop {
+            let len = encode(self).len();
+            if len <= max_bytes || !self.give_way() {
+                return len;
+            }
+        }
+    }
+
+    /// Takes away what is needed least, and says whether there was something.
+    fn give_way(&mut self) -> bool {
+        #[cfg(feature = "trace")]
+        let texts = [
+            &mut self.baggage,
+            &mut self.tracestate,
+            &mut self.traceparent,
+        ];
+        #[cfg(not(feature = "trace"))]
+        let texts: [&mut Option<String>; 0] = [];
+        texts.into_iter().any(|text| text.take().is_some())
+    }
+
+    /// What it says of its trace.
+    #[cfg(feature = "trace")]
+    pub(crate) fn trace_headers(&self) -> Headers<'_> {
+        Headers {
+            traceparent: self.traceparent.as_deref().map(str::as_bytes),
+            tracestate: self.tracestate.as_deref().map(str::as_bytes),
+            baggage: self.baggage.as_deref().map(str::as_bytes),
+        }
+    }
 }
 
 /// The code of a call that came when the server had begun to end. It was not begun.
@@ -177,4 +241,74 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(what: &str, payload: &'de [u8]) -
             format!("{what} cannot be read: {error}"),
         )
     })
+}
+
+#[cfg(all(test, feature = "trace"))]
+mod tests {
+    use super::*;
+
+    fn traced() -> Request {
+        Request {
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+            tracestate: Some("a=1".to_owned()),
+            baggage: Some(r#"note=a"b"#.to_owned()),
+            ..Request::new(vec!["job".to_owned(), "echo".to_owned()])
+        }
+    }
+
+    /// What the fields are called is a matter between programs of different versions.
+    #[test]
+    fn a_request_says_of_its_trace_what_headers_say() {
+        let json: serde_json::Value = serde_json::from_slice(&encode(&traced())).unwrap();
+        let expected = serde_json::json!({
+            "arguments": ["job", "echo"],
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "tracestate": "a=1",
+            "baggage": "note=a\"b",
+        });
+        assert_eq!(json, expected);
+        let read: Request = decode("a request", &encode(&traced())).unwrap();
+        assert_eq!(read, traced());
+        assert_eq!(read.trace_headers().tracestate, Some(&b"a=1"[..]));
+        let none = encode(&Request::new(vec!["job".to_owned()]));
+        assert_eq!(&none[..], br#"{"arguments":["job"]}"#);
+    }
+
+    /// A server that knows less, or a client that knows more.
+    #[test]
+    fn what_a_request_says_besides_is_no_fault() {
+        let more = br#"{"arguments":["job"],"traceparent2":"x"}"#;
+        let read: Request = decode("a request", more).unwrap();
+        assert_eq!(read, Request::new(vec!["job".to_owned()]));
+    }
+
+    #[test]
+    fn a_trace_gives_way_to_the_call() {
+        let len = |request: &Request| encode(request).len();
+        let all = traced();
+        let without_baggage = Request {
+            baggage: None,
+            ..all.clone()
+        };
+        let only_parent = Request {
+            tracestate: None,
+            ..without_baggage.clone()
+        };
+        let none = Request {
+            traceparent: None,
+            ..only_parent.clone()
+        };
+        let mut larger = usize::MAX;
+        for fitting in [all, without_baggage, only_parent, none.clone()] {
+            for max in [len(&fitting), larger - 1] {
+                let mut request = traced();
+                assert_eq!(request.fit(max), len(&fitting));
+                assert_eq!(request, fitting);
+            }
+            larger = len(&fitting);
+        }
+        let mut request = traced();
+        assert_eq!(request.fit(0), len(&none));
+        assert_eq!(request, none);
+    }
 }

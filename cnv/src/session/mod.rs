@@ -56,7 +56,7 @@
 //!
 //! | frame | from | what |
 //! |---|---|---|
-//! | open | client | noun, verb and arguments, what is left until the deadline, the transaction, the idempotency key |
+//! | open | client | noun, verb and arguments, what is left until the deadline, the transaction, the idempotency key, the trace |
 //! | data | server | an item of one of the call's [channels](Channel), or a part of it |
 //! | end | server | the failure, if it failed, and the receipt |
 //! | cancel | client | the handler is asked to stop, and dropped after [`SessionLimits::cancel_grace`]; its end still comes |
@@ -77,6 +77,11 @@
 //! Credit is an absolute offset and not a difference, so that a credit that comes twice changes nothing. It counts payloads
 //! and 32 bytes for each data frame. Control frames and ends need none. Calls take turns, a frame of each at a time. Frames without a number go ahead of those that
 //! have one: at most 64 KiB and the rest of a frame are with the socket before them.
+//!
+//! With the feature `trace` an open has `traceparent`, `tracestate` and `baggage`, as the headers of these names:
+//! [`CallRequest::trace`]. They are said of a call and are nothing that it needs. A text that is not as it has to be, or too
+//! long, counts for nothing, and where the request has no room for all of them they are left out. A server without the
+//! feature does not look at them.
 //!
 //! # Who may
 //!

@@ -9,7 +9,7 @@ use super::ows;
 const MAX_MEMBERS: usize = 64;
 
 /// Bytes of the text, at most.
-const MAX_BYTES: usize = 8192;
+pub(super) const MAX_BYTES: usize = 8192;
 
 /// Members of keys and values, checked, in the text that they came in.
 ///

@@ -65,35 +65,48 @@ impl<'a> TraceContext<'a> {
     /// space around the texts is no matter, and an empty text is none.
     #[must_use]
     pub fn extract(headers: Headers<'a>, boundary: Boundary<'a>, ids: &IdGenerator) -> Self {
+        Self::extract_rest(headers, LeftOut::default(), boundary, ids)
+    }
+
+    /// What [`extract`](Self::extract) makes of `headers`, from which `lost` was left out before.
+    pub(super) fn extract_rest(
+        headers: Headers<'a>,
+        lost: LeftOut,
+        boundary: Boundary<'a>,
+        ids: &IdGenerator,
+    ) -> Self {
         let mut left_out = LeftOut::default();
-        let baggage = boundary.baggage.is_none_or(|keys| !keys.is_empty());
-        let baggage = read(
-            headers.baggage.filter(|_| baggage),
-            &mut left_out.baggage,
-            Baggage::parse,
-        )
-        .map_or(Baggage::EMPTY, |baggage| match boundary.baggage {
+        let mut baggage = None;
+        if boundary.baggage.is_none_or(|keys| !keys.is_empty()) {
+            left_out.baggage = lost.baggage;
+            baggage = read(headers.baggage, &mut left_out.baggage, Baggage::parse);
+        }
+        let baggage = baggage.map_or(Baggage::EMPTY, |baggage| match boundary.baggage {
             Some(keys) => baggage.only(keys),
             None => baggage,
         });
-        let parent = headers
-            .traceparent
-            .filter(|_| boundary.incoming != Incoming::Ignore);
-        let parent = read(parent, &mut left_out.traceparent, |text| {
-            TraceParent::parse(text)
-        });
+        let mut parent = None;
+        if boundary.incoming != Incoming::Ignore {
+            left_out.traceparent = lost.traceparent;
+            parent = read(headers.traceparent, &mut left_out.traceparent, |text| {
+                TraceParent::parse(text)
+            });
+        }
         let context = match (parent, boundary.incoming) {
-            (Some(parent), Incoming::Continue) => Self {
-                here: TraceParent::new(parent.trace_id(), ids.span_id(), parent.flags()),
-                parent: Some(parent.span_id()),
-                link: None,
-                state: read(headers.tracestate, &mut left_out.tracestate, |text| {
+            (Some(parent), Incoming::Continue) => {
+                left_out.tracestate = lost.tracestate;
+                let state = read(headers.tracestate, &mut left_out.tracestate, |text| {
                     TraceState::parse(text)
-                })
-                .unwrap_or_default(),
-                baggage,
-                left_out,
-            },
+                });
+                Self {
+                    here: TraceParent::new(parent.trace_id(), ids.span_id(), parent.flags()),
+                    parent: Some(parent.span_id()),
+                    link: None,
+                    state: state.unwrap_or_default(),
+                    baggage,
+                    left_out,
+                }
+            }
             (link, _) => Self {
                 link,
                 ..Self::fresh(ids)

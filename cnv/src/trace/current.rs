@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::baggage::Baggage;
 use super::context::TraceContext;
+use super::record::Value;
 use super::span::{Recording, Span};
 use super::traceparent::TraceParent;
 use super::tracer::Tracer;
@@ -125,6 +126,18 @@ impl Current {
         };
     }
 
+    /// Says that something happened within this span.
+    pub fn event<const N: usize>(
+        &self,
+        name: &'static str,
+        attributes: [(&'static str, Value); N],
+    ) {
+        if let (Some(recording), Some(scope)) = (&self.recording, &self.scope) {
+            let now = scope.tracer.unix_ns();
+            recording.with(|record| record.push_event(name.into(), now, attributes));
+        }
+    }
+
     /// Runs `f` within this span.
     pub fn in_scope<T>(self, f: impl FnOnce() -> T) -> T {
         let mut mine = self;
@@ -232,11 +245,6 @@ pub fn span(name: &'static str) -> Span {
 
 /// Says that something happened within the current span.
 #[inline]
-pub fn event<const N: usize>(name: &'static str, attributes: [(&'static str, super::Value); N]) {
-    Current::with(|current| {
-        if let (Some(recording), Some(scope)) = (&current.recording, &current.scope) {
-            let now = scope.tracer.unix_ns();
-            recording.with(|record| record.push_event(name.into(), now, attributes));
-        }
-    });
+pub fn event<const N: usize>(name: &'static str, attributes: [(&'static str, Value); N]) {
+    Current::with(|current| current.event(name, attributes));
 }

@@ -45,7 +45,7 @@
 //! | text | taken | sent |
 //! |---|---|---|
 //! | `traceparent` | version 00 exactly; of higher versions what 00 has | version 00, the flags sampled and random |
-//! | `tracestate` | 32 members, empty ones counted, no key twice, 256 characters for a key and for a value | 512 characters: [`TraceState`] says what is left out |
+//! | `tracestate` | 32 members, empty ones counted, no key twice, 256 characters for a key and for a value, 16 447 bytes | 512 characters: [`TraceState`] says what is left out |
 //! | `baggage` | 64 members, 8192 bytes | what a boundary let in |
 //!
 //! What goes over a limit is left out as a whole. By default a [`Boundary`] lets no baggage in. Whoever may send a
@@ -63,6 +63,8 @@
 
 mod baggage;
 mod boundary;
+#[cfg(feature = "command")]
+mod carried;
 mod context;
 mod current;
 mod environment;
@@ -91,6 +93,8 @@ pub use baggage::{
     BaggageProperties, BaggageProperty,
 };
 pub use boundary::{Boundary, Incoming};
+#[cfg(feature = "command")]
+pub(crate) use carried::Carried;
 pub use context::{Headers, LeftOut, TraceContext};
 pub use current::{Current, During, event, span};
 pub use environment::Environment;

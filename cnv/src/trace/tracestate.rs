@@ -11,6 +11,9 @@ const MAX_MEMBERS: usize = 32;
 /// Characters of a key, and of a value, at most.
 const MAX_CHARACTERS: usize = 256;
 
+/// Bytes of the text, at most: as many as the longest members and the commas between them have.
+pub(super) const MAX_BYTES: usize = MAX_MEMBERS * (MAX_CHARACTERS + 1 + MAX_CHARACTERS + 1) - 1;
+
 /// Characters that are sent, at most.
 const MAX_SENT: usize = 512;
 
@@ -41,10 +44,13 @@ impl<'a> TraceState<'a> {
     ///
     /// # Errors
     ///
-    /// The first byte that is wrong, a key that stands there twice, or the 33rd member; empty ones count. A retry does not
-    /// help.
+    /// The first byte that is wrong, a key that stands there twice, the 33rd member, where empty ones count, or the byte
+    /// 16447: more is all white space, or wrong. A retry does not help.
     pub fn parse(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Result<Self, TraceStateError> {
         let bytes = text.as_ref();
+        if bytes.len() > MAX_BYTES {
+            return Err(TraceStateError::new(MAX_BYTES, TraceStateFault::TooLong));
+        }
         let mut keys: [&[u8]; MAX_MEMBERS] = [&[]; MAX_MEMBERS];
         let mut is_untidy = false;
         let mut start = 0;
@@ -384,6 +390,9 @@ pub enum TraceStateFault {
     /// There are more than 32 members.
     #[error("begins a member more than the 32 that a list may have")]
     TooManyMembers,
+    /// There are more than 16447 bytes, which 32 of the longest members have.
+    #[error("is one more than the 16447 that are taken")]
+    TooLong,
 }
 
 impl TraceStateError {

@@ -119,6 +119,8 @@ struct Shared {
     audit: Option<Arc<AuditLog>>,
     /// The operator's, while a call has it open.
     lent: Mutex<Weak<AuditLog>>,
+    #[cfg(feature = "trace")]
+    tracer: Option<crate::trace::Tracer>,
     published: Arc<Published<Version>>,
     /// Held by whoever judges the file: one at a time.
     turn: tokio::sync::Mutex<Turn>,
@@ -159,6 +161,8 @@ impl LiveGrammar {
             folder: folder.or_else(|| std::env::var_os(STATE).map(PathBuf::from)),
             audit: app.audit.clone(),
             lent: Mutex::new(Weak::new()),
+            #[cfg(feature = "trace")]
+            tracer: app.tracer.clone(),
             state: Mutex::new(LiveState::Current),
             unkept: Mutex::new(None),
             superseded: Mutex::new(VecDeque::new()),

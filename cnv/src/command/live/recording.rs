@@ -49,6 +49,8 @@ impl Shared {
             class: delta.class().into(),
         });
         entry.outcome = Some(Outcome::Succeeded);
+        #[cfg(feature = "trace")]
+        self.trace(&entry, None);
         self.record(entry).await
     }
 
@@ -62,7 +64,28 @@ impl Shared {
         let reason = Reason::new(code, why);
         let mut entry = self.entry(text, Decision::Denied(reason))?;
         entry.grammar = Some(self.published.current().digest());
+        #[cfg(feature = "trace")]
+        self.trace(&entry, Some(code));
         self.record(entry).await
+    }
+
+    /// Has the span of a change exported, which is a trace by itself: nobody's call asked for it.
+    #[cfg(feature = "trace")]
+    fn trace(&self, entry: &AuditEntry, refusal: Option<&str>) {
+        let Some(tracer) = &self.tracer else { return };
+        let context = crate::trace::TraceContext::fresh(tracer.ids());
+        let mut span = tracer.entry("grammar reload", &context, None);
+        span.ended(refusal.map(|code| code.to_owned().into()));
+        if !span.is_recorded() {
+            return;
+        }
+        if let Some(grammar) = entry.grammar {
+            span.set("cnv.grammar.digest", grammar.to_string());
+        }
+        if let Some(change) = &entry.change {
+            span.set("cnv.grammar.before", change.before.to_string());
+            span.set("cnv.grammar.change", change.class.as_str());
+        }
     }
 
     fn entry(&self, text: Option<Digest>, decision: Decision) -> Result<AuditEntry, String> {

@@ -151,6 +151,11 @@ impl Delta {
             (false, true) => push(Class::Safe, "may be given several times", None, None),
             _ => {}
         }
+        match (old.secret, new.secret) {
+            (true, false) => push(Class::Caution, "is not secret any more", None, None),
+            (false, true) => push(Class::Safe, "is secret", None, None),
+            _ => {}
+        }
         if old.defaults != new.defaults && (new.required || !old.required) {
             let shown = |defaults: &[String]| {
                 let is_some = !defaults.is_empty();

@@ -17,6 +17,8 @@ use crate::session::close::Close;
 use crate::session::error::SessionError;
 use crate::session::message::{DRAINING, Ending, RemoteFailure, Request, decode, encode};
 use crate::session::wire::Channel;
+#[cfg(feature = "trace")]
+use crate::trace::{Carried, Current, Headers, TraceContext};
 
 /// What is left until a deadline. A part of a millisecond is one, so that no time that is left is none.
 pub(super) fn remaining_ms(deadline: Instant) -> u64 {
@@ -39,7 +41,8 @@ pub struct CallRequest {
 }
 
 impl CallRequest {
-    /// Noun, verb and arguments, as they would be typed.
+    /// Noun, verb and arguments, as they would be typed. A call that is made in the handler of another one is part of its
+    /// trace and its transaction, unless it is told otherwise.
     ///
     /// # Errors
     ///
@@ -52,15 +55,25 @@ impl CallRequest {
             text.map_err(|argument| SessionError::NotText { argument })
         };
         let arguments = arguments.into_iter().map(text);
-        Ok(Self {
-            request: Request {
-                arguments: arguments.collect::<Result<_, _>>()?,
-                timeout_ms: None,
-                transaction: None,
-                idempotency_key: None,
-            },
+        let request = Self {
+            request: Request::new(arguments.collect::<Result<_, _>>()?),
             timeout: None,
-        })
+        };
+        #[cfg(feature = "trace")]
+        let request = Current::with(|here| request.within(here));
+        Ok(request)
+    }
+
+    /// Part of what is done there, as far as that is anything.
+    #[cfg(feature = "trace")]
+    fn within(mut self, here: &Current) -> Self {
+        if let Some(context) = here.context() {
+            self = self.trace(&context);
+        }
+        match here.transaction() {
+            Some(id) => self.transaction(id),
+            None => self,
+        }
     }
 
     /// The call is over after this time, in whole milliseconds. It begins when the call is made: the wait for a place among
@@ -75,6 +88,34 @@ impl CallRequest {
     #[must_use]
     pub fn transaction(mut self, id: impl fmt::Display) -> Self {
         self.request.transaction = Some(id.to_string());
+        self
+    }
+
+    /// The trace that the call belongs to, the span that makes it, and the baggage.
+    ///
+    /// Where a request would be larger than the server takes, the baggage is left out, then the `tracestate`, and then all.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn trace(mut self, context: &TraceContext<'_>) -> Self {
+        let text = |text: String| (!text.is_empty()).then_some(text);
+        self.request.traceparent = Some(context.traceparent().to_string());
+        self.request.tracestate = text(context.tracestate().to_string());
+        self.request.baggage = text(context.baggage().to_string());
+        self
+    }
+
+    /// As [`trace`](Self::trace), for whoever passes on what came in and has no span of its own. A `traceparent` that is none
+    /// is left out, and so are a `tracestate` and a `baggage` that are no UTF-8 or longer than any that would be taken; what
+    /// else is wrong with those the server finds.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn trace_headers(mut self, headers: Headers<'_>) -> Self {
+        let carried = Carried::new(headers);
+        let headers = carried.headers();
+        let text = |text: &[u8]| str::from_utf8(text).ok().map(str::to_owned);
+        self.request.traceparent = headers.traceparent.and_then(text);
+        self.request.tracestate = headers.tracestate.and_then(text);
+        self.request.baggage = headers.baggage.and_then(text);
         self
     }
 

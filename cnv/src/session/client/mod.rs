@@ -187,7 +187,7 @@ impl Client {
         self.start_call(CallRequest::new(arguments)?).await
     }
 
-    /// Makes a call that has a deadline or belongs to a transaction. Waits while the server has as many calls of this
+    /// Makes a call that has a deadline or belongs to a transaction or a trace. Waits while the server has as many calls of this
     /// session as it takes.
     ///
     /// # Errors
@@ -202,7 +202,8 @@ impl Client {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         request.timeout_ms = deadline.map(remaining_ms);
         // It gets no longer while the call waits.
-        let (len, max) = (encode(&request).len(), self.inner.server.max_request_bytes);
+        let max = self.inner.server.max_request_bytes;
+        let len = request.fit(max);
         if len > max {
             return Err(SessionError::RequestTooLarge { len, max });
         }
