@@ -342,7 +342,8 @@ const fn is_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
 }
 
-fn decode(value: &str) -> Cow<'_, str> {
+/// A text without its escapes. Those that are no UTF-8 come out as U+FFFD, and a `%` that begins no escape as itself.
+pub(super) fn decode(value: &str) -> Cow<'_, str> {
     if !value.contains('%') {
         return Cow::Borrowed(value);
     }

@@ -10,12 +10,17 @@ pub trait Exporter: Send {
     /// What it is called in reports, such as `otlp http://localhost:4318`.
     fn name(&self) -> String;
 
-    /// Takes a batch of spans there, and is done by `until`.
+    /// Takes a batch of spans there, and is done by `until`. Only asked where [`takes_spans`](Self::takes_spans).
     fn spans(&mut self, spans: &[SpanRecord], until: Instant) -> Exported;
 
     /// Takes a batch of log records there, and is done by `until`. Only asked where [`takes_logs`](Self::takes_logs).
     fn logs(&mut self, _logs: &[LogRecord], _until: Instant) -> Exported {
         Exported::Refused("no logs are taken here".to_owned())
+    }
+
+    /// Whether spans are wanted.
+    fn takes_spans(&self) -> bool {
+        true
     }
 
     /// Whether log records are wanted.
@@ -44,6 +49,13 @@ pub enum Exported {
     Refused(String),
     /// It was sent, and there was no answer: what was wrong. It is not sent again, since it may have arrived.
     Unknown(String),
+    /// The batch is too large to be taken at once: what became of this many from its front. For the rest it is asked again.
+    Front {
+        /// How many these are; one at least.
+        count: usize,
+        /// What became of them.
+        exported: Box<Self>,
+    },
 }
 
 /// Why something was not delivered.

@@ -75,11 +75,14 @@ mod hex;
 mod ids;
 mod json;
 pub mod metrics;
+#[cfg(feature = "otel")]
+mod otlp;
 mod ows;
 mod pipe;
 mod record;
 mod resource;
 mod sampler;
+mod settings;
 mod span;
 mod traceparent;
 mod tracer;
@@ -100,12 +103,15 @@ pub use exporter::{Delivery, DropCause, Exported, Exporter, Report};
 pub use file::{SpanFile, SpanFileError};
 pub use generator::IdGenerator;
 pub use ids::{ParseIdError, SpanId, TraceFlags, TraceId};
+#[cfg(feature = "otel")]
+pub use otlp::{EndpointFault, OtlpError, OtlpExporter, OtlpProtocol, OtlpSettings, Signal};
 pub use pipe::QueueLimits;
 pub use record::{
     Attribute, Facts, Level, LogRecord, SpanEvent, SpanKind, SpanRecord, SpanStatus, Value,
 };
 pub use resource::Resource;
 pub use sampler::{RatioError, Sampler};
+pub use settings::{SettingFault, SettingWarning};
 pub use span::{EntrySpan, Span};
 pub use traceparent::{TraceParent, TraceParentError, TraceParentFault, TraceParentText};
 pub use tracer::{Tracer, TracerBuilder};

@@ -49,7 +49,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
 /// The queue of one exporter, and its thread.
 pub(super) struct Pipe {
-    spans: SyncSender<Arc<Recording>>,
+    spans: Option<SyncSender<Arc<Recording>>>,
     logs: Option<SyncSender<Arc<LogRecord>>>,
     shared: Arc<Shared>,
     worker: thread::Thread,
@@ -126,6 +126,7 @@ impl Pipe {
         let (capacity, batch) = (limits.capacity.max(1), limits.batch.max(1));
         let (spans, waiting_spans) = sync_channel(capacity);
         let (logs, waiting_logs) = sync_channel(capacity);
+        let spans = exporter.takes_spans().then_some(spans);
         let logs = exporter.takes_logs().then_some(logs);
         let shared = Arc::new(Shared {
             name: exporter.name(),
@@ -155,10 +156,12 @@ impl Pipe {
         })
     }
 
-    /// Has a span exported, or counts that it is not. It never waits.
+    /// Has a span exported where the exporter takes them, or counts that it is not. It never waits.
     #[inline]
     pub(super) fn push_span(&self, span: &Arc<Recording>) {
-        self.push(&self.spans, &self.shared.spans, span);
+        if let Some(spans) = &self.spans {
+            self.push(spans, &self.shared.spans, span);
+        }
     }
 
     /// Has a log record exported where the exporter takes them.
@@ -166,6 +169,11 @@ impl Pipe {
         if let Some(logs) = &self.logs {
             self.push(logs, &self.shared.logs, record);
         }
+    }
+
+    /// Whether it takes spans.
+    pub(super) const fn takes_spans(&self) -> bool {
+        self.spans.is_some()
     }
 
     /// Whether it takes log records.
@@ -313,7 +321,6 @@ impl Worker {
             let len = batch.len() as u64;
             counts.in_flight.store(len, Ordering::Release);
             self.deliver(&batch, counts, &send);
-            counts.in_flight.store(0, Ordering::Release);
             batch.clear();
         }
     }
@@ -321,53 +328,87 @@ impl Worker {
     /// Sends one batch, again where that makes sense, and counts what became of it.
     fn deliver<R>(
         &mut self,
-        batch: &[R],
+        mut batch: &[R],
         counts: &Counts,
         send: &impl Fn(&mut dyn Exporter, &[R], Instant) -> Exported,
     ) {
+        while !batch.is_empty() {
+            let done = self.deliver_front(batch, counts, send);
+            batch = &batch[done..];
+            counts
+                .in_flight
+                .store(batch.len() as u64, Ordering::Release);
+        }
+    }
+
+    /// Does so with as much of it as the exporter takes at once, and says how much that was.
+    fn deliver_front<R>(
+        &mut self,
+        batch: &[R],
+        counts: &Counts,
+        send: &impl Fn(&mut dyn Exporter, &[R], Instant) -> Exported,
+    ) -> usize {
         let since = Instant::now();
         let mut backoff = FIRST_BACKOFF;
-        let len = batch.len() as u64;
         loop {
             let end = self.shared.lock_end().until;
             if end.is_some_and(|end| Instant::now() >= end) {
-                return counts.drop_some(DropCause::Shutdown, len);
+                counts.drop_some(DropCause::Shutdown, batch.len() as u64);
+                return batch.len();
             }
             let timeout = Instant::now() + self.limits.export_timeout;
             let until = end.map_or(timeout, |end| end.min(timeout));
             let exporter = &mut *self.exporter;
             // An exporter is whoever's: what it panics with is its own business, and the next batch is the next one.
             let sent = catch_unwind(AssertUnwindSafe(|| send(exporter, batch, until)));
-            match sent.unwrap_or_else(|_| Exported::Unknown("the exporter panicked".to_owned())) {
-                Exported::Delivered { rejected } => {
-                    let rejected = (rejected as u64).min(len);
-                    counts.drop_some(DropCause::Rejected, rejected);
-                    counts
-                        .delivered
-                        .fetch_add(len - rejected, Ordering::Release);
-                    return;
-                }
-                Exported::Refused(why) => {
-                    self.shared.failed(why);
-                    return counts.drop_some(DropCause::Rejected, len);
-                }
-                Exported::Unknown(why) => {
-                    self.shared.failed(why);
-                    counts.unknown.fetch_add(len, Ordering::Release);
-                    return;
-                }
-                Exported::Unavailable { retry_after, why } => {
-                    self.shared.failed(why);
+            let sent =
+                sent.unwrap_or_else(|_| Exported::Unknown("the exporter panicked".to_owned()));
+            let (sent, done) = match sent {
+                Exported::Front { count, exported } => (*exported, count.clamp(1, batch.len())),
+                whole => (whole, batch.len()),
+            };
+            match self.count(sent, done as u64, counts) {
+                None => return done,
+                Some(retry_after) => {
                     let wait = retry_after.unwrap_or(backoff);
                     backoff = (backoff * 2).min(LONGEST_BACKOFF);
-                    let is_too_late = since.elapsed() + wait > self.limits.retry_for;
+                    let is_too_late = since.elapsed().saturating_add(wait) > self.limits.retry_for;
                     // Who ends does not wait for what is not there.
                     if is_too_late || !self.rest(wait) {
-                        return counts.drop_some(DropCause::Unreachable, len);
+                        counts.drop_some(DropCause::Unreachable, done as u64);
+                        return done;
                     }
                 }
             }
         }
+    }
+
+    /// Counts what became of this many. Where they may be sent again nothing did yet, and this is after what time, if anybody
+    /// said so.
+    fn count(&self, sent: Exported, len: u64, counts: &Counts) -> Option<Option<Duration>> {
+        match sent {
+            Exported::Delivered { rejected } => {
+                let rejected = (rejected as u64).min(len);
+                counts.drop_some(DropCause::Rejected, rejected);
+                counts
+                    .delivered
+                    .fetch_add(len - rejected, Ordering::Release);
+            }
+            Exported::Refused(why) => {
+                self.shared.failed(why);
+                counts.drop_some(DropCause::Rejected, len);
+            }
+            Exported::Unknown(why) => {
+                self.shared.failed(why);
+                counts.unknown.fetch_add(len, Ordering::Release);
+            }
+            Exported::Unavailable { retry_after, why } => {
+                self.shared.failed(why);
+                return Some(retry_after);
+            }
+            Exported::Front { exported, .. } => return self.count(*exported, len, counts),
+        }
+        None
     }
 
     /// Waits, and says whether it did to the end: not where the worker has to end.

@@ -93,11 +93,11 @@ impl Tracer {
         &self.inner.ids
     }
 
-    /// Whether anything is recorded: without an exporter nothing is, and traces are only passed on.
+    /// Whether anything is recorded: without an exporter that takes spans nothing is, and traces are only passed on.
     #[inline]
     #[must_use]
     pub fn is_recording(&self) -> bool {
-        !self.inner.pipes.is_empty()
+        self.inner.pipes.iter().any(Pipe::takes_spans)
     }
 
     /// The span of a call that came in: `name` says what is called, and is what rules are found by.

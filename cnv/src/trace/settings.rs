@@ -1,0 +1,323 @@
+//! What an operator says of traces in the environment.
+
+use std::env;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use super::baggage;
+use super::file::{SpanFile, SpanFileError};
+use super::pipe::QueueLimits;
+use super::resource::Resource;
+use super::sampler::Sampler;
+use super::tracer::{Tracer, TracerBuilder};
+
+/// A variable cannot be used, or not all of it, and was ignored.
+#[derive(Debug, thiserror::Error)]
+#[error("the variable `{name}` is ignored: {fault}{of}", of = self.shown_value())]
+#[non_exhaustive]
+pub struct SettingWarning {
+    /// Its name.
+    pub name: String,
+    /// What it says, but for what may be a secret, and at most 100 characters of it.
+    pub value: Option<String>,
+    /// What is wrong with it.
+    #[source]
+    pub fault: SettingFault,
+}
+
+/// What is wrong with a variable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingFault {
+    /// It is no text.
+    #[error("it is no UTF-8")]
+    Encoding,
+    /// It is none of the words that it may be.
+    #[error("it is not {0}")]
+    Choice(&'static str),
+    /// It is no whole number above zero.
+    #[error("it is no whole number above 0")]
+    Number,
+    /// It is no share.
+    #[error("it is no number from 0 to 1")]
+    Share,
+    /// It is no list of keys and values.
+    #[error("it is no list as `key=value,key=value`")]
+    List,
+    /// A batch would be larger than the queue: it is as large as the queue.
+    #[error("a batch is no larger than the queue")]
+    LargerThanQueue,
+    /// It has no meaning here.
+    #[error("there is no such thing here")]
+    Unsupported,
+    /// It needs a feature that is not there.
+    #[error("it needs cnv's feature `{0}`")]
+    NeedsFeature(&'static str),
+    /// The file cannot be written.
+    #[error(transparent)]
+    File(#[from] SpanFileError),
+    /// There can be no such exporter.
+    #[cfg(feature = "otel")]
+    #[error(transparent)]
+    Otlp(#[from] super::otlp::OtlpError),
+}
+
+impl SettingWarning {
+    fn shown_value(&self) -> String {
+        let value = self.value.as_ref();
+        value.map_or_else(String::new, |value| format!(": {value:?}"))
+    }
+}
+
+/// What an environment says, and what of it cannot be used.
+pub(super) struct Variables<'a> {
+    variable: &'a mut dyn FnMut(&str) -> Option<OsString>,
+    warnings: Vec<SettingWarning>,
+}
+
+impl<'a> Variables<'a> {
+    pub(super) fn new(variable: &'a mut dyn FnMut(&str) -> Option<OsString>) -> Self {
+        Self {
+            variable,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What a variable says. An empty one says nothing.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        match (self.variable)(name)?.into_string() {
+            Ok(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Err(_) => {
+                self.warn(name, None, SettingFault::Encoding);
+                None
+            }
+        }
+    }
+
+    /// What a variable means, as `read` has it.
+    pub(super) fn read<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, SettingFault>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        let read = read(&text);
+        read.map_err(|fault| self.warn(name, Some(&text), fault))
+            .ok()
+    }
+
+    pub(super) fn warn(&mut self, name: &str, value: Option<&str>, fault: SettingFault) {
+        let warning = SettingWarning {
+            name: name.to_owned(),
+            value: value.map(|value| value.chars().take(100).collect()),
+            fault,
+        };
+        // What is for all signals is read for each.
+        let text = warning.to_string();
+        if self
+            .warnings
+            .iter()
+            .all(|earlier| earlier.to_string() != text)
+        {
+            self.warnings.push(warning);
+        }
+    }
+
+    fn count(&mut self, name: &str) -> Option<usize> {
+        self.read(name, |text| {
+            let count = text.parse().ok().filter(|count| *count > 0);
+            count.ok_or(SettingFault::Number)
+        })
+    }
+
+    pub(super) fn milliseconds(&mut self, name: &str) -> Option<Duration> {
+        self.read(name, |text| {
+            // More than a century is a slip, and no clock goes as far.
+            let ms = text.parse().ok().filter(|ms| (1..=CENTURY_MS).contains(ms));
+            ms.map(Duration::from_millis).ok_or(SettingFault::Number)
+        })
+    }
+
+    pub(super) fn into_warnings(self) -> Vec<SettingWarning> {
+        self.warnings
+    }
+}
+
+const CENTURY_MS: u64 = 100 * 365 * 24 * 3600 * 1000;
+
+impl TracerBuilder {
+    /// A builder as this process's environment has it, for a program that is called `service` unless the environment says
+    /// otherwise.
+    ///
+    /// The variables are OpenTelemetry's, and `CNV_TRACE_FILE`, the path of a [`SpanFile`]. The table is in
+    /// `docs/tracing.md`. Where they name no endpoint and no exporter there is none: OpenTelemetry's default is to send to
+    /// this machine, where seldom anybody listens.
+    ///
+    /// What cannot be used is ignored, and a warning says so, as OpenTelemetry has it. Show the warnings: who misspells an
+    /// endpoint sees no spans and nothing else.
+    ///
+    /// ```
+    /// use cnv::trace::TracerBuilder;
+    ///
+    /// let (builder, warnings) = TracerBuilder::from_env("shop");
+    /// for warning in &warnings {
+    ///     eprintln!("shop: {warning}");
+    /// }
+    /// let tracer = builder.build()?;
+    /// # let _ = tracer;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_env(service: impl Into<Resource>) -> (Self, Vec<SettingWarning>) {
+        Self::from_variables(service, |name| env::var_os(name))
+    }
+
+    /// A builder as `variable` has it for each name: see [`from_env`](Self::from_env).
+    pub fn from_variables(
+        service: impl Into<Resource>,
+        mut variable: impl FnMut(&str) -> Option<OsString>,
+    ) -> (Self, Vec<SettingWarning>) {
+        let mut variables = Variables::new(&mut variable);
+        let builder = builder(&mut variables, service.into());
+        (builder, variables.into_warnings())
+    }
+}
+
+fn builder(variables: &mut Variables<'_>, resource: Resource) -> TracerBuilder {
+    let mut builder = Tracer::builder();
+    if is_disabled(variables) {
+        return builder;
+    }
+    let resource = described(variables, resource);
+    if let Some(sampler) = sampler(variables) {
+        builder = builder.sampler(sampler);
+    }
+    builder = builder.queue(queue(variables));
+    const FILE: &str = "CNV_TRACE_FILE";
+    if let Some(file) = variables.read(FILE, |path| Ok(SpanFile::open(path, resource.clone())?)) {
+        builder = builder.exporter(file);
+    }
+    #[cfg(feature = "otel")]
+    {
+        super::otlp::add_exporter(variables, resource, builder)
+    }
+    #[cfg(not(feature = "otel"))]
+    {
+        for name in [
+            "OTEL_TRACES_EXPORTER",
+            "OTEL_LOGS_EXPORTER",
+            "OTEL_METRICS_EXPORTER",
+        ] {
+            variables.read(name, |text| match text {
+                "none" => Ok(()),
+                "otlp" => Err(SettingFault::NeedsFeature("otel")),
+                _ => Err(SettingFault::Choice("`otlp` or `none`")),
+            });
+        }
+        for name in [
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        ] {
+            if variables.text(name).is_some() {
+                variables.warn(name, None, SettingFault::NeedsFeature("otel"));
+            }
+        }
+        builder
+    }
+}
+
+fn is_disabled(variables: &mut Variables<'_>) -> bool {
+    let is_disabled = variables.read("OTEL_SDK_DISABLED", |text| {
+        match text.to_ascii_lowercase().as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(SettingFault::Choice("`true` or `false`")),
+        }
+    });
+    is_disabled.unwrap_or(false)
+}
+
+/// The program, as the environment has it.
+fn described(variables: &mut Variables<'_>, mut resource: Resource) -> Resource {
+    let attributes = variables.read("OTEL_RESOURCE_ATTRIBUTES", pairs);
+    for (key, value) in attributes.into_iter().flatten() {
+        // Who says what is not for the environment to say.
+        if !key.starts_with("telemetry.sdk.") {
+            resource = resource.with(&key, value);
+        }
+    }
+    match variables.text("OTEL_SERVICE_NAME") {
+        Some(name) => resource.with("service.name", name),
+        None => resource,
+    }
+}
+
+/// A list as `key=value,key=value`, whose values may have escapes. Of one that is wrong nothing is taken.
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, SettingFault> {
+    let members = text.split(',').map(str::trim);
+    let members = members.filter(|member| !member.is_empty());
+    members
+        .map(|member| {
+            let (key, value) = member.split_once('=').ok_or(SettingFault::List)?;
+            let [key, value] = [key, value].map(|part| baggage::decode(part.trim()).into_owned());
+            if key.is_empty() {
+                return Err(SettingFault::List);
+            }
+            Ok((key, value))
+        })
+        .collect()
+}
+
+fn sampler(variables: &mut Variables<'_>) -> Option<Sampler> {
+    const NAME: &str = "OTEL_TRACES_SAMPLER";
+    const KNOWN: &str =
+        "`always_on`, `always_off`, `traceidratio` or one of them after `parentbased_`";
+    let name = variables.text(NAME)?;
+    let own = name.strip_prefix("parentbased_").unwrap_or(&name);
+    let sampler = match own {
+        "always_on" => Sampler::ALWAYS,
+        "always_off" => Sampler::NEVER,
+        // A share that cannot be used is as good as none, and without one it is all of them.
+        "traceidratio" => {
+            let share = variables.read("OTEL_TRACES_SAMPLER_ARG", |text| {
+                let share = text
+                    .parse()
+                    .ok()
+                    .and_then(|share| Sampler::ratio(share).ok());
+                share.ok_or(SettingFault::Share)
+            });
+            share.unwrap_or(Sampler::ALWAYS)
+        }
+        _ => {
+            variables.warn(NAME, Some(&name), SettingFault::Choice(KNOWN));
+            return None;
+        }
+    };
+    Some(if own == name {
+        sampler
+    } else {
+        sampler.unless_parent_decides()
+    })
+}
+
+fn queue(variables: &mut Variables<'_>) -> QueueLimits {
+    const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+    let mut limits = QueueLimits::default();
+    let own = limits;
+    if let Some(delay) = variables.milliseconds("OTEL_BSP_SCHEDULE_DELAY") {
+        limits.delay = delay;
+    }
+    if let Some(timeout) = variables.milliseconds("OTEL_BSP_EXPORT_TIMEOUT") {
+        limits.export_timeout = timeout;
+    }
+    if let Some(capacity) = variables.count("OTEL_BSP_MAX_QUEUE_SIZE") {
+        limits.capacity = capacity;
+    }
+    let batch = variables.count(BATCH);
+    if batch.is_some_and(|batch| batch > limits.capacity) {
+        variables.warn(BATCH, None, SettingFault::LargerThanQueue);
+    }
+    limits.batch = batch.unwrap_or(own.batch).min(limits.capacity);
+    limits
+}

@@ -1,0 +1,1 @@
+//! Collectors that others wrote.
