@@ -143,4 +143,6 @@ pub use wire::{Channel, WireError};
 pub(crate) use address::Stream;
 pub(crate) use error::ItemTooLarge;
 pub(crate) use message::{Ending, Request};
-pub(crate) use server::{Begun, Caller, Identity, Peer, Presented, Service, Sessions, Unsent};
+pub(crate) use server::{
+    Begun, Caller, Identity, Peer, Presented, Service, Sessions, Stop, Unsent,
+};
