@@ -4,6 +4,8 @@
 //! one's end; `drain` ends them all.
 
 mod calls;
+#[cfg(test)]
+mod cancel_tests;
 mod clients;
 mod drain;
 mod ending;

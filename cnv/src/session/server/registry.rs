@@ -25,6 +25,14 @@ pub(super) struct Registry<A> {
     clients: Clients,
 }
 
+#[cfg(test)]
+impl<A> Registry<A> {
+    /// Whether nobody has a session or a call.
+    pub(super) fn has_no_client(&self) -> bool {
+        self.clients.are_gone()
+    }
+}
+
 pub(super) type SessionNumber = [u8; 16];
 
 impl<A> Default for Registry<A> {
