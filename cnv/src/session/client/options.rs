@@ -96,8 +96,8 @@ impl ClientOptions {
     }
 
     /// How long it is tried to connect again while nobody listens at the server's address; then the session is over, with
-    /// [`SessionError::Gone`](crate::session::SessionError::Gone). A server that was killed has lost its sessions, so there is little to wait for; something
-    /// in between that is restarted may need longer. Default: 2 s; not longer than
+    /// [`SessionError::Gone`](crate::session::SessionError::Gone). A server that was killed has lost its sessions, so that
+    /// there is little to wait for; something in between that is restarted may need longer. Default: 2 s; no longer than
     /// [`SessionLimits::resume_window`], which bounds it all.
     #[must_use]
     pub fn reconnect(mut self, time: Duration) -> Self {
