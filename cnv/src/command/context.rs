@@ -113,14 +113,18 @@ pub(super) struct Call {
     pub(super) trace: Current,
     /// Whether an item of the output was sent.
     #[cfg(feature = "trace")]
-    pub(super) is_streaming: AtomicBool,
+    pub(super) is_streaming: std::sync::atomic::AtomicBool,
 }
 
 #[cfg(feature = "trace")]
 impl Call {
     /// Says in its span that its output begins.
     pub(super) fn stream(&self) {
-        if self.trace.is_recorded() && !self.is_streaming.swap(true, Ordering::Relaxed) {
+        if self.trace.is_recorded()
+            && !self
+                .is_streaming
+                .swap(true, std::sync::atomic::Ordering::Relaxed)
+        {
             self.trace.event("stream", [("cnv.stage", true.into())]);
         }
     }
