@@ -476,7 +476,7 @@ fn a_scraper_that_says_nothing_keeps_nobody_out_for_long() {
 fn a_scraper_that_does_not_read_keeps_nobody_out_for_long() {
     run_paused(async {
         // More than the buffers of two sockets.
-        let address = endpoint("x".repeat(6 << 20));
+        let address = endpoint("x".repeat(12 << 20));
         let mut deaf = Vec::new();
         for _ in 0..PLACES {
             let mut stream = TcpStream::connect(address).await.unwrap();
