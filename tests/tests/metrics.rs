@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cnv::attestation::PrivateKey;
+use cnv::audit::{AuditLog, AuditOptions};
 use cnv::command::{Drained, FailureCode, ServeError, SessionServer};
 use cnv::prelude::*;
 use cnv::recovery::{Bulkhead, CircuitBreaker, Mode, Policy, Settings};
@@ -31,12 +33,12 @@ static STORE: Policy = Policy::new(
 /// Reads what only some may.
 #[verb(noun = "vault", effect = "read")]
 #[requires_attestation(read_only)]
-fn open() -> Result<(), Failure> {
-    Ok(())
+fn open(cx: Context) -> Result<(), Failure> {
+    Ok(cx.checkpoint()?)
 }
 
 /// Does what it may, and says how much that was.
-#[verb(noun = "vault", effect = "pure")]
+#[verb(noun = "vault", effect = "read")]
 #[budget(memory = "10MB", cpu = "10s", io = 10)]
 fn work(operations: u64) -> Result<u64, Failure> {
     cnv::quota::charge_io(operations)?;
@@ -178,11 +180,17 @@ fn table() -> Vec<String> {
 #[test]
 fn the_page_has_every_metric_that_there_is() {
     run(async {
-        let server = Running::start(app()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let key = PrivateKey::from_seed(&[7; 32]);
+        let log = AuditLog::open(folder.path(), key, AuditOptions::new("jobs")).unwrap();
+        let server = Running::start(app().audit(Arc::new(log))).await;
         server
             .client()
             .await
             .call(["vault", "work", "1"])
+            .await
+            .unwrap()
+            .collect()
             .await
             .unwrap();
         let text = scrape(server.metrics).await;
@@ -411,7 +419,7 @@ fn other_machines_are_not_let_in_unawares() {
     });
 }
 
-/// A server of what `text` says, on a clock that goes on as soon as nobody has anything to do.
+/// A server of what `text` says.
 fn endpoint(text: String) -> SocketAddr {
     let server = MetricsServer::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = server.address();
@@ -426,49 +434,62 @@ fn endpoint(text: String) -> SocketAddr {
     address
 }
 
+/// Runs a test on a clock that goes on as soon as nobody has anything to do.
+fn run_paused(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(test);
+}
+
 /// How many connections the endpoint has at a time.
 const PLACES: usize = 16;
 
-#[tokio::test(start_paused = true)]
-async fn a_scraper_that_says_nothing_keeps_nobody_out_for_long() {
-    let address = endpoint(String::new());
-    let mut idle = Vec::new();
-    for number in 0..PLACES {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        if number % 2 == 0 {
-            stream
-                .write_all(b"GET /metrics HTTP/1.1\r\n")
-                .await
-                .unwrap();
+#[test]
+fn a_scraper_that_says_nothing_keeps_nobody_out_for_long() {
+    run_paused(async {
+        let address = endpoint(String::new());
+        let mut idle = Vec::new();
+        for number in 0..PLACES {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            if number % 2 == 0 {
+                stream
+                    .write_all(b"GET /metrics HTTP/1.1\r\n")
+                    .await
+                    .unwrap();
+            }
+            idle.push(stream);
         }
-        idle.push(stream);
-    }
-    let since = Instant::now();
-    let answer = exchange(address, GET).await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    let waited = since.elapsed();
-    // All places were taken, and the time for a head is 2 s.
-    assert!(waited >= Duration::from_secs(2), "{waited:?}");
-    assert!(waited < Duration::from_secs(3), "{waited:?}");
-    drop(idle);
+        let since = Instant::now();
+        let answer = exchange(address, GET).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let waited = since.elapsed();
+        // All places were taken, and the time for a head is 2 s.
+        assert!(waited >= Duration::from_secs(2), "{waited:?}");
+        assert!(waited < Duration::from_secs(3), "{waited:?}");
+        drop(idle);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_scraper_that_does_not_read_keeps_nobody_out_for_long() {
-    // More than the buffers of two sockets.
-    let address = endpoint("x".repeat(12 << 20));
-    let mut deaf = Vec::new();
-    for _ in 0..PLACES {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(GET.as_bytes()).await.unwrap();
-        deaf.push(stream);
-    }
-    let since = Instant::now();
-    let answer = exchange(address, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer:.200}");
-    let waited = since.elapsed();
-    // All places were taken, and the time for a connection is 10 s.
-    assert!(waited >= Duration::from_secs(9), "{waited:?}");
-    assert!(waited < Duration::from_secs(12), "{waited:?}");
-    drop(deaf);
+#[test]
+fn a_scraper_that_does_not_read_keeps_nobody_out_for_long() {
+    run_paused(async {
+        // More than the buffers of two sockets.
+        let address = endpoint("x".repeat(12 << 20));
+        let mut deaf = Vec::new();
+        for _ in 0..PLACES {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(GET.as_bytes()).await.unwrap();
+            deaf.push(stream);
+        }
+        let since = Instant::now();
+        let answer = exchange(address, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer:.200}");
+        let waited = since.elapsed();
+        // All places were taken, and the time for a connection is 10 s.
+        assert!(waited >= Duration::from_secs(9), "{waited:?}");
+        assert!(waited < Duration::from_secs(12), "{waited:?}");
+        drop(deaf);
+    });
 }

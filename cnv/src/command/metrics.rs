@@ -50,6 +50,7 @@ struct Begun {
 enum Joined {
     Program(Arc<dyn Source>),
     /// A server, for as long as it is there.
+    #[cfg_attr(not(feature = "session"), allow(dead_code))]
     Server(Weak<dyn Source>),
 }
 
@@ -115,6 +116,15 @@ impl App {
             Points::Counter(vec![Point::alone(self.panics())]),
         ));
         families.extend(policies::collect(self.policies()));
+        if let Some(log) = &self.audit {
+            let has_failed = u64::from(log.failure().is_some());
+            families.push(Family::new(
+                "cnv.audit.failed",
+                "",
+                "1 where the audit log takes no more entries, and 0 where it does.",
+                Points::Gauge(vec![Point::alone(has_failed)]),
+            ));
+        }
         // A source may take its time, but nobody waits for it with the lock held.
         for source in self.metrics.sources() {
             families.extend(source.collect());

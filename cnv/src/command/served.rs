@@ -1,6 +1,7 @@
 //! The session door: an application's commands over the sessions of a server.
 
 mod denials;
+mod notes;
 mod once;
 mod places;
 mod room;
@@ -36,6 +37,7 @@ use crate::session::{
 #[cfg(feature = "trace")]
 use crate::trace::Carried;
 use denials::Denials;
+use notes::Dropped;
 use once::{Kept, Key, Once, Running, Turn};
 use places::Places;
 
@@ -52,6 +54,7 @@ pub(super) struct Served {
     blocking: Arc<Places>,
     denials: Denials,
     once: Arc<Once>,
+    dropped_notes: Arc<Dropped>,
 }
 
 /// What a session presented.
@@ -145,10 +148,12 @@ impl Service for Served {
         let (app, authority) = (Arc::clone(&self.app), authority.clone());
         let (asked, blocking) = (Arc::clone(&cancellation), Arc::clone(&self.blocking));
         let once = Arc::clone(&self.once);
+        let all_dropped = Arc::clone(&self.dropped_notes);
         let ending = async move {
             let streams = Arc::new(Streams {
                 caller,
                 dropped: AtomicU64::new(0),
+                all_dropped,
             });
             let sink = Arc::clone(&streams) as Arc<dyn Sink>;
             let asked = Asked {
@@ -257,14 +262,19 @@ fn decide(app: &App, presented: Presented) -> Result<Evidence, Reason> {
 impl Served {
     pub(super) fn new(app: Arc<App>, user: Option<u32>) -> Self {
         let blocking = Arc::new(Places::new());
+        let dropped_notes = Arc::<Dropped>::default();
         #[cfg(feature = "trace")]
-        app.tell_of(&blocking);
+        {
+            app.tell_of(&blocking);
+            app.tell_of(&dropped_notes);
+        }
         Self {
             app,
             user,
             blocking,
             denials: Denials::new(Instant::now()),
             once: Arc::default(),
+            dropped_notes,
         }
     }
 
@@ -572,6 +582,7 @@ struct Streams {
     caller: Caller,
     /// Notes that there was no room for.
     dropped: AtomicU64,
+    all_dropped: Arc<Dropped>,
 }
 
 impl Streams {
@@ -664,6 +675,7 @@ impl Sink for Streams {
         };
         if !self.caller.try_send(channel, Bytes::from(text)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.all_dropped.add();
         }
     }
 }

@@ -97,6 +97,10 @@ struct Escaped<'a> {
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Nearly every text is one of these.
+        if !['\\', '\n', '"'].iter().any(|c| self.text.contains(*c)) {
+            return f.write_str(self.text);
+        }
         let ends = |c| matches!(c, '\\' | '\n') || c == '"' && self.quotes;
         for part in self.text.split_inclusive(ends) {
             let (plain, escape) = match part.as_bytes().last() {
