@@ -356,7 +356,7 @@ fn of_a_repeat_the_bytes_are_missed_and_the_time_to_come_back_is_told() {
         let client = served.client().await;
         let words = ["job", "shout", "shouted"];
         let reply = ask(&client, &words, "s").await.unwrap();
-        assert_eq!(&*reply.items[0].bytes(), &b"bytes"[..]);
+        assert_eq!(reply.items[0].text(), "bytes");
         let again = refused(&client, &words, "s").await;
         assert!(again.message.contains("succeeded"), "{}", again.message);
         assert_eq!(probe("shouted").begun(), 1);
