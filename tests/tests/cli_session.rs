@@ -3,6 +3,8 @@
 
 mod programs;
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::Stdio;
 
 use cnv::attestation::{CapabilityAttestation, PrivateKey};
@@ -48,6 +50,50 @@ fn a_call_has_the_output_and_the_exit_code_that_it_would_have_here() {
     assert!(!socket.exists());
     let mut gone = cnv(["-q", "call", &address, "tree", "digest", "."]);
     expect(1, &mut gone).says("no server answers at unix:");
+}
+
+#[test]
+fn a_server_tells_where_its_metrics_are_and_keeps_them_on_the_machine() {
+    let folder = Folder::new();
+    let socket = folder.path("ops.sock");
+    let serve = |options: &[&str]| {
+        let mut command = ops_alone(["serve", "--unix"]);
+        command.arg(&socket).args(options);
+        command
+    };
+    expect(1, &mut serve(&["--metrics", "0.0.0.0:0"]))
+        .says("0.0.0.0:0 can be reached from elsewhere");
+    expect(2, &mut serve(&["--plaintext"])).says("--metrics <IP:PORT>");
+    expect(2, &mut ops_alone(["serve", "--metrics", "127.0.0.1:0"])).says("--unix <PATH>");
+
+    let mut child = serve(&["--metrics", "127.0.0.1:0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let _server = Server(child);
+    let told = stderr.lines().map(Result::unwrap);
+    let url = told
+        .filter_map(|line| Some(line.split_once("metrics at http://")?.1.to_owned()))
+        .next();
+    let url = url.unwrap();
+    let address = url.strip_suffix("/metrics").unwrap();
+    let tree = folder.path("").display().to_string();
+    let mut call = cnv([
+        "-q",
+        "call",
+        &format!("unix:{}", socket.display()),
+        "tree",
+        "digest",
+        &tree,
+    ]);
+    expect(0, &mut call);
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let sample = "cnv_calls_total{noun=\"tree\",verb=\"digest\",outcome=\"ok\"} 1\n";
+    assert!(answer.contains(sample), "{answer}");
 }
 
 /// What another machine says is shown by a terminal, and not obeyed.

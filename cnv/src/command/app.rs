@@ -57,6 +57,8 @@ pub struct App {
     pub(super) policies: Vec<&'static Policy>,
     pub(super) known_policies: OnceLock<Arc<[&'static Policy]>>,
     pub(super) panics: AtomicU64,
+    #[cfg(feature = "trace")]
+    pub(super) metrics: super::metrics::Metrics,
     /// What sessions are granted, where `serve` is a command.
     #[cfg(feature = "session")]
     pub(super) sessions: Option<crate::session::SessionLimits>,
@@ -112,6 +114,8 @@ impl App {
             policies: Vec::new(),
             known_policies: OnceLock::new(),
             panics: AtomicU64::new(0),
+            #[cfg(feature = "trace")]
+            metrics: super::metrics::Metrics::new(),
             #[cfg(feature = "session")]
             sessions: None,
             compiled: OnceLock::new(),

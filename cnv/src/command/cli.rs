@@ -151,11 +151,11 @@ impl App {
         let arguments: Vec<OsString> = arguments.collect();
         let version = match self.ready(&|_| {}).await {
             Ok(version) => version,
-            Err(failure) => return Reply::refused(failure),
+            Err(failure) => return self.refuse_request(failure),
         };
         let matches = match parse(self, &version, &arguments) {
             Ok(matches) => matches,
-            Err(error) => return Reply::refused(usage_failure(&error)),
+            Err(error) => return self.refuse_request(usage_failure(&error)),
         };
         let options = Options::from_matches(&matches);
         let collector = Arc::new(Collector::default());
@@ -186,6 +186,7 @@ async fn attend(
     sink: Arc<dyn Sink>,
     is_process: bool,
 ) -> Reply {
+    let since = Instant::now();
     if options.grammar {
         return Reply::without_call(Output::of(&version.grammar()));
     }
@@ -197,14 +198,14 @@ async fn attend(
     }
     let (verb, matches) = match resolve(app, version, matches) {
         Ok(resolved) => resolved,
-        Err(failure) => return Reply::refused(failure),
+        Err(failure) => return app.refuse_request(failure),
     };
     if options.dry_run {
         return Reply::without_call(Output::of(&explain(verb, options.timeout)));
     }
     let trust = match options.trust(app) {
         Ok(trust) => trust,
-        Err(failure) => return Reply::refused(failure),
+        Err(failure) => return app.refuse_request(failure),
     };
     let cancellation = Arc::new(Cancellation::default());
     if is_process {
@@ -216,6 +217,7 @@ async fn attend(
         }
     };
     let way = Way {
+        since,
         deadline: options.deadline(),
         transaction: options.transaction,
         // What is called within a process is told nothing by what started that one.

@@ -84,6 +84,11 @@ mod live;
 mod log;
 #[cfg(feature = "man")]
 mod man;
+#[cfg(feature = "trace")]
+mod metrics;
+#[cfg(not(feature = "trace"))]
+#[path = "uncounted.rs"]
+mod metrics;
 mod output;
 mod pipeline;
 mod progress;

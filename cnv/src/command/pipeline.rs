@@ -64,6 +64,8 @@ impl Reply {
 
 /// How a call comes, whatever the door.
 pub(super) struct Way {
+    /// When the call came.
+    pub(super) since: Instant,
     pub(super) deadline: Result<Option<Instant>, Failure>,
     pub(super) transaction: Option<TransactionId>,
     /// What it brings with it of its trace.
@@ -167,9 +169,10 @@ impl App {
         tell: &Tell<'_>,
     ) -> Reply {
         traced.fields(verb, &matches);
+        let counted = self.count(verb.spec(), way.since);
         let log = match audit_log(self).await {
             Ok(log) => log,
-            Err(failure) => return Reply::refused(failure),
+            Err(failure) => return counted.end(Reply::refused(failure)),
         };
         #[cfg(feature = "reload")]
         if let (Some(live), Some(log)) = (self.live_grammar(), &log) {
@@ -205,10 +208,10 @@ impl App {
                 replay: way.replay,
             })
         });
-        match prepared {
+        counted.end(match prepared {
             Ok(visit) => self.serve(verb, visit, recorder, traced, tell).await,
             Err(unfit) => self.refuse(verb.spec(), id, recorder, unfit, tell).await,
-        }
+        })
     }
 
     /// Carries one call through every stage after `resolve`.

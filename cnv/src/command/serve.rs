@@ -60,15 +60,38 @@ pub(super) fn command() -> Command {
             Arg::new("plaintext")
                 .long("plaintext")
                 .action(ArgAction::SetTrue)
-                .requires("tcp")
+                .requires("network")
                 .help("Listen also where other machines reach it: something in between encrypts"),
         )
+        .args(metrics())
+        .group(ArgGroup::new("network").args(NETWORK).multiple(true))
         .group(
             ArgGroup::new("where")
                 .args(["unix", "tcp", "stdio"])
                 .multiple(true)
                 .required(true),
         )
+}
+
+/// The options that listen at an IP address.
+const NETWORK: &[&str] = if cfg!(feature = "prometheus") {
+    &["tcp", "metrics"]
+} else {
+    &["tcp"]
+};
+
+/// Where the metrics are.
+fn metrics() -> Option<Arg> {
+    #[cfg(feature = "prometheus")]
+    return Some(
+        Arg::new("metrics")
+            .long("metrics")
+            .value_name("IP:PORT")
+            .value_parser(value_parser!(SocketAddr))
+            .help("Answer `GET /metrics` at this address, for Prometheus"),
+    );
+    #[cfg(not(feature = "prometheus"))]
+    None
 }
 
 /// Serves until a signal asks to end.
@@ -102,12 +125,17 @@ fn cut_off_text(cut_off: usize) -> String {
 async fn attempt(app: App, matches: &ArgMatches, tell: impl Fn(&str)) -> Result<usize, Failure> {
     let shutdown = shutdown()?;
     let mut server = SessionServer::new(app)?;
-    if matches.get_flag("stdio") {
-        let stream = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
-        return Ok(server.run_over_until(stream, shutdown).await.cut_off);
-    }
     if matches.get_flag("plaintext") {
         server = server.plaintext();
+    }
+    #[cfg(feature = "prometheus")]
+    if let Some(address) = matches.get_one::<SocketAddr>("metrics") {
+        server = server.metrics(*address)?;
+    }
+    if matches.get_flag("stdio") {
+        tell_of_metrics(&server, &tell);
+        let stream = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
+        return Ok(server.run_over_until(stream, shutdown).await.cut_off);
     }
     if let Some(path) = matches.get_one::<PathBuf>("unix") {
         server = server.listen(&Address::Unix(path.clone())).await?;
@@ -118,7 +146,17 @@ async fn attempt(app: App, matches: &ArgMatches, tell: impl Fn(&str)) -> Result<
     for address in server.addresses() {
         tell(&format!("serving at {address}"));
     }
+    tell_of_metrics(&server, &tell);
     Ok(server.run(shutdown).await.cut_off)
+}
+
+fn tell_of_metrics(server: &SessionServer, tell: impl Fn(&str)) {
+    #[cfg(feature = "prometheus")]
+    if let Some(address) = server.metrics_address() {
+        tell(&format!("metrics at http://{address}/metrics"));
+    }
+    #[cfg(not(feature = "prometheus"))]
+    let _ = (server, tell);
 }
 
 /// Completes with the first signal that asks the process to end; the second one ends it.

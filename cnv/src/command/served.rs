@@ -1,7 +1,9 @@
 //! The session door: an application's commands over the sessions of a server.
 
 mod denials;
+mod notes;
 mod once;
+mod places;
 mod room;
 
 use std::env;
@@ -13,7 +15,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 
 use super::app::App;
 use super::context::Cancellation;
@@ -36,7 +37,9 @@ use crate::session::{
 #[cfg(feature = "trace")]
 use crate::trace::Carried;
 use denials::Denials;
+use notes::Dropped;
 use once::{Kept, Key, Once, Running, Turn};
+use places::Places;
 
 /// What the audit log calls the beginning of a session.
 const SESSION_OPEN: &str = "session open";
@@ -47,13 +50,11 @@ pub(super) struct Served {
     /// Whom a session needs no attestation of.
     user: Option<u32>,
     /// Places for handlers that are not async.
-    blocking: Arc<Semaphore>,
+    blocking: Arc<Places>,
     denials: Denials,
     once: Arc<Once>,
+    dropped_notes: Arc<Dropped>,
 }
-
-/// Handlers that are not async, at a time. The others wait; few threads have more than this to do for a processor.
-const BLOCKING_HANDLERS: usize = 64;
 
 /// What a session presented.
 #[derive(Clone)]
@@ -134,17 +135,21 @@ impl Service for Served {
         let cancellation = Arc::new(Cancellation::default());
         let timeout = request.timeout_ms.map(Duration::from_millis);
         // A deadline beyond the end of the clock is none.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let since = Instant::now();
+        let deadline = timeout.and_then(|timeout| since.checked_add(timeout));
         let (app, authority) = (Arc::clone(&self.app), authority.clone());
         let (asked, blocking) = (Arc::clone(&cancellation), Arc::clone(&self.blocking));
         let once = Arc::clone(&self.once);
+        let all_dropped = Arc::clone(&self.dropped_notes);
         let ending = async move {
             let streams = Arc::new(Streams {
                 caller,
                 dropped: AtomicU64::new(0),
+                all_dropped,
             });
             let sink = Arc::clone(&streams) as Arc<dyn Sink>;
             let asked = Asked {
+                since,
                 once,
                 app,
                 authority,
@@ -236,12 +241,20 @@ fn decide(app: &App, presented: Presented) -> Result<Evidence, Reason> {
 
 impl Served {
     pub(super) fn new(app: Arc<App>, user: Option<u32>) -> Self {
+        let blocking = Arc::new(Places::new());
+        let dropped_notes = Arc::<Dropped>::default();
+        #[cfg(feature = "trace")]
+        {
+            app.tell_of(&blocking);
+            app.tell_of(&dropped_notes);
+        }
         Self {
             app,
             user,
-            blocking: Arc::new(Semaphore::new(BLOCKING_HANDLERS)),
+            blocking,
             denials: Denials::new(Instant::now()),
             once: Arc::default(),
+            dropped_notes,
         }
     }
 
@@ -295,6 +308,7 @@ fn left_out_text(denials: u64) -> String {
 
 /// A request, and everything that a call of it needs.
 struct Asked {
+    since: Instant,
     once: Arc<Once>,
     app: Arc<App>,
     authority: Authority,
@@ -306,12 +320,12 @@ struct Asked {
 
 impl Asked {
     /// Understands the request by the grammar in force, and carries it through the pipeline.
-    async fn attend(self, blocking: Arc<Semaphore>) -> Reply {
+    async fn attend(self, blocking: Arc<Places>) -> Reply {
         self.once.forget(Instant::now());
         // What is wrong with an overlay is for whoever serves, and not for each who calls.
         let version = match self.app.ready(&|_| ()).await {
             Ok(version) => version,
-            Err(failure) => return Reply::refused(failure),
+            Err(failure) => return self.app.refuse_request(failure),
         };
         if let [only] = &*self.request.arguments
             && only == "--grammar"
@@ -321,17 +335,15 @@ impl Asked {
         // Whoever waits for another call's reply has no place, which that call may be waiting for.
         let turn = match self.turn(&version).await {
             Ok(turn) => turn,
-            Err(failure) => return Reply::refused(failure),
+            Err(failure) => return self.app.refuse_request(failure),
         };
         if matches!(turn, Taken::Again(_)) || !self.is_blocking(&version) {
             return self.carry(&version, turn).await;
         }
-        // A handler that is not async keeps its thread, which the others on it would wait for.
-        let place = blocking.acquire_owned();
-        let place = match unless_stopped(place, self.deadline, &self.cancellation).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(_)) => return Reply::refused(Stopped::Cancelled.into()),
-            Err(stopped) => return Reply::refused(stopped.into()),
+        let place = unless_stopped(blocking.enter(), self.deadline, &self.cancellation).await;
+        let place = match place.flatten() {
+            Ok(place) => place,
+            Err(stopped) => return self.app.refuse_request(stopped.into()),
         };
         let runtime = tokio::runtime::Handle::current();
         let carried = tokio::task::spawn_blocking(move || {
@@ -342,6 +354,7 @@ impl Asked {
             Ok(reply) => reply,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
+                // The process ends.
                 Err(_) => Reply::refused(Stopped::Cancelled.into()),
             },
         }
@@ -388,17 +401,22 @@ impl Asked {
     async fn carry(self, version: &Version, turn: Taken) -> Reply {
         let (verb, matches) = match understand(version, &self.request.arguments) {
             Ok(understood) => understood,
-            Err(failure) => return Reply::refused(failure),
+            Err(failure) => return self.app.refuse_request(failure),
         };
         let transaction = self.request.transaction.as_deref().map(str::parse);
         let transaction = match transaction.transpose() {
             Ok(transaction) => transaction,
-            Err(error) => return Reply::refused(Failure::usage(format!("transaction: {error}"))),
+            Err(error) => {
+                return self
+                    .app
+                    .refuse_request(Failure::usage(format!("transaction: {error}")));
+            }
         };
         let tell = |text: &str| self.sink.note(&Note::Remark(text));
         // Anew: what held when the turn was taken may have been revoked while the call waited.
         let decided_by = evidence(&self.app, verb.spec(), &self.authority).await;
         let mut way = Way {
+            since: self.since,
             deadline: Ok(self.deadline),
             transaction,
             #[cfg(feature = "trace")]
@@ -538,6 +556,7 @@ struct Streams {
     caller: Caller,
     /// Notes that there was no room for.
     dropped: AtomicU64,
+    all_dropped: Arc<Dropped>,
 }
 
 impl Streams {
@@ -630,6 +649,7 @@ impl Sink for Streams {
         };
         if !self.caller.try_send(channel, Bytes::from(text)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.all_dropped.add();
         }
     }
 }

@@ -18,6 +18,8 @@ use super::app::{App, Faults};
 use super::log::audit_log;
 use super::served::Served;
 use crate::session::{Address, Peer, SessionLimits, Sessions, Stream};
+#[cfg(feature = "prometheus")]
+use crate::trace::metrics::MetricsServer;
 #[cfg(unix)]
 use socket::Socket;
 
@@ -63,6 +65,8 @@ pub struct SessionServer {
     limits: SessionLimits,
     listeners: Vec<Listener>,
     is_plaintext: bool,
+    #[cfg(feature = "prometheus")]
+    metrics: Option<MetricsServer>,
 }
 
 #[derive(Debug)]
@@ -101,7 +105,7 @@ pub enum ServeError {
     },
     /// Others than this machine could read what is sent.
     #[error(
-        "{address} can be reached from elsewhere, and sessions over TCP are not encrypted: put something that encrypts in front of a loopback address, or say that something does"
+        "{address} can be reached from elsewhere, and what is sent over TCP is not encrypted: put something that encrypts in front of a loopback address, or say that something does"
     )]
     Plaintext {
         /// The address.
@@ -135,6 +139,8 @@ impl SessionServer {
             limits,
             listeners: Vec::new(),
             is_plaintext: false,
+            #[cfg(feature = "prometheus")]
+            metrics: None,
         }
     }
 
@@ -169,15 +175,49 @@ impl SessionServer {
             #[cfg(not(unix))]
             Address::Unix(_) => return Err(failed(io::ErrorKind::Unsupported.into())),
             Address::Tcp(address) => {
-                if !address.ip().is_loopback() && !self.is_plaintext {
-                    let address = *address;
-                    return Err(ServeError::Plaintext { address });
-                }
+                self.check_reach(*address)?;
                 Listener::Tcp(TcpListener::bind(address).await.map_err(failed)?)
             }
         };
         self.listeners.push(listener);
         Ok(self)
+    }
+
+    /// Answers `GET /metrics` here while the server runs, until it has drained, with
+    /// [all that the application counts](App::snapshot). See [`MetricsServer`] for who may listen where, and its limits. Has
+    /// to be called on tokio.
+    ///
+    /// Needs the feature `prometheus`.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Plaintext`] and [`ServeError::Listen`].
+    #[cfg(feature = "prometheus")]
+    pub fn metrics(mut self, address: SocketAddr) -> Result<Self, ServeError> {
+        self.check_reach(address)?;
+        let listen = |source| ServeError::Listen {
+            address: Address::Tcp(address),
+            source,
+        };
+        self.metrics = Some(MetricsServer::bind(address).map_err(listen)?);
+        Ok(self)
+    }
+
+    /// Where the metrics are, with the port that was chosen.
+    ///
+    /// Needs the feature `prometheus`.
+    #[cfg(feature = "prometheus")]
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(MetricsServer::address)
+    }
+
+    /// Whether what is sent to this address stays on the machine, or is somebody else's to protect.
+    fn check_reach(&self, address: SocketAddr) -> Result<(), ServeError> {
+        if address.ip().is_loopback() || self.is_plaintext {
+            return Ok(());
+        }
+        Err(ServeError::Plaintext { address })
     }
 
     /// Where the server listens; with the port that was chosen, where it was left to the operating system.
@@ -198,6 +238,8 @@ impl SessionServer {
         let sessions = self.sessions();
         #[cfg(feature = "reload")]
         let _watch = self.watch();
+        #[cfg(feature = "prometheus")]
+        let _metrics = self.serve_metrics();
         let mut accepting = tokio::task::JoinSet::new();
         for listener in self.listeners {
             let sessions = Arc::clone(&sessions);
@@ -230,12 +272,14 @@ impl SessionServer {
         let sessions = self.sessions();
         #[cfg(feature = "reload")]
         let _watch = self.watch();
+        #[cfg(feature = "prometheus")]
+        let _metrics = self.serve_metrics();
         sessions.serve(stream, Peer::Parent, false).await;
     }
 
     /// As [`run_over`](Self::run_over), until `shutdown` completes and what goes on then has ended.
     pub(super) async fn run_over_until<S>(
-        self,
+        #[cfg_attr(not(feature = "prometheus"), allow(unused_mut))] mut self,
         stream: S,
         shutdown: impl Future<Output = ()>,
     ) -> Drained
@@ -245,6 +289,8 @@ impl SessionServer {
         let sessions = self.sessions();
         #[cfg(feature = "reload")]
         let _watch = self.watch();
+        #[cfg(feature = "prometheus")]
+        let _metrics = self.serve_metrics();
         let mut served = tokio::spawn(Arc::clone(&sessions).serve(stream, Peer::Parent, false));
         let mut shutdown = std::pin::pin!(shutdown);
         let has_ended = std::future::poll_fn(|cx| {
@@ -275,8 +321,22 @@ impl SessionServer {
         self.app.live_grammar()?.watch().ok()
     }
 
+    /// Answers scrapes until what it returns is dropped.
+    #[cfg(feature = "prometheus")]
+    fn serve_metrics(&mut self) -> tokio::task::JoinSet<std::convert::Infallible> {
+        let mut serving = tokio::task::JoinSet::new();
+        if let Some(metrics) = self.metrics.take() {
+            let app = Arc::clone(&self.app);
+            serving.spawn(metrics.run(move || app.snapshot()));
+        }
+        serving
+    }
+
     fn sessions(&self) -> Arc<Sessions<Served>> {
-        Sessions::new(self.served(), self.limits.clone())
+        let sessions = Sessions::new(self.served(), self.limits.clone());
+        #[cfg(feature = "trace")]
+        self.app.tell_of(&sessions);
+        sessions
     }
 
     pub(super) fn served(&self) -> Served {

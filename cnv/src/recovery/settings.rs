@@ -46,6 +46,18 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether there is a circuit breaker.
+    #[cfg(feature = "trace")]
+    pub(crate) const fn has_circuit_breaker(&self) -> bool {
+        self.circuit_breaker.is_some()
+    }
+
+    /// Whether there is a bulkhead.
+    #[cfg(feature = "trace")]
+    pub(crate) const fn has_bulkhead(&self) -> bool {
+        self.bulkhead.is_some()
+    }
+
     /// Settings that do nothing.
     #[must_use]
     pub const fn new() -> Self {

@@ -74,6 +74,7 @@ mod generator;
 mod hex;
 mod ids;
 mod json;
+pub mod metrics;
 #[cfg(feature = "otel")]
 mod otlp;
 mod ows;

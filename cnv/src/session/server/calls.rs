@@ -171,12 +171,14 @@ impl<S: Service> Sessions<S> {
         }
         if is_draining {
             let message = "the server takes no new calls, because it ends";
+            self.counts.calls_refused.add();
             ender.ending = Some(failed(DRAINING, 1, message.to_owned()));
             return;
         }
         let request = match decode::<Request>("the request", request) {
             Ok(request) => request,
             Err(close) => {
+                self.counts.calls_refused.add();
                 ender.ending = Some(failed("usage", 2, close.to_string()));
                 return;
             }
@@ -187,6 +189,7 @@ impl<S: Service> Sessions<S> {
             let message = format!(
                 "the client has {max} calls in all of its sessions, which is as many as the server takes"
             );
+            self.counts.calls_refused.add();
             ender.ending = Some(failed(CLIENT_CALLS, 1, message));
             return;
         }

@@ -5,6 +5,11 @@
 
 mod calls;
 mod clients;
+#[cfg(feature = "trace")]
+mod counts;
+#[cfg(not(feature = "trace"))]
+#[path = "uncounted.rs"]
+mod counts;
 mod drain;
 mod ending;
 #[cfg(test)]
@@ -28,6 +33,7 @@ use super::wire::Kind;
 use crate::attestation::{Nonce, ProofError, ProofOfPossession, RequestDigest, hex};
 pub(crate) use calls::{Caller, Unsent};
 pub(crate) use clients::Identity;
+use counts::Counts;
 use places::{Place, Places};
 use registry::{Attached, Registry};
 
@@ -93,6 +99,7 @@ pub(crate) struct Sessions<S: Service> {
     limits: SessionLimits,
     places: Places,
     registry: Mutex<Registry<S::Authority>>,
+    counts: Counts,
 }
 
 impl<S: Service> Sessions<S> {
@@ -103,6 +110,7 @@ impl<S: Service> Sessions<S> {
             places: Places::new(&limits),
             limits,
             registry: Mutex::default(),
+            counts: Counts::default(),
         })
     }
 
@@ -118,6 +126,7 @@ impl<S: Service> Sessions<S> {
         let mut place = match self.places.enter(peer) {
             Ok(place) => place,
             Err(close) => {
+                self.counts.refused.add();
                 if let Some(_place) = self.places.enter_refused() {
                     goodbye(&mut stream, &close).await;
                 }
@@ -137,10 +146,13 @@ impl<S: Service> Sessions<S> {
         };
         let (mut attached, ready) = match begun {
             Ok(begun) => begun,
-            Err(SessionError::Refused(close)) => {
-                return goodbye(&mut handshake.stream, &close).await;
+            Err(error) => {
+                self.counts.refused.add();
+                if let SessionError::Refused(close) = error {
+                    goodbye(&mut handshake.stream, &close).await;
+                }
+                return;
             }
-            Err(_) => return,
         };
         let sent = handshake.send(Kind::Ready, &ready);
         if !matches!(tokio::time::timeout_at(until, sent).await, Ok(Ok(()))) {

@@ -101,6 +101,17 @@ impl Places {
         self.refused.enter()
     }
 
+    /// How many connections of each kind there are.
+    #[cfg(feature = "trace")]
+    pub(super) fn present(&self) -> [(&'static str, u64); 3] {
+        let present = |count: &Count| count.present.load(Ordering::Relaxed) as u64;
+        [
+            ("known", present(&self.known)),
+            ("stranger", present(&self.strangers)),
+            ("refused", present(&self.refused)),
+        ]
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.known.is_empty() && self.strangers.is_empty() && self.refused.is_empty()
     }

@@ -91,6 +91,7 @@ impl<S: Service> Sessions<S> {
             running: Mutex::new(BTreeMap::new()),
         });
         registry.sessions.insert(number, Arc::downgrade(&session));
+        self.counts.opened.add();
         let secret = is_resumable.then(|| hex::text(&secret));
         Ok((session, secret))
     }
@@ -140,6 +141,7 @@ impl<S: Service> Sessions<S> {
             return Err(close);
         }
         let connection = state.attach();
+        self.counts.resumed.add();
         Ok((connection, state.core.link.received()))
     }
 
