@@ -311,6 +311,9 @@ fn queue(variables: &mut Variables<'_>) -> QueueLimits {
     if let Some(timeout) = variables.milliseconds("OTEL_BSP_EXPORT_TIMEOUT") {
         limits.export_timeout = timeout;
     }
+    if let Some(every) = variables.milliseconds("OTEL_METRIC_EXPORT_INTERVAL") {
+        limits.metrics_every = every;
+    }
     if let Some(capacity) = variables.count("OTEL_BSP_MAX_QUEUE_SIZE") {
         limits.capacity = capacity;
     }

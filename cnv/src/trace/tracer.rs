@@ -10,7 +10,8 @@ use super::boundary::{Boundary, Incoming};
 use super::context::TraceContext;
 use super::exporter::{Exporter, Report};
 use super::generator::IdGenerator;
-use super::pipe::{Pipe, QueueLimits};
+use super::metrics::Snapshot;
+use super::pipe::{Measured, Pipe, QueueLimits};
 use super::record::LogRecord;
 use super::sampler::{Rules, Sampler};
 use super::span::{EntrySpan, Kept, Recording};
@@ -58,6 +59,7 @@ struct Inner {
     own: Boundary<'static>,
     strangers: Boundary<'static>,
     pipes: Box<[Pipe]>,
+    measured: Measured,
     wall: Wall,
 }
 
@@ -136,6 +138,26 @@ impl Tracer {
     #[must_use]
     pub fn takes_logs(&self) -> bool {
         self.inner.pipes.iter().any(Pipe::takes_logs)
+    }
+
+    /// Has what `measure` measures exported every so often and at the end, by the exporters that take metrics. The first one
+    /// counts. An application measures itself:
+    ///
+    /// ```
+    /// # #[cfg(feature = "command")] {
+    /// use std::sync::Arc;
+    /// use cnv::prelude::*;
+    /// use cnv::trace::Tracer;
+    ///
+    /// let tracer = Tracer::builder().build()?;
+    /// let app = Arc::new(App::new("shop").trace(tracer.clone()));
+    /// let measured = Arc::clone(&app);
+    /// tracer.measure(move || measured.snapshot());
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn measure(&self, measure: impl Fn() -> Snapshot + Send + Sync + 'static) {
+        let _ = self.inner.measured.set(Box::new(measure));
     }
 
     /// What became of all that the exporters were given so far.
@@ -271,7 +293,8 @@ impl TracerBuilder {
     ///
     /// Where the operating system has no randomness or no thread to give. A retry may help.
     pub fn build(self) -> io::Result<Tracer> {
-        let start = |exporter| Pipe::start(exporter, self.queue);
+        let measured = Measured::default();
+        let start = |exporter| Pipe::start(exporter, self.queue, Arc::clone(&measured));
         let pipes: io::Result<_> = self.exporters.into_iter().map(start).collect();
         Ok(Tracer {
             inner: Arc::new(Inner {
@@ -281,6 +304,7 @@ impl TracerBuilder {
                 own: self.own,
                 strangers: self.strangers,
                 pipes: pipes?,
+                measured,
                 wall: Wall::new(),
             }),
         })

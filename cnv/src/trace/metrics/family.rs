@@ -102,6 +102,14 @@ impl Family {
         }
     }
 
+    /// How many values it has.
+    pub(in crate::trace) fn values(&self) -> usize {
+        match &self.points {
+            Points::Counter(points) | Points::Gauge(points) => points.len(),
+            Points::Histogram(points) => points.len(),
+        }
+    }
+
     /// The name that Prometheus knows it by: with underscores, the unit in full, and `_total` for counters. What no name of
     /// Prometheus has becomes an underscore.
     #[must_use]
