@@ -80,7 +80,10 @@ async fn write(cx: Context) -> Result<(), Failure> {
 #[verb(noun = "word", effect = "pure")]
 async fn start(cx: Context) -> Result<Vec<String>, Failure> {
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", "echo \"$TRACEPARENT\"; echo \"$CNV_TRANSACTION\"; echo \"$BAGGAGE\""]);
+    command.args([
+        "-c",
+        "echo \"$TRACEPARENT\"; echo \"$CNV_TRANSACTION\"; echo \"$BAGGAGE\"",
+    ]);
     command.env("BAGGAGE", "of=another");
     cx.trace().write_to(&mut command);
     let output = command.output()?;
@@ -115,7 +118,10 @@ fn a_call_has_a_span_with_its_stages_and_facts() {
     assert_eq!(call.status, SpanStatus::Unset);
     assert_eq!(text(call, "cnv.outcome"), "ok");
     assert_eq!(text(call, "cnv.call.id"), receipt.call_id.to_string());
-    assert_eq!(call.attributes.get("cnv.budget.memory.limit"), Some(&Value::Int(1_000_000)));
+    assert_eq!(
+        call.attributes.get("cnv.budget.memory.limit"),
+        Some(&Value::Int(1_000_000))
+    );
     assert!(call.attributes.get("cnv.budget.cpu.used").is_some());
     assert!(!format!("{spans:?}").contains("hunter2"));
 }
@@ -156,7 +162,10 @@ fn a_call_that_is_not_sampled_has_no_span_and_passes_its_trace_on() {
     let reply = app.call_blocking(["word", "start", "--transaction", transaction]);
     let lines: Vec<String> = serde_json::from_str(reply.result.unwrap().as_json()).unwrap();
     let trace_id = reply.receipt.unwrap().trace_id.unwrap().to_string();
-    assert!(lines[0].starts_with(&format!("00-{trace_id}-")), "{lines:?}");
+    assert!(
+        lines[0].starts_with(&format!("00-{trace_id}-")),
+        "{lines:?}"
+    );
     assert!(lines[0].ends_with("-02"), "{lines:?}");
     assert_eq!(lines[1], transaction);
     assert_eq!(lines[2], "");

@@ -143,13 +143,14 @@ impl App {
         evidence: impl FnOnce(&dyn Fn() -> Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
         tell: &Tell<'_>,
     ) -> Reply {
+        let counted = self.count(verb.spec(), way.since);
         let mut traced = Traced::begin(self, verb, &way);
         // Without randomness for a number, it is refused as the call of number zero.
         let number = call_id();
         let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
         let current = traced.current();
         let call = self.decide(verb, matches, way, number, evidence, &mut traced, tell);
-        let reply = current.during(call).await;
+        let reply = counted.end(current.during(call).await);
         traced.end(id, verb, &reply);
         reply
     }
@@ -169,10 +170,9 @@ impl App {
         tell: &Tell<'_>,
     ) -> Reply {
         traced.fields(verb, &matches);
-        let counted = self.count(verb.spec(), way.since);
         let log = match audit_log(self).await {
             Ok(log) => log,
-            Err(failure) => return counted.end(Reply::refused(failure)),
+            Err(failure) => return Reply::refused(failure),
         };
         #[cfg(feature = "reload")]
         if let (Some(live), Some(log)) = (self.live_grammar(), &log) {
@@ -208,10 +208,10 @@ impl App {
                 replay: way.replay,
             })
         });
-        counted.end(match prepared {
+        match prepared {
             Ok(visit) => self.serve(verb, visit, recorder, traced, tell).await,
             Err(unfit) => self.refuse(verb.spec(), id, recorder, unfit, tell).await,
-        })
+        }
     }
 
     /// Carries one call through every stage after `resolve`.
