@@ -213,6 +213,16 @@ impl fmt::Display for Number {
 }
 
 impl Distribution {
+    /// So many values in each bucket. `None` where there is not one count more than there are bounds.
+    #[must_use]
+    pub fn new(bounds: &'static [f64], counts: Vec<u64>, sum: f64) -> Option<Self> {
+        (counts.len() == bounds.len() + 1).then_some(Self {
+            bounds,
+            counts,
+            sum,
+        })
+    }
+
     /// How many values there were.
     #[must_use]
     pub fn count(&self) -> u64 {
