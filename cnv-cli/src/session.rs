@@ -10,9 +10,10 @@ mod shown;
 use std::env;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cnv::attestation::{AttestationChain, key_file};
-use cnv::command::LogLevel;
+use cnv::command::{LogLevel, parse_duration};
 use cnv::prelude::*;
 use cnv::session::{
     Address, Call, CallError, CallRequest, Channel, Client, ClientOptions, Item, SessionError,
@@ -53,13 +54,16 @@ pub async fn call(
     /// Have the call made once, however often it is asked for with this key
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// How long to try to connect again where the connection breaks and nobody listens any more
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    reconnect: Duration,
     /// Where the server is
     address: Address,
     /// Noun, verb and arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 1.., value_name = "WORD")]
     words: Vec<String>,
 ) -> Result<Box<RawValue>, Failure> {
-    let mut options = ClientOptions::new();
+    let mut options = ClientOptions::new().reconnect(reconnect);
     let token = match (&present, env::var_os(TOKEN_VARIABLE)) {
         (None, None) => None,
         _ => Some(read_token(&cx, present.as_deref())?),

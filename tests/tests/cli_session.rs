@@ -11,7 +11,7 @@ use cnv::attestation::{CapabilityAttestation, PrivateKey};
 use cnv::capability::CapabilityContract;
 use cnv::session::{Channel, Client, ClientOptions};
 use programs::server::Server;
-use programs::{Folder, cnv, expect, ops_alone};
+use programs::{Folder, cnv, expect, expect_of, ops_alone};
 
 #[test]
 fn a_call_has_the_output_and_the_exit_code_that_it_would_have_here() {
@@ -94,6 +94,46 @@ fn a_server_tells_where_its_metrics_are_and_keeps_them_on_the_machine() {
     stream.read_to_string(&mut answer).unwrap();
     let sample = "cnv_calls_total{noun=\"tree\",verb=\"digest\",outcome=\"ok\"} 1\n";
     assert!(answer.contains(sample), "{answer}");
+}
+
+/// A server that is asked to end does not wait for what has no end.
+#[test]
+fn who_watches_is_told_when_the_server_ends() {
+    let folder = Folder::new();
+    let socket = folder.path("ops.sock");
+    let mut server = Server::start(&socket);
+    let address = format!("unix:{}", socket.display());
+    let mut watch = cnv(["-q", "--json", "call", &address, "recovery", "watch"]);
+    let mut watch = Server(watch.stdout(Stdio::piped()).spawn().unwrap());
+    let mut rows = BufReader::new(watch.0.stdout.take().unwrap()).lines();
+    assert!(rows.next().unwrap().unwrap().contains("breaker"));
+    server.signal("-TERM");
+    assert_eq!(watch.0.wait().unwrap().code(), Some(0));
+    assert_eq!(
+        server.0.wait().unwrap().code(),
+        Some(0),
+        "nothing was cut off"
+    );
+}
+
+#[test]
+fn a_call_ends_when_its_server_was_killed() {
+    let folder = Folder::new();
+    let socket = folder.path("ops.sock");
+    let server = Server::start(&socket);
+    let address = format!("unix:{}", socket.display());
+    let mut watch = cnv(["-q", "call", "--reconnect", "50ms", &address]);
+    watch.args(["recovery", "watch"]);
+    watch.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut watch = watch.spawn().unwrap();
+    let mut first = [0];
+    let mut stdout = watch.stdout.take().unwrap();
+    stdout.read_exact(&mut first).unwrap();
+    server.signal("-KILL");
+    // What it still writes.
+    std::thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
+    let ended = watch.wait_with_output().unwrap();
+    expect_of(1, ended).says("nobody listens at unix:");
 }
 
 /// What another machine says is shown by a terminal, and not obeyed.

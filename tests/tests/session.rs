@@ -368,6 +368,43 @@ fn the_calls_of_a_client_that_is_gone_are_ended() {
     });
 }
 
+/// A server that was killed answers nobody, and leaves its socket or has it taken away.
+#[test]
+fn a_session_is_over_soon_after_its_server_is_gone() {
+    for is_socket_left in [true, false] {
+        let server = tokio::runtime::Runtime::new().unwrap();
+        let served = server.block_on(Served::start(SessionLimits::default()));
+        run(async {
+            let options = ClientOptions::new().reconnect(Duration::from_millis(100));
+            let client = Client::connect(&served.address, options).await.unwrap();
+            let call = client.call(["job", "hang", "server-gone"]).await.unwrap();
+            let end = move || server.shutdown_timeout(Duration::from_secs(10));
+            tokio::task::spawn_blocking(end).await.unwrap();
+            if is_socket_left {
+                // A socket at which nobody listens, as one that was killed leaves it.
+                drop(std::os::unix::net::UnixListener::bind(served.path()).unwrap());
+            }
+            let Err(CallError::Session(over)) = call.collect().await else {
+                panic!("it goes on");
+            };
+            let SessionError::Gone {
+                address, source, ..
+            } = &over
+            else {
+                panic!("{over:?}");
+            };
+            assert_eq!(*address, served.address);
+            let kind = match is_socket_left {
+                true => std::io::ErrorKind::ConnectionRefused,
+                false => std::io::ErrorKind::NotFound,
+            };
+            assert_eq!(source.kind(), kind);
+            let next = client.call(["job", "echo", "x"]).await;
+            assert!(matches!(next, Err(SessionError::Gone { .. })), "{next:?}");
+        });
+    }
+}
+
 /// Who comes again for a session and claims more than was sent has broken the protocol, and ends it.
 #[test]
 fn a_resumption_that_claims_too_much_ends_the_session() {

@@ -155,9 +155,13 @@ fn over_tcp_nobody_begins_without_a_proof() {
 
 /// Why sessions were denied, as the log in a folder has it.
 fn denials(log: &Path) -> Vec<String> {
+    denials_of(log, "session open")
+}
+
+fn denials_of(log: &Path, what: &str) -> Vec<String> {
     let entries = AuditReader::new(log).entries();
     let entries = entries.into_iter().flatten().filter_map(|read| read.ok());
-    let opened = entries.filter(|(_, entry)| entry.verb == "session open");
+    let opened = entries.filter(|(_, entry)| entry.verb == what);
     let denied = opened.filter_map(|(_, entry)| match entry.decision {
         Decision::Denied(reason) => Some(reason.detail().to_owned()),
         _ => None,
@@ -255,7 +259,11 @@ fn a_proof_that_was_overheard_begins_nothing() {
 #[test]
 fn a_session_goes_on_for_whom_it_began_for() {
     run(async {
-        let served = Served::of(guarded().accept_bearer(), SessionLimits::default()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let origin = AuditOptions::new("example.com/audit/resumed");
+        let log = AuditLog::open(folder.path(), PrivateKey::from_seed(&[3; 32]), origin);
+        let app = guarded().accept_bearer().audit(Arc::new(log.unwrap()));
+        let served = Served::of(app, SessionLimits::default()).await;
         let first = Raw::begin(served.path(), &raw::hello()).await;
         let resume = |secret: &str| {
             let mut hello = raw::hello();
@@ -292,6 +300,19 @@ fn a_session_goes_on_for_whom_it_began_for() {
         // Nor has it done anything to the session.
         let again = Raw::begin(served.path(), &resume(&secret)).await;
         assert_eq!(again.ready["session"], first.ready["session"]);
+        // A session that is over is nobody's, as after any restart of the server.
+        let mut unknown = resume(&secret);
+        unknown["resume"]["session"] = "00".repeat(16).into();
+        let mut raw = Raw::connect(served.path()).await;
+        raw.send(raw::HELLO, 0, unknown.to_string().as_bytes())
+            .await;
+        assert_eq!(raw.closed().await, "resume");
+        let denials = || denials_of(folder.path(), "session resume");
+        sessions::until("each denial is in the log", || denials().len() >= 4).await;
+        assert_eq!(denials().len(), 4);
+        let told = denials().into_iter();
+        let told = told.filter(|why| why.contains("secret, user or token is another"));
+        assert_eq!(told.count(), 4);
     });
 }
 

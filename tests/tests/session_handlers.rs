@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cnv::attestation::PrivateKey;
 use cnv::audit::{AuditLog, AuditOptions, AuditReader, Outcome};
+use cnv::command::Stopped;
 use cnv::prelude::*;
 use cnv::session::{Channel, SessionLimits};
 
@@ -118,6 +119,71 @@ fn calls_without_a_connection_have_the_time_that_all_have_and_are_counted() {
         let call = client.call(["job", "echo", "x"]).await.unwrap();
         call.collect().await.unwrap();
         assert_eq!(served.shut_down().await.unwrap().cut_off, 1);
+    });
+}
+
+/// Sends a number again and again, and returns how many when it is asked to stop.
+#[verb(noun = "job", effect = "pure")]
+async fn follow(cx: &Context, name: String) -> Result<u64, Failure> {
+    let mut sent = 0;
+    loop {
+        cx.stdout().send(&sent).await?;
+        sent += 1;
+        probe(&name).sent.fetch_add(1, Ordering::SeqCst);
+        match cx.sleep(Duration::from_millis(1)).await {
+            Ok(()) => {}
+            Err(Stopped::Cancelled) => return Ok(sent),
+            Err(stopped) => return Err(stopped.into()),
+        }
+    }
+}
+
+/// Waits until it is told to stop, and for nothing else.
+#[verb(noun = "job", effect = "pure")]
+async fn wait_for_the_end(cx: &Context, name: String) -> Result<&'static str, Failure> {
+    probe(&name).begun.fetch_add(1, Ordering::SeqCst);
+    cx.cancelled().await;
+    Ok("the end")
+}
+
+/// What has an end of its own comes to it, and what has none is told at once: nothing is cut off.
+#[test]
+fn a_server_that_ends_tells_handlers_without_an_end() {
+    run(async {
+        let limits = SessionLimits {
+            drain_timeout: Duration::from_secs(3600),
+            ..SessionLimits::default()
+        };
+        let app = sessions::app().verbs(verbs![follow, wait_for_the_end]);
+        let served = Served::of(app, limits).await;
+        let client = served.client().await;
+        let mut follow = client.call(["job", "follow", "followed"]).await.unwrap();
+        let waits = client.call(["job", "wait-for-the-end", "told"]);
+        let waits = waits.await.unwrap();
+        let finite = client.call(["job", "wait", "finite"]).await.unwrap();
+        until("all run", || {
+            probe("followed").sent() > 0
+                && probe("told").begun() == 1
+                && probe("finite").begun() == 1
+        })
+        .await;
+        let drained = served.shut_down();
+        let mut items = 0;
+        let result = loop {
+            let item = follow.next().await.unwrap().unwrap();
+            match item.channel() {
+                Channel::Result => break item.json::<u64>().unwrap(),
+                _ => items += 1,
+            }
+        };
+        assert_eq!(result, items, "it returned what it has");
+        let told = waits.collect().await.unwrap().result;
+        assert_eq!(told.json::<String>().unwrap(), "the end");
+        probe("finite").may_end.store(true, Ordering::SeqCst);
+        let finite = finite.collect().await.unwrap().result;
+        assert_eq!(finite.json::<String>().unwrap(), "all");
+        drop((follow, client));
+        assert_eq!(drained.await.unwrap().cut_off, 0);
     });
 }
 

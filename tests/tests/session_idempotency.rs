@@ -219,6 +219,19 @@ async fn ask_within(cx: Context, name: String) -> Result<String, Failure> {
     Ok(secret(&cx)?)
 }
 
+/// Waits until it may end.
+#[verb(noun = "job", effect = "read")]
+#[requires_attestation(read_only)]
+async fn wait_within(cx: Context, name: String) -> Result<&'static str, Failure> {
+    let probe = probe(&name);
+    probe.begun.fetch_add(1, Ordering::SeqCst);
+    while !probe.may_end.load(Ordering::SeqCst) {
+        cx.checkpoint()?;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok("done")
+}
+
 #[requires_attestation(read_write)]
 fn secret(cx: &Context) -> Result<String, Denied> {
     Ok(format!("the secret of call {}", cx.call_id()))
@@ -228,7 +241,7 @@ fn secret(cx: &Context) -> Result<String, Denied> {
 async fn guarded(clock: &Arc<ManualClock>) -> Address {
     let mut trust = TrustStore::new();
     trust.add("root", root().public_key()).unwrap();
-    let app = App::new("jobs").verbs(verbs![ask_within]);
+    let app = App::new("jobs").verbs(verbs![ask_within, wait_within]);
     let app = app.trust(trust).without_revocation();
     let app = app.clock(Arc::clone(clock) as Arc<dyn Clock>);
     let server = SessionServer::new(app).unwrap();
@@ -280,6 +293,82 @@ fn whoever_may_not_call_any_more_gets_no_reply_again() {
         clock.advance_seconds(7_200);
         assert_eq!(refused(&client, &words, "k").await.code, "attestation");
         assert_eq!(probe("expired").begun(), 1);
+    });
+}
+
+#[test]
+fn whoever_may_not_call_any_more_by_the_time_of_the_reply_does_not_hear_it() {
+    run(async {
+        let clock = Arc::new(ManualClock::at(Timestamp::now()));
+        let address = guarded(&clock).await;
+        let client = begin(&address, &chain(2, &clock), 2).await;
+        let words = ["job", "wait-within", "revoked"];
+        let first = client.start_call(request(&words, "k")).await.unwrap();
+        until("it runs", || probe("revoked").begun() == 1).await;
+        let second = client.start_call(request(&words, "k")).await.unwrap();
+        // By then the one before it waits as well.
+        let late = request(&words, "k").timeout(Duration::from_millis(20));
+        let late = client.start_call(late).await.unwrap().collect().await;
+        assert_eq!(failure(late).code, "deadline");
+        clock.advance_seconds(7_200);
+        probe("revoked").may_end.store(true, Ordering::SeqCst);
+        assert!(
+            first.collect().await.is_ok(),
+            "it was allowed when it began"
+        );
+        assert_eq!(failure(second.collect().await).code, "attestation");
+        assert_eq!(probe("revoked").begun(), 1);
+    });
+}
+
+/// Sends bytes of its own.
+#[verb(noun = "job", effect = "pure")]
+async fn shout(cx: Context, name: String) -> Result<(), Failure> {
+    probe(&name).begun.fetch_add(1, Ordering::SeqCst);
+    cx.custom("bytes").await
+}
+
+static DOWN: Policy = Policy::new(
+    "down",
+    Settings::new().circuit_breaker(CircuitBreaker::new().consecutive(1)),
+);
+
+/// Does something, and then finds a dependency's breaker open.
+#[verb(noun = "job", effect = "read")]
+async fn lean(cx: &Context, name: String) -> Result<(), Failure> {
+    probe(&name).begun.fetch_add(1, Ordering::SeqCst);
+    on_what_is_down(cx).await
+}
+
+#[circuit_breaker(on = DOWN)]
+async fn on_what_is_down(cx: &Context) -> Result<(), Failure> {
+    Ok(cx.checkpoint()?)
+}
+
+#[test]
+fn of_a_repeat_the_bytes_are_missed_and_the_time_to_come_back_is_told() {
+    run(async {
+        let app = App::new("jobs").verbs(verbs![shout, lean]);
+        let served = Served::of(app, SessionLimits::default()).await;
+        let client = served.client().await;
+        let words = ["job", "shout", "shouted"];
+        let reply = ask(&client, &words, "s").await.unwrap();
+        assert_eq!(&*reply.items[0].bytes(), &b"bytes"[..]);
+        let again = refused(&client, &words, "s").await;
+        assert!(again.message.contains("succeeded"), "{}", again.message);
+        assert_eq!(probe("shouted").begun(), 1);
+
+        DOWN.try_enter(DOWN.now()).unwrap().fail(DOWN.now());
+        let words = ["job", "lean", "leant"];
+        let first = refused(&client, &words, "l").await;
+        let again = refused(&client, &words, "l").await;
+        assert_eq!(
+            (&*again.code, &again.message),
+            ("unavailable", &first.message)
+        );
+        assert!(first.retry_after_ms.is_some());
+        assert_eq!(again.retry_after_ms, first.retry_after_ms);
+        assert_eq!(probe("leant").begun(), 1);
     });
 }
 

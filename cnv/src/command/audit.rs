@@ -297,6 +297,7 @@ mod tests {
             effect: Effect::Write,
             contract,
             limits: None,
+            traced_fields: &[],
             function: "",
             file: "",
             line: 0,

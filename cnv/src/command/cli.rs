@@ -521,8 +521,13 @@ pub(super) fn usage_failure(error: &clap::Error) -> Failure {
     )
 }
 
-/// A whole number and a unit.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+/// A time as `--timeout` takes it: a whole number and `ms`, `s`, `min` or `h`. For options of verbs, as
+/// `#[arg(value_parser = cnv::command::parse_duration)]`.
+///
+/// # Errors
+///
+/// What to write instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let split = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

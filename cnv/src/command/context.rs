@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -47,25 +47,50 @@ impl fmt::Debug for CallId {
 /// Asks running calls to stop.
 #[derive(Debug, Default)]
 pub(super) struct Cancellation {
-    cancelled: AtomicBool,
+    /// How far it is: it only grows.
+    asked: AtomicU8,
     wake: Notify,
 }
 
+/// The server ends: what has no end of its own is to come to one.
+#[cfg(feature = "session")]
+const WIND_UP: u8 = 1;
+/// The call is to stop.
+const CANCELLED: u8 = 2;
+
 impl Cancellation {
     pub(super) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
+        self.ask(CANCELLED);
+    }
+
+    /// Asks what would go on without end to come to one. What works towards an end of its own goes on.
+    #[cfg(feature = "session")]
+    pub(super) fn wind_up(&self) {
+        self.ask(WIND_UP);
+    }
+
+    fn ask(&self, what: u8) {
+        self.asked.fetch_max(what, Ordering::Release);
         self.wake.notify_waiters();
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
+        self.asked.load(Ordering::Acquire) == CANCELLED
     }
 
     pub(super) async fn cancelled(&self) {
-        let mut wake = std::pin::pin!(self.wake.notified());
-        // Registered before the flag is read, so that a cancellation in between is not missed.
-        wake.as_mut().enable();
-        if !self.is_cancelled() {
+        self.asked(CANCELLED).await;
+    }
+
+    /// Completes when it was asked for this much.
+    async fn asked(&self, least: u8) {
+        loop {
+            let mut wake = std::pin::pin!(self.wake.notified());
+            // Registered before it is read, so that what is asked in between is not missed.
+            wake.as_mut().enable();
+            if self.asked.load(Ordering::Acquire) >= least {
+                return;
+            }
             wake.await;
         }
     }
@@ -88,14 +113,18 @@ pub(super) struct Call {
     pub(super) trace: Current,
     /// Whether an item of the output was sent.
     #[cfg(feature = "trace")]
-    pub(super) is_streaming: AtomicBool,
+    pub(super) is_streaming: std::sync::atomic::AtomicBool,
 }
 
 #[cfg(feature = "trace")]
 impl Call {
     /// Says in its span that its output begins.
     pub(super) fn stream(&self) {
-        if self.trace.is_recorded() && !self.is_streaming.swap(true, Ordering::Relaxed) {
+        if self.trace.is_recorded()
+            && !self
+                .is_streaming
+                .swap(true, std::sync::atomic::Ordering::Relaxed)
+        {
             self.trace.event("stream", [("cnv.stage", true.into())]);
         }
     }
@@ -212,21 +241,27 @@ impl Context {
         }
     }
 
-    /// Completes when the call is cancelled. A handler that follows something without end waits for
-    /// this beside its work, and then returns what it has.
+    /// Completes when the call is cancelled, or when the server that serves it is to end. A handler that follows something
+    /// without end waits for this beside its work, and then returns what it has. One whose work has an end is let come to
+    /// it by a server that ends, and asks [`checkpoint`](Self::checkpoint) instead.
     pub async fn cancelled(&self) {
-        self.call.cancellation.cancelled().await;
+        // Whatever is asked at all.
+        self.call.cancellation.asked(1).await;
     }
 
-    /// Waits, for a handler that looks at something again and again.
+    /// Waits, for a handler that looks at something again and again without end.
     ///
     /// # Errors
     ///
-    /// [`Stopped`] as soon as the call has to stop.
+    /// [`Stopped`] as soon as the call has to stop, and [`Stopped::Cancelled`] also as soon as the server that serves it is to
+    /// end: see [`cancelled`](Self::cancelled).
     pub async fn sleep(&self, duration: Duration) -> Result<(), Stopped> {
-        // Whether it was the cancellation or the time that came first, the checkpoint knows.
-        let _ = tokio::time::timeout(duration, self.cancelled()).await;
-        self.checkpoint()
+        let is_asked = tokio::time::timeout(duration, self.cancelled()).await;
+        self.checkpoint()?;
+        match is_asked {
+            Ok(()) => Err(Stopped::Cancelled),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Tells how far a long piece of work is, of `total` steps (bytes, files). On a terminal it is a

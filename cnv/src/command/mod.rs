@@ -117,6 +117,7 @@ mod version;
 pub use crate::grammar::Effect;
 pub use crate::transaction::{TransactionId, TransactionIdError};
 pub use app::{App, Fault, Faults};
+pub use cli::parse_duration;
 pub use context::{CallId, Context};
 pub use failure::{Failure, FailureCode};
 #[cfg(feature = "reload")]

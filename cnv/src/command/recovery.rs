@@ -8,7 +8,6 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::context::Context;
 use super::failure::Failure;
-use super::spec::VerbSpec;
 use super::verb::Registration;
 use crate::recovery::{Deadline, Policy, Trace};
 
@@ -46,13 +45,13 @@ pub struct Decisions {
 #[derive(Debug, Default)]
 struct Noted {
     kept: Mutex<Vec<Decided>>,
-    /// Whether a function that has the context came to its policy, and whether one was let through by it.
-    is_asked: AtomicBool,
+    /// Whether a function that has the context was let through by its policy.
     is_attempted: AtomicBool,
 }
 
 impl Decisions {
-    /// Whether `failure` is the word of the verb's own policy from before the handler's first attempt.
+    /// Whether `failure` is the word of the verb's own policy from before the handler's first attempt. A verb with a policy
+    /// has its context, or it does not compile.
     pub(super) fn refused_at_first(&self, verb: &Registration, failure: &Failure) -> bool {
         let (Some(policy), Some(refused)) = ((verb.policy)(), failure.refusal()) else {
             return false;
@@ -60,13 +59,8 @@ impl Decisions {
         if refused.policy() != policy.name() || refused.attempts() > 0 {
             return false;
         }
-        if self.noted.is_asked.load(Ordering::Relaxed) {
-            return !self.noted.is_attempted.load(Ordering::Relaxed);
-        }
-        // A handler without the context may have called another function under a policy that the two share, and that is
-        // then who was refused. Only a policy of the verb's own, which has its name, is known to be none of others.
-        let VerbSpec { noun, name, .. } = verb.spec;
-        policy.name().split_once(' ') == Some((noun, name))
+        // Further in, another function may have been refused by a policy that the two share.
+        !self.noted.is_attempted.load(Ordering::Relaxed)
     }
 
     /// Takes them, in the order in which the calls under the policies ended.
@@ -106,10 +100,8 @@ pub fn cancelled(cx: &Context) -> impl Future<Output = ()> + Send + use<> {
 /// Notes what a policy decides in a call, whose attempts may take the context along.
 #[must_use]
 pub fn noting(cx: &Context, policy: &Policy) -> Noting {
-    let decisions = cx.decisions().clone();
-    decisions.noted.is_asked.store(true, Ordering::Relaxed);
     Noting {
-        decisions,
+        decisions: cx.decisions().clone(),
         policy: policy.name(),
         trace: Trace::new(),
     }

@@ -32,7 +32,7 @@ use crate::audit::{AuditEntry, Decision, Digest, PartsDigest, Reason};
 use crate::capability::CapabilityContract;
 use crate::session::{
     Begun, Caller, Channel, Close, CloseCode, Ending, Identity, ItemTooLarge, Peer, Presented,
-    RemoteFailure, Request, Service, Unsent,
+    RemoteFailure, Request, Service, Stop, Unsent,
 };
 #[cfg(feature = "trace")]
 use crate::trace::Carried;
@@ -41,8 +41,9 @@ use notes::Dropped;
 use once::{Kept, Key, Once, Running, Turn};
 use places::Places;
 
-/// What the audit log calls the beginning of a session.
+/// What the audit log calls the beginning of a session, and its going on over another connection.
 const SESSION_OPEN: &str = "session open";
+const SESSION_RESUME: &str = "session resume";
 
 /// An application as sessions call it.
 pub(super) struct Served {
@@ -93,15 +94,13 @@ impl Service for Served {
         presented: Option<Presented>,
     ) -> Result<Authority, Close> {
         let Some(presented) = presented else {
-            let who = match peer {
+            match peer {
                 Peer::Parent => return Ok(self.without_token()),
                 Peer::User(user) if Some(user) == self.user => return Ok(self.without_token()),
-                Peer::User(user) => format!("the user {user}"),
-                Peer::Anyone => "whoever connected over TCP".to_owned(),
-            };
-            let code = FailureCode::Attestation.as_str();
-            let refused = Reason::new(code, format!("{who} presented no attestation"));
-            self.record_denial(refused, None).await;
+                Peer::User(_) | Peer::Anyone => {}
+            }
+            let refused = format!("{} presented no attestation", who(peer));
+            self.record_denial(SESSION_OPEN, refused, None).await;
             return Err(Close::new(
                 CloseCode::Attestation,
                 "this server asks who is calling: present an attestation",
@@ -119,8 +118,17 @@ impl Service for Served {
         } else {
             "attestation refused".to_owned()
         };
-        self.record_denial(refused, Some(token)).await;
+        self.record_denied(SESSION_OPEN, refused, Some(token)).await;
         Err(Close::new(CloseCode::Attestation, told))
+    }
+
+    async fn not_theirs(&self, peer: Peer, token: Option<&str>) {
+        let refused = format!(
+            "{} came again for a session whose secret, user or token is another",
+            who(peer)
+        );
+        let token = token.map(|token| Digest::from_bytes(Sha256::digest(token).into()));
+        self.record_denial(SESSION_RESUME, refused, token).await;
     }
 
     fn identity(&self, peer: Peer, authority: &Authority) -> Identity {
@@ -163,8 +171,20 @@ impl Service for Served {
         };
         Begun {
             ending: Box::pin(ending),
-            cancel: Box::new(move || cancellation.cancel()),
+            ask: Box::new(move |stop| match stop {
+                Stop::WindUp => cancellation.wind_up(),
+                Stop::Cancel => cancellation.cancel(),
+            }),
         }
+    }
+}
+
+/// Who connected, as the audit log has it.
+fn who(peer: Peer) -> String {
+    match peer {
+        Peer::Parent => "whoever started the server".to_owned(),
+        Peer::User(user) => format!("the user {user}"),
+        Peer::Anyone => "whoever connected over TCP".to_owned(),
     }
 }
 
@@ -266,8 +286,14 @@ impl Served {
         }
     }
 
-    /// Records that a session was not begun. It is not, whether that succeeds or not.
-    async fn record_denial(&self, reason: Reason, token: Option<Digest>) {
+    /// As [`record_denied`](Self::record_denied), of somebody who may not have a session.
+    async fn record_denial(&self, what: &'static str, why: String, token: Option<Digest>) {
+        let reason = Reason::new(FailureCode::Attestation.as_str(), why);
+        self.record_denied(what, reason, token).await;
+    }
+
+    /// Records that a session was not begun, or not gone on with. It is not, whether that succeeds or not.
+    async fn record_denied(&self, what: &'static str, reason: Reason, token: Option<Digest>) {
         let reason = match self.denials.admit(Instant::now()) {
             None => return,
             Some(0) => reason,
@@ -276,7 +302,7 @@ impl Served {
                 Reason::new(reason.code(), detail)
             }
         };
-        self.record(reason, token).await;
+        self.record(what, reason, token).await;
     }
 
     /// Records how many denials were left out at the end.
@@ -285,16 +311,16 @@ impl Served {
         if left_out > 0 {
             let code = FailureCode::Attestation.as_str();
             let reason = Reason::new(code, left_out_text(left_out));
-            self.record(reason, None).await;
+            self.record(SESSION_OPEN, reason, None).await;
         }
     }
 
-    async fn record(&self, reason: Reason, token: Option<Digest>) {
+    async fn record(&self, what: &'static str, reason: Reason, token: Option<Digest>) {
         let Ok(Some(log)) = audit_log(&self.app).await else {
             return;
         };
         let now = self.app.time().now();
-        let mut entry = AuditEntry::new(now, [0; 16], SESSION_OPEN, Decision::Denied(reason));
+        let mut entry = AuditEntry::new(now, [0; 16], what, Decision::Denied(reason));
         entry.token = token;
         let _ = tokio::task::spawn_blocking(move || log.record(&entry)).await;
     }

@@ -7,7 +7,7 @@ pub enum Stopped {
     /// The deadline of the call has passed. A retry needs a later deadline.
     #[error("the deadline passed")]
     Deadline,
-    /// Whoever made the call took it back.
+    /// Whoever made the call took it back, or the server that serves it ends.
     #[error("the call was cancelled")]
     Cancelled,
 }

@@ -29,7 +29,8 @@ pub(super) fn call<T, E, P: PolicyHandle>(
         course.enter_attempt()?;
     }
     loop {
-        let error = match body(course.begin()) {
+        let attempt = course.begin();
+        let error = match course.in_span(|| body(attempt)) {
             Ok(value) => {
                 if course.is_late() {
                     course.succeed_late();

@@ -14,6 +14,8 @@ use super::refused::{Cause, Refused, Stage, UNKNOWN};
 use super::settings::{Retry, Settings, ns};
 use super::trace::{Decision, Trace};
 use super::verdict::Verdict;
+#[cfg(feature = "trace")]
+use crate::trace::{Current, During, Span};
 
 /// One attempt of a call, as its body hears of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +64,16 @@ pub(super) struct Course<'t, P: PolicyHandle> {
     ticket: Option<Ticket>,
     /// Whether code of the caller runs just now, so that an end is a panic.
     is_in_body: bool,
+    /// The span of the present attempt.
+    #[cfg(feature = "trace")]
+    span: Span,
 }
+
+/// A body as it runs in the span of its attempt.
+#[cfg(feature = "trace")]
+pub(super) type Spanned<F> = During<F>;
+#[cfg(not(feature = "trace"))]
+pub(super) type Spanned<F> = F;
 
 /// What follows when a call asked for its place.
 pub(super) enum Place {
@@ -95,6 +106,8 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             has_permit: false,
             ticket: None,
             is_in_body: false,
+            #[cfg(feature = "trace")]
+            span: Span::NONE,
         }
     }
 
@@ -269,11 +282,41 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             trace.begin_attempt();
         }
         self.is_in_body = true;
+        #[cfg(feature = "trace")]
+        self.begin_span();
         let deadline_ns = self.attempt_end_ns();
         Attempt {
             number: self.attempts,
             deadline: (deadline_ns != NEVER).then(|| Deadline::at(Moment::from_ns(deadline_ns))),
         }
+    }
+
+    #[cfg(feature = "trace")]
+    #[inline]
+    fn begin_span(&mut self) {
+        self.span = crate::trace::span("attempt");
+        if self.span.is_recorded() {
+            self.span.set("cnv.policy", self.policy.name());
+            self.span.set("cnv.attempt", self.attempts);
+        }
+    }
+
+    /// The future of an attempt, in its span.
+    #[inline]
+    pub(super) fn spanned<F: Future>(&self, attempt: F) -> Spanned<F> {
+        #[cfg(feature = "trace")]
+        return self.span.during(attempt);
+        #[cfg(not(feature = "trace"))]
+        attempt
+    }
+
+    /// Runs an attempt in its span.
+    #[inline]
+    pub(super) fn in_span<T>(&self, attempt: impl FnOnce() -> T) -> T {
+        #[cfg(feature = "trace")]
+        return self.span.in_scope(attempt);
+        #[cfg(not(feature = "trace"))]
+        attempt()
     }
 
     /// Says whether code of the caller runs.
@@ -302,6 +345,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     #[inline]
     pub(super) fn succeed(&mut self, is_at_once: bool) {
         self.is_in_body = false;
+        self.end_span();
         let policy = &*self.policy;
         let now_ns = if is_at_once && policy.slow_ns() == NEVER {
             self.began_ns
@@ -329,12 +373,14 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             Verdict::Ignore => Decision::Ignored,
             _ => Decision::Failed,
         });
-        match verdict {
+        let next = match verdict {
             _ if !has_another => self.end_without_retry(),
             Verdict::Retry => self.back_off(None, now_ns),
             Verdict::RetryAfter(time) => self.back_off(Some(ns(time)), now_ns),
             Verdict::Fail | Verdict::Ignore => self.end_without_retry(),
-        }
+        };
+        self.end_span();
+        next
     }
 
     /// The attempt took too long, or the call did.
@@ -347,7 +393,9 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         if late_ns >= self.deadline_ns {
             let refusal = Refusal::new(Stage::Attempt, Cause::DeadlinePassed);
             let refused = self.refuse(refusal, late_ns);
-            return (refused, self.end_without_retry());
+            let next = self.end_without_retry();
+            self.end_span();
+            return (refused, next);
         }
         let refusal = Refusal::new(Stage::Attempt, Cause::AttemptTimedOut);
         let next = if has_another {
@@ -355,11 +403,13 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         } else {
             self.end_without_retry()
         };
-        match next {
+        let ended = match next {
             Next::End => (self.refuse(refusal, late_ns), Next::End),
             // It is refused only if no other attempt is made after all.
             next => (self.refused(refusal, late_ns), next),
-        }
+        };
+        self.end_span();
+        ended
     }
 
     /// A body that blocks returned too late; what it returned is returned.
@@ -367,6 +417,7 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         let outcome = self.outcome_of_time_out(self.now_ns());
         self.end_attempt(outcome, Event::TimedOut);
         self.note(Decision::TimedOut);
+        self.end_span();
         self.leave();
     }
 
@@ -484,8 +535,46 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
 
     #[inline]
     fn note(&mut self, decision: Decision) {
+        #[cfg(feature = "trace")]
+        self.trace_decision(decision);
         if let Some(trace) = &mut self.trace {
             trace.push(decision);
+        }
+    }
+
+    /// Says it in the span of the attempt, or, where none runs, in the one that the call is in.
+    #[cfg(feature = "trace")]
+    #[cold]
+    fn trace_decision(&mut self, decision: Decision) {
+        if !self.span.is_recorded() && !Current::with(Current::is_recorded) {
+            return;
+        }
+        match decision {
+            Decision::Failed | Decision::TimedOut => self.span.fail(decision.to_string()),
+            _ => {}
+        }
+        let name = match decision {
+            Decision::BackedOff(_) => "retry",
+            Decision::Refused(..) => "refused",
+            _ => "recovery",
+        };
+        let facts = [
+            ("cnv.policy", self.policy.name().into()),
+            ("cnv.decision", decision.to_string().into()),
+        ];
+        if self.span.is_recorded() {
+            self.span.event(name, facts);
+        } else {
+            crate::trace::event(name, facts);
+        }
+    }
+
+    /// The attempt is over, and its span is.
+    #[inline]
+    fn end_span(&mut self) {
+        #[cfg(feature = "trace")]
+        {
+            self.span = Span::NONE;
         }
     }
 }

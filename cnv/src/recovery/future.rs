@@ -7,7 +7,7 @@ use core::time::Duration;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::course::{Attempt, Course, Next, Place};
+use super::course::{Attempt, Course, Next, Place, Spanned};
 use super::policy::PolicyHandle;
 use super::refused::{CallError, Refused};
 use super::verdict::Verdict;
@@ -26,7 +26,7 @@ pin_project! {
         is_at_once: bool,
         // The attempt that runs. Before the course, so that it is gone when its permit goes back.
         #[pin]
-        attempt: Option<Fut>,
+        attempt: Option<Spanned<Fut>>,
         // Made where something is not ready. Most calls have none, and their futures need no place for one.
         timer: Option<Pin<Box<Sleep>>>,
         // Of the attempt before, while it backs off.
@@ -131,7 +131,7 @@ where
                 return Poll::Ready(Err(error));
             }
             let attempt = this.body.begin(this.course.begin());
-            this.attempt.set(Some(attempt));
+            this.attempt.set(Some(this.course.spanned(attempt)));
             *this.stage = Stage::Running;
             *this.is_at_once = true;
         }

@@ -17,6 +17,17 @@ pub enum SessionError {
     /// The connection broke, or there was none. A retry makes sense.
     #[error("the connection to the other end is gone")]
     Io(#[from] io::Error),
+    /// The connection broke, and nobody listens at the server's address any more: the server is gone, and the session with
+    /// it. A retry makes sense once there is another server.
+    #[error("nobody listens at {address} any more, where it was tried for {tried:?}")]
+    Gone {
+        /// The server's address.
+        address: super::address::Address,
+        /// How long it was tried.
+        tried: std::time::Duration,
+        /// What the operating system said last.
+        source: io::Error,
+    },
     /// The other end did not answer in time. A retry makes sense.
     #[error("the session did not begin within {0:?}")]
     Handshake(std::time::Duration),

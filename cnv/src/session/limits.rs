@@ -56,7 +56,8 @@ pub struct SessionLimits {
     /// How long it may take to answer. Default: 20 s.
     pub ping_timeout: Duration,
     /// How long a session whose connection broke is kept: at the server it waits for its client, while its calls go on, and
-    /// the client tries to connect again. Default: 30 s.
+    /// the client tries to connect again: where nobody listens, only for
+    /// [`ClientOptions::reconnect`](super::ClientOptions::reconnect). Default: 30 s.
     pub resume_window: Duration,
     /// Server: how many such sessions are kept. Default: 256.
     pub max_detached: usize,
@@ -65,7 +66,8 @@ pub struct SessionLimits {
     pub max_client_detached: usize,
     /// Server: how long a cancelled handler may take to return what it has, before it is dropped. Default: 1 s.
     pub cancel_grace: Duration,
-    /// Server: how long calls may go on after the server was asked to end. Default: 30 s.
+    /// Server: how long calls may go on after the server was asked to end. Handlers without an end of their own hear of it at
+    /// once: [`Context::cancelled`](crate::command::Context::cancelled). Default: 30 s.
     pub drain_timeout: Duration,
 }
 

@@ -65,7 +65,7 @@
 //! | calls | server | how many calls may have been opened |
 //! | ack | both | the last frame that arrived |
 //! | ping, pong | both | whether the other end is there |
-//! | drain | server | no new calls |
+//! | drain | server | no new calls; calls that have an end come to it, and what follows something without end is told to |
 //! | close | both | the session is over, and [why](CloseCode) |
 //!
 //! Every frame has a CRC32C of its line and one of its payload. Open, data, end, cancel and reset are numbered. They are
@@ -148,4 +148,6 @@ pub use wire::{Channel, WireError};
 pub(crate) use address::Stream;
 pub(crate) use error::ItemTooLarge;
 pub(crate) use message::{Ending, Request};
-pub(crate) use server::{Begun, Caller, Identity, Peer, Presented, Service, Sessions, Unsent};
+pub(crate) use server::{
+    Begun, Caller, Identity, Peer, Presented, Service, Sessions, Stop, Unsent,
+};

@@ -81,6 +81,7 @@ impl Inner {
         resume: Resume,
     ) -> Result<(Stream, BytesMut), SessionError> {
         let since = Instant::now();
+        let mut gone_since = None;
         let mut pause = FIRST_RETRY;
         loop {
             // Nobody answers an attempt that is made while the network is away, and its time is part of the window.
@@ -113,6 +114,20 @@ impl Inner {
             if !is_temporary || since.elapsed() + pause > self.limits.resume_window {
                 return Err(error);
             }
+            match error {
+                SessionError::Io(source) if is_nobody(&source) => {
+                    let tried = gone_since.get_or_insert_with(Instant::now).elapsed();
+                    if tried + pause > options.reconnect {
+                        let address = address.clone();
+                        return Err(SessionError::Gone {
+                            address,
+                            tried,
+                            source,
+                        });
+                    }
+                }
+                _ => gone_since = None,
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LAST_RETRY);
         }
@@ -138,6 +153,15 @@ fn again(error: &SessionError) -> SessionError {
         SessionError::Io(error) => {
             SessionError::Io(io::Error::new(error.kind(), error.to_string()))
         }
+        SessionError::Gone {
+            address,
+            tried,
+            source,
+        } => SessionError::Gone {
+            address: address.clone(),
+            tried: *tried,
+            source: io::Error::new(source.kind(), source.to_string()),
+        },
         SessionError::Handshake(time) => SessionError::Handshake(*time),
         SessionError::Draining => SessionError::Draining,
         SessionError::NoNumber => SessionError::NoNumber,
@@ -151,6 +175,14 @@ fn again(error: &SessionError) -> SessionError {
         },
         SessionError::Attestation(why) => SessionError::Attestation(why.clone()),
     }
+}
+
+/// Whether an error says that nobody listens there.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+    )
 }
 
 fn over(broken: Broken) -> SessionError {

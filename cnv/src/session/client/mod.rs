@@ -154,6 +154,13 @@ impl Client {
         Self { inner, _open: open }
     }
 
+    /// Whether there is no call, and nobody who waits to make one.
+    #[cfg(test)]
+    pub(in crate::session) fn holds_nothing(&self) -> bool {
+        let core = &self.inner.shared.lock().core;
+        !core.has_calls() && core.waiting() == 0
+    }
+
     /// The name of the server's application, as it says.
     #[must_use]
     pub fn application(&self) -> &str {

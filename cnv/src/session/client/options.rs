@@ -1,6 +1,7 @@
 //! How a client begins its sessions.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::attestation::PrivateKey;
 use crate::session::limits::SessionLimits;
@@ -20,22 +21,41 @@ use crate::session::limits::SessionLimits;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ClientOptions {
     pub(super) application: Option<String>,
     pub(super) grammar: Option<String>,
     pub(super) token: Option<String>,
     pub(super) key: Option<PrivateKey>,
     pub(super) limits: SessionLimits,
+    pub(super) reconnect: Duration,
     pub(super) is_single: bool,
     pub(super) is_plaintext: bool,
+}
+
+/// How long a client tries to connect again where nobody listens.
+const RECONNECT: Duration = Duration::from_secs(2);
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl ClientOptions {
     /// A client that presents nothing and takes any server.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            application: None,
+            grammar: None,
+            token: None,
+            key: None,
+            limits: SessionLimits::default(),
+            reconnect: RECONNECT,
+            is_single: false,
+            is_plaintext: false,
+        }
     }
 
     /// Goes on only with the server of this application. A proof of possession names it, so whoever attests has to know.
@@ -72,6 +92,16 @@ impl ClientOptions {
     #[must_use]
     pub fn limits(mut self, limits: SessionLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How long it is tried to connect again while nobody listens at the server's address; then the session is over, with
+    /// [`SessionError::Gone`](crate::session::SessionError::Gone). A server that was killed has lost its sessions, so that
+    /// there is little to wait for; something in between that is restarted may need longer. Default: 2 s; no longer than
+    /// [`SessionLimits::resume_window`], which bounds it all.
+    #[must_use]
+    pub fn reconnect(mut self, time: Duration) -> Self {
+        self.reconnect = time;
         self
     }
 

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use super::clients::CallPlace;
 use super::ending::{encode_ending, failed};
 use super::registry::Session;
-use super::{Begun, Service, Sessions};
+use super::{Begun, Service, Sessions, Stop};
 use crate::session::error::ItemTooLarge;
 use crate::session::message::{CLIENT_CALLS, DRAINING, Ending, Request, decode};
 use crate::session::server_core::{Event, Offer, ServerCore};
@@ -21,7 +21,7 @@ use crate::session::wire::Channel;
 
 pub(super) struct Running {
     abort: AbortHandle,
-    cancel: Arc<dyn Fn() + Send + Sync>,
+    ask: Arc<dyn Fn(Stop) + Send + Sync>,
 }
 
 impl<A> Session<A> {
@@ -33,16 +33,16 @@ impl<A> Session<A> {
     pub(super) fn abandon(&self) {
         let running = std::mem::take(&mut *self.running());
         for call in running.into_values() {
-            (call.cancel)();
+            (call.ask)(Stop::Cancel);
             call.abort.abort();
         }
         self.shared.with(ServerCore::abandon);
     }
 
-    /// Asks every handler to stop, and leaves them the time to.
-    pub(super) fn cancel_all(&self) {
+    /// Asks every handler, and leaves them the time to stop.
+    pub(super) fn ask_all(&self, stop: Stop) {
         for call in self.running().values() {
-            (call.cancel)();
+            (call.ask)(stop);
         }
     }
 }
@@ -147,7 +147,7 @@ impl<S: Service> Sessions<S> {
                 // Not within the condition, where the lock would still be held.
                 let running = session.running().remove(&call);
                 if let Some(running) = running {
-                    (running.cancel)();
+                    (running.ask)(Stop::Cancel);
                     running.abort.abort();
                 }
             }
@@ -197,7 +197,8 @@ impl<S: Service> Sessions<S> {
             end: Arc::clone(session) as Arc<dyn CallEnd>,
             call,
         };
-        let Begun { ending, cancel } = self.service.call(&session.authority, request, caller);
+        let Begun { ending, ask } = self.service.call(&session.authority, request, caller);
+        let ask: Arc<dyn Fn(Stop) + Send + Sync> = ask.into();
         let has_ended = Arc::clone(&ender.has_ended);
         let task = tokio::spawn(async move {
             let isolated = Isolated {
@@ -214,12 +215,21 @@ impl<S: Service> Sessions<S> {
         let mut running = session.running();
         // It may be over by now, or never have begun where the process ends.
         if !has_ended.load(Ordering::Relaxed) {
-            let (abort, cancel) = (abort.clone(), cancel.into());
-            running.insert(call, Running { abort, cancel });
+            let abort = abort.clone();
+            let ask = Arc::clone(&ask);
+            running.insert(call, Running { abort, ask });
         }
         drop(running);
-        // All that were running when the session was given up are dropped, and this one may have come after them.
-        if session.shared.lock().core.is_abandoned() {
+        // All that were running when the session was given up are dropped, and all when the server was to end were told:
+        // this one may have come after them.
+        let (is_draining, is_abandoned) = {
+            let core = &session.shared.lock().core;
+            (core.is_draining(), core.is_abandoned())
+        };
+        if is_draining {
+            ask(Stop::WindUp);
+        }
+        if is_abandoned {
             abort.abort();
         }
     }
@@ -230,11 +240,11 @@ fn cancel<A: Send + Sync + 'static>(session: &Arc<Session<A>>, call: u32) {
     let Some((ask, abort)) = session
         .running()
         .get(&call)
-        .map(|running| (Arc::clone(&running.cancel), running.abort.clone()))
+        .map(|running| (Arc::clone(&running.ask), running.abort.clone()))
     else {
         return;
     };
-    ask();
+    ask(Stop::Cancel);
     let grace = session.limits.cancel_grace;
     tokio::spawn(async move {
         tokio::time::sleep(grace).await;

@@ -64,6 +64,12 @@ impl Clients {
         self.known.insert(identity, Arc::downgrade(&client));
         client
     }
+
+    /// Whether nobody has a session or a call.
+    #[cfg(test)]
+    pub(super) fn are_gone(&self) -> bool {
+        self.known.values().all(|client| client.strong_count() == 0)
+    }
 }
 
 #[cfg(test)]

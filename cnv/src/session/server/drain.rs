@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::registry::Session;
-use super::{Service, Sessions};
+use super::{Service, Sessions, Stop};
 use crate::session::driver::GOODBYE;
 use crate::session::server_core::ServerCore;
 
@@ -12,8 +12,8 @@ use crate::session::server_core::ServerCore;
 const DRAIN_POLL: std::time::Duration = std::time::Duration::from_millis(10);
 
 impl<S: Service> Sessions<S> {
-    /// Takes no new sessions and calls, and returns once those that are there have ended, or their time is up. Says how
-    /// many calls were cut off.
+    /// Takes no new sessions and calls, and returns once those that are there have ended, or their time is up. Those that
+    /// follow something without end are told at once. Says how many calls were cut off.
     pub(crate) async fn drain(self: &Arc<Self>) -> usize {
         // Those whose connection broke have the same time to end.
         let sessions = {
@@ -26,6 +26,7 @@ impl<S: Service> Sessions<S> {
         };
         for session in &sessions {
             session.shared.with(ServerCore::drain);
+            session.ask_all(Stop::WindUp);
         }
         let until = Instant::now() + self.limits.drain_timeout;
         let is_over = |sessions: &[Arc<Session<S::Authority>>]| {
@@ -37,7 +38,7 @@ impl<S: Service> Sessions<S> {
         let mut cut = 0;
         for session in &sessions {
             cut += session.running().len();
-            session.cancel_all();
+            session.ask_all(Stop::Cancel);
         }
         if cut > 0 {
             tokio::time::sleep(self.limits.cancel_grace).await;

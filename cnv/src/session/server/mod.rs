@@ -4,6 +4,8 @@
 //! one's end; `drain` ends them all.
 
 mod calls;
+#[cfg(test)]
+mod cancel_tests;
 mod clients;
 #[cfg(feature = "trace")]
 mod counts;
@@ -35,7 +37,7 @@ pub(crate) use calls::{Caller, Unsent};
 pub(crate) use clients::Identity;
 use counts::Counts;
 use places::{Place, Places};
-use registry::{Attached, Registry};
+use registry::{Attached, NotFound, Registry};
 
 /// Who is at the other end of a connection, as far as the operating system knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +64,16 @@ pub(crate) struct Presented {
 pub(crate) struct Begun {
     pub(crate) ending: Pin<Box<dyn Future<Output = Ending> + Send>>,
     /// Asks the handler to stop.
-    pub(crate) cancel: Box<dyn Fn() + Send + Sync>,
+    pub(crate) ask: Box<dyn Fn(Stop) + Send + Sync>,
+}
+
+/// What a handler is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The server ends: a handler that follows something without end is to return what it has.
+    WindUp,
+    /// Any handler is.
+    Cancel,
 }
 
 /// What a server serves.
@@ -86,6 +97,9 @@ pub(crate) trait Service: Send + Sync + 'static {
         peer: Peer,
         presented: Option<Presented>,
     ) -> impl Future<Output = Result<Self::Authority, Close>> + Send;
+
+    /// Somebody came again for a session that is there, and is not whose it is.
+    fn not_theirs(&self, peer: Peer, token: Option<&str>) -> impl Future<Output = ()> + Send;
 
     /// Whom this authority was given to.
     fn identity(&self, peer: Peer, authority: &Self::Authority) -> Identity;
@@ -226,7 +240,11 @@ impl<S: Service> Sessions<S> {
         let (session, secret, connection, received) =
             match client.resume.as_ref().filter(|_| is_resumable) {
                 Some(resume) => {
-                    let session = self.find(resume, peer, token.as_deref())?;
+                    let found = self.find(resume, peer, token.as_deref());
+                    if matches!(found, Err(NotFound::NotTheirs)) {
+                        self.service.not_theirs(peer, token.as_deref()).await;
+                    }
+                    let session = found.map_err(Close::from)?;
                     let (connection, received) = self.go_on(&session, resume)?;
                     (
                         session,

@@ -30,6 +30,8 @@ impl Service for Nothing {
         Ok(())
     }
 
+    async fn not_theirs(&self, _: Peer, _: Option<&str>) {}
+
     fn identity(&self, peer: Peer, (): &()) -> Identity {
         match peer {
             Peer::User(user) => Identity::User(user),
@@ -40,7 +42,7 @@ impl Service for Nothing {
     fn call(&self, (): &(), _: Request, _: Caller) -> Begun {
         Begun {
             ending: Box::pin(std::future::pending()),
-            cancel: Box::new(|| ()),
+            ask: Box::new(|_| ()),
         }
     }
 }

@@ -25,6 +25,14 @@ pub(super) struct Registry<A> {
     clients: Clients,
 }
 
+#[cfg(test)]
+impl<A> Registry<A> {
+    /// Whether nobody has a session or a call.
+    pub(super) fn has_no_client(&self) -> bool {
+        self.clients.are_gone()
+    }
+}
+
 pub(super) type SessionNumber = [u8; 16];
 
 impl<A> Default for Registry<A> {
@@ -52,6 +60,21 @@ pub(super) struct Session<A> {
     pub(super) limits: SessionLimits,
     pub(super) shared: Shared<ServerCore>,
     pub(super) running: Mutex<BTreeMap<u32, Running>>,
+}
+
+/// Why a session is not gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotFound {
+    Unknown,
+    /// It is there, and the secret, the user or the token is another.
+    NotTheirs,
+}
+
+impl From<NotFound> for Close {
+    /// The same for both: whoever asks does not hear which sessions there are.
+    fn from(_: NotFound) -> Self {
+        Self::new(CloseCode::Resume, "there is no such session any more")
+    }
 }
 
 /// A session that has begun, with what its client shows when it comes again.
@@ -102,17 +125,16 @@ impl<S: Service> Sessions<S> {
         resume: &Resume,
         peer: Peer,
         token: Option<&str>,
-    ) -> Result<Arc<Session<S::Authority>>, Close> {
-        let unknown = || Close::new(CloseCode::Resume, "there is no such session any more");
-        let number: SessionNumber = hex::read(&resume.session).map_err(|_| unknown())?;
-        let shown: [u8; 32] = hex::read(&resume.secret).map_err(|_| unknown())?;
+    ) -> Result<Arc<Session<S::Authority>>, NotFound> {
+        let number = hex::read(&resume.session).map_err(|_| NotFound::Unknown)?;
         let registry = self.registry();
         let session = registry.sessions.get(&number).and_then(Weak::upgrade);
         drop(registry);
-        let session = session.ok_or_else(unknown)?;
+        let session = session.ok_or(NotFound::Unknown)?;
+        let shown: [u8; 32] = hex::read(&resume.secret).map_err(|_| NotFound::NotTheirs)?;
         let is_it = session.secret == Some(Sha256::digest(shown).into());
         if !is_it || session.peer != peer || session.token.as_deref() != token {
-            return Err(unknown());
+            return Err(NotFound::NotTheirs);
         }
         Ok(session)
     }
@@ -125,8 +147,7 @@ impl<S: Service> Sessions<S> {
     ) -> Result<(u64, u64), Close> {
         let mut registry = self.registry();
         if !registry.sessions.contains_key(&session.number) {
-            let message = "there is no such session any more";
-            return Err(Close::new(CloseCode::Resume, message));
+            return Err(NotFound::Unknown.into());
         }
         registry
             .detached
