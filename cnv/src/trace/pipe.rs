@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,8 +51,26 @@ impl Default for QueueLimits {
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// Where metrics come from, once somebody says so.
-pub(super) type Measured = Arc<OnceLock<Box<dyn Fn() -> Snapshot + Send + Sync>>>;
+/// Where metrics come from, from when somebody says so until the end.
+#[derive(Clone, Default)]
+pub(super) struct Measured(Arc<Mutex<Option<Measure>>>);
+
+type Measure = Arc<dyn Fn() -> Snapshot + Send + Sync>;
+
+impl Measured {
+    pub(super) fn set(&self, measure: Option<Measure>) {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = std::mem::replace(&mut *place, measure);
+        // What goes with it may want to know what is measured.
+        drop(place);
+        drop(earlier);
+    }
+
+    fn get(&self) -> Option<Measure> {
+        let place = self.0.lock();
+        place.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// The queue of one exporter, and its thread.
 pub(super) struct Pipe {
@@ -60,6 +78,7 @@ pub(super) struct Pipe {
     logs: SyncSender<Arc<LogRecord>>,
     takes_spans: bool,
     takes_logs: bool,
+    takes_metrics: bool,
     shared: Arc<Shared>,
     worker: thread::Thread,
     batch: u64,
@@ -141,6 +160,7 @@ impl Pipe {
         let (spans, waiting_spans) = sync_channel(capacity);
         let (logs, waiting_logs) = sync_channel(capacity);
         let (takes_spans, takes_logs) = (exporter.takes_spans(), exporter.takes_logs());
+        let takes_metrics = exporter.takes_metrics();
         let shared = Arc::new(Shared {
             name: exporter.name(),
             spans: Counts::default(),
@@ -167,6 +187,7 @@ impl Pipe {
             logs,
             takes_spans,
             takes_logs,
+            takes_metrics,
             shared,
             worker: thread.thread().clone(),
             batch: batch.min(capacity) as u64,
@@ -196,6 +217,11 @@ impl Pipe {
     /// Whether it takes log records.
     pub(super) const fn takes_logs(&self) -> bool {
         self.takes_logs
+    }
+
+    /// Whether it takes metrics.
+    pub(super) const fn takes_metrics(&self) -> bool {
+        self.takes_metrics
     }
 
     #[inline]
@@ -360,7 +386,7 @@ impl Worker {
             return;
         };
         // They are whoever's who wrote them.
-        let Ok(snapshot) = catch_unwind(AssertUnwindSafe(measure)) else {
+        let Ok(snapshot) = catch_unwind(AssertUnwindSafe(|| measure())) else {
             return self.shared.failed("what measures panicked".to_owned());
         };
         let len = snapshot

@@ -140,8 +140,9 @@ impl Tracer {
         self.inner.pipes.iter().any(Pipe::takes_logs)
     }
 
-    /// Has what `measure` measures exported every so often and at the end, by the exporters that take metrics. The first one
-    /// counts. An application measures itself:
+    /// Has what `measure` measures exported every so often and at the end, by the exporters that take metrics, in place of
+    /// what was measured before. It is kept until the [shutdown](Self::shutdown). `serve` of a program that has sessions has
+    /// its application measured; others say so:
     ///
     /// ```
     /// # #[cfg(feature = "command")] {
@@ -157,7 +158,9 @@ impl Tracer {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn measure(&self, measure: impl Fn() -> Snapshot + Send + Sync + 'static) {
-        let _ = self.inner.measured.set(Box::new(measure));
+        if self.inner.pipes.iter().any(Pipe::takes_metrics) {
+            self.inner.measured.set(Some(Arc::new(measure)));
+        }
     }
 
     /// What became of all that the exporters were given so far.
@@ -175,11 +178,14 @@ impl Tracer {
         // A century is longer than anybody waits, and every clock goes as far.
         let until = now + limit.min(Duration::from_secs(100 * 365 * 24 * 3600));
         self.inner.pipes.iter().for_each(|pipe| pipe.close(until));
-        self.inner
+        let reports = self
+            .inner
             .pipes
             .iter()
             .map(|pipe| pipe.wait(until))
-            .collect()
+            .collect();
+        self.inner.measured.set(None);
+        reports
     }
 
     #[inline]
@@ -294,7 +300,7 @@ impl TracerBuilder {
     /// Where the operating system has no randomness or no thread to give. A retry may help.
     pub fn build(self) -> io::Result<Tracer> {
         let measured = Measured::default();
-        let start = |exporter| Pipe::start(exporter, self.queue, Arc::clone(&measured));
+        let start = |exporter| Pipe::start(exporter, self.queue, measured.clone());
         let pipes: io::Result<_> = self.exporters.into_iter().map(start).collect();
         Ok(Tracer {
             inner: Arc::new(Inner {
