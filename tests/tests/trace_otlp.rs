@@ -88,9 +88,11 @@ fn texts(attributes: &[KeyValue]) -> Vec<(&str, String)> {
 fn everything() -> (Vec<SpanRecord>, Vec<LogRecord>) {
     recorded(|tracer| {
         let boundary = Boundary::new(Incoming::Continue);
-        let mut headers = cnv::trace::Headers::default();
-        headers.traceparent = Some(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-        headers.tracestate = Some(b"vendor=1");
+        let headers = cnv::trace::Headers {
+            traceparent: Some(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            tracestate: Some(b"vendor=1"),
+            ..Default::default()
+        };
         let context = TraceContext::extract(headers, boundary, tracer.ids());
         let transaction = tracer.ids().transaction();
         let mut entry = tracer.entry("log scan", &context, Some(transaction));
