@@ -2,27 +2,34 @@
 
 mod otlp;
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use cnv::trace::metrics::{Distribution, Family, Number, Point, Points, Snapshot};
 use cnv::trace::{
-    Boundary, Exported, Exporter, Incoming, Level, LogRecord, OtlpExporter, OtlpSettings, Resource,
-    Signal, SpanRecord, TraceContext,
+    Boundary, DropCause, Exported, Exporter, Incoming, Level, LogRecord, OtlpExporter,
+    OtlpSettings, QueueLimits, Report, Resource, SpanRecord, TraceContext, Tracer,
 };
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data as Metric;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as NumberValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use rustix::process::Signal;
 
+use otlp::collectors::{self, OtelTap};
 use otlp::grpc_server::{self, GrpcServer, framed};
 use otlp::http_server::{self, HttpServer, answer};
-use otlp::{LONG, SHORT, recorded, soon, spans};
+use otlp::{LONG, SHORT, recorded, soon, spans, wait_until};
 
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 const DELIVERED: Exported = Exported::Delivered { rejected: 0 };
@@ -81,9 +88,11 @@ fn texts(attributes: &[KeyValue]) -> Vec<(&str, String)> {
 fn everything() -> (Vec<SpanRecord>, Vec<LogRecord>) {
     recorded(|tracer| {
         let boundary = Boundary::new(Incoming::Continue);
-        let mut headers = cnv::trace::Headers::default();
-        headers.traceparent = Some(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-        headers.tracestate = Some(b"vendor=1");
+        let headers = cnv::trace::Headers {
+            traceparent: Some(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            tracestate: Some(b"vendor=1"),
+            ..Default::default()
+        };
         let context = TraceContext::extract(headers, boundary, tracer.ids());
         let transaction = tracer.ids().transaction();
         let mut entry = tracer.entry("log scan", &context, Some(transaction));
@@ -238,12 +247,6 @@ fn all_that_is_known_arrives_by_grpc() {
 #[test]
 fn requests_are_compressed_where_that_is_asked_for() {
     let (records, _) = everything();
-    let unzipped = |bytes: &[u8]| {
-        let mut whole = Vec::new();
-        let mut decoder = flate2::read::GzDecoder::new(bytes);
-        decoder.read_to_end(&mut whole).unwrap();
-        whole
-    };
     let http = HttpServer::start(|_| http_server::Reply::Bytes(answer("200 OK", PROTOBUF, b"")));
     let sent = exporter(over_http(&http).gzip()).spans(&records, soon());
     assert_eq!(sent, DELIVERED);
@@ -572,7 +575,7 @@ fn what_is_too_much_for_one_request_is_sent_in_several() {
 #[test]
 fn only_what_is_wanted_is_taken() {
     let settings = OtlpSettings::http("http://localhost:1").unwrap();
-    let mut exporter = exporter(settings.without(Signal::Traces));
+    let mut exporter = exporter(settings.without(cnv::trace::Signal::Traces));
     assert!(!exporter.takes_spans() && exporter.takes_logs());
     let sent = exporter.spans(&spans(1), soon());
     assert!(matches!(sent, Exported::Refused(_)), "{sent:?}");
@@ -580,4 +583,374 @@ fn only_what_is_wanted_is_taken() {
     // Without an exporter of spans none is recorded.
     let tracer = otlp::seeded().exporter(exporter).build().unwrap();
     assert!(!tracer.is_recording() && tracer.takes_logs());
+}
+
+/// A counter, a gauge and a histogram.
+fn metrics() -> Snapshot {
+    static BOUNDS: [f64; 2] = [0.1, 1.0];
+    let since = UNIX_EPOCH + Duration::from_secs(5);
+    let mut snapshot = Snapshot::new(since, since + Duration::from_secs(2));
+    let call = |value| Point::new([("verb", "scan")], value);
+    let families = [
+        Family::new(
+            "shop.calls",
+            "{call}",
+            "Calls.",
+            Points::Counter(vec![call(Number::Integer(3))]),
+        ),
+        Family::new(
+            "shop.load",
+            "1",
+            "Load.",
+            Points::Gauge(vec![call(Number::Real(0.5))]),
+        ),
+        {
+            let distribution = Distribution::new(&BOUNDS, vec![4, 2, 1], 3.5).unwrap();
+            let points = Points::Histogram(vec![Point::new([("verb", "scan")], distribution)]);
+            Family::new("shop.duration", "s", "Durations.", points)
+        },
+    ];
+    families
+        .into_iter()
+        .for_each(|family| snapshot.push(family).unwrap());
+    snapshot
+}
+
+fn compare_metrics(message: &[u8]) {
+    let request = ExportMetricsServiceRequest::decode(message).unwrap();
+    let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
+    let [calls, load, duration] = &metrics[..] else {
+        panic!("three metrics")
+    };
+    assert_eq!(
+        (&*calls.name, &*calls.unit, &*calls.description),
+        ("shop.calls", "{call}", "Calls.")
+    );
+    let (start, at) = (5_000_000_000, 7_000_000_000);
+    let verb = [("verb", "scan".to_owned())];
+    let Some(Metric::Sum(sum)) = &calls.data else {
+        panic!("{calls:?}")
+    };
+    assert_eq!((sum.aggregation_temporality, sum.is_monotonic), (2, true));
+    let point = &sum.data_points[0];
+    assert_eq!(point.value, Some(NumberValue::AsInt(3)));
+    assert_eq!(
+        (point.start_time_unix_nano, point.time_unix_nano),
+        (start, at)
+    );
+    assert_eq!(texts(&point.attributes), verb);
+    let Some(Metric::Gauge(gauge)) = &load.data else {
+        panic!("{load:?}")
+    };
+    assert_eq!(gauge.data_points[0].value, Some(NumberValue::AsDouble(0.5)));
+    assert_eq!(gauge.data_points[0].time_unix_nano, at);
+    let Some(Metric::Histogram(histogram)) = &duration.data else {
+        panic!("{duration:?}")
+    };
+    assert_eq!(histogram.aggregation_temporality, 2);
+    let point = &histogram.data_points[0];
+    assert_eq!((point.count, point.sum), (7, Some(3.5)));
+    assert_eq!(point.bucket_counts, [4, 2, 1]);
+    assert_eq!(point.explicit_bounds, [0.1, 1.0]);
+    assert_eq!(
+        (point.start_time_unix_nano, point.time_unix_nano),
+        (start, at)
+    );
+    assert_eq!(texts(&point.attributes), verb);
+}
+
+#[test]
+fn metrics_arrive_every_so_often_and_at_the_end() {
+    let server = HttpServer::start(|_| http_server::Reply::Bytes(answer("200 OK", PROTOBUF, b"")));
+    let mut limits = QueueLimits::default();
+    limits.delay = Duration::from_millis(1);
+    limits.metrics_every = Duration::from_millis(5);
+    let tracer = otlp::seeded()
+        .queue(limits)
+        .exporter(exporter(over_http(&server)));
+    let tracer = tracer.build().unwrap();
+    tracer.measure(metrics);
+    wait_until("metrics arrive", || server.requests().len() >= 2);
+    let before = tracer.reports().remove(0).metrics;
+    let report = tracer.shutdown(LONG).remove(0);
+    assert!(report.is_complete(), "{report}");
+    assert!(report.metrics.delivered > before.delivered);
+    let requests = server.requests();
+    assert_eq!(requests.len() as u64 * 3, report.metrics.delivered);
+    for request in &requests {
+        assert_eq!(request.line, "POST /v1/metrics HTTP/1.1");
+        compare_metrics(&request.body);
+    }
+}
+
+#[test]
+fn metrics_that_do_not_arrive_are_counted_and_not_sent_again() {
+    for (reply, rejected, unknown, unreachable) in [
+        (answer("200 OK", PROTOBUF, &rejecting(1)), 1, 0, 0),
+        (answer("400 Bad Request", "", b""), 3, 0, 0),
+        (answer("503 Service Unavailable", "", b""), 0, 0, 3),
+        (b"no HTTP".to_vec(), 0, 3, 0),
+    ] {
+        let server = HttpServer::start(move |_| http_server::Reply::Last(reply.clone()));
+        let tracer = otlp::seeded().exporter(exporter(over_http(&server)));
+        let tracer = tracer.build().unwrap();
+        tracer.measure(metrics);
+        let report = tracer.shutdown(LONG).remove(0);
+        let counts = report.metrics;
+        assert_eq!(counts.given, 3);
+        assert_eq!(counts.dropped_by(DropCause::Rejected), rejected);
+        assert_eq!(counts.dropped_by(DropCause::Unreachable), unreachable);
+        assert_eq!(counts.unknown, unknown);
+        assert_eq!(counts.delivered, 3 - rejected - unknown - unreachable);
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+/// Short times and a small queue, so that all of them run out.
+fn short() -> QueueLimits {
+    let mut limits = QueueLimits::default();
+    limits.delay = Duration::from_millis(5);
+    limits.capacity = 256;
+    limits.batch = 32;
+    limits.retry_for = Duration::from_secs(2);
+    limits
+}
+
+#[test]
+fn a_batch_that_is_to_be_sent_later_is_sent_later() {
+    for retry_after in ["retry-after: 1\r\n", ""] {
+        let mut left = 2;
+        let server = HttpServer::start(move |_| {
+            left -= 1;
+            http_server::Reply::Bytes(match left {
+                1 => answer("503 Service Unavailable", retry_after, b""),
+                _ => answer("200 OK", PROTOBUF, b""),
+            })
+        });
+        let tracer = otlp::seeded().queue(short());
+        let tracer = tracer
+            .exporter(exporter(over_http(&server)))
+            .build()
+            .unwrap();
+        let begun = Instant::now();
+        otlp::call(&tracer);
+        wait_until("it arrives", || tracer.reports()[0].spans.delivered == 1);
+        let waited = begun.elapsed();
+        assert!(retry_after.is_empty() || waited >= Duration::from_secs(1));
+        assert_eq!(server.requests().len(), 2);
+        assert!(tracer.shutdown(LONG)[0].is_complete());
+    }
+}
+
+#[test]
+fn oteltap_reads_all_that_is_known() {
+    let Some(folder) = collectors::folder() else {
+        return;
+    };
+    let tap = OtelTap::new(folder);
+    let _collector = tap.start();
+    let (records, logs) = everything();
+    let mut exporter = exporter(OtlpSettings::http(&tap.url()).unwrap());
+    assert_eq!(exporter.spans(&records, soon()), DELIVERED);
+    assert_eq!(exporter.logs(&logs, soon()), DELIVERED);
+    assert_eq!(exporter.metrics(&metrics(), soon()), DELIVERED);
+    wait_until("all lines are there", || tap.received().len() == 7);
+    let lines = tap.received();
+    for record in &records {
+        let id = record.context.span_id().to_string();
+        let line = lines
+            .iter()
+            .find(|line| line["spanId"] == *id && line["name"].is_string());
+        let line = line.unwrap_or_else(|| panic!("{id}: {lines:#?}"));
+        assert_eq!(line["traceId"], record.context.trace_id().to_string());
+        assert_eq!(line["name"], *record.name);
+        assert_eq!(line["startTimeUnixNano"], record.start_unix_ns.to_string());
+    }
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["body"]["stringValue"] == "slow")
+    );
+    for name in ["shop.calls", "shop.load", "shop.duration"] {
+        assert!(
+            lines.iter().any(|line| line["name"] == name),
+            "{name}: {lines:#?}"
+        );
+    }
+}
+
+#[test]
+fn rotel_takes_what_is_sent_and_sends_it_on() {
+    let Some(folder) = collectors::folder() else {
+        return;
+    };
+    let sink = HttpServer::start(|_| http_server::Reply::Bytes(answer("200 OK", PROTOBUF, b"")));
+    let (_collector, grpc, http) = collectors::rotel(&folder, &sink.url());
+    let (records, logs) = everything();
+    for settings in [OtlpSettings::grpc(&grpc), OtlpSettings::http(&http)] {
+        let settings = settings.unwrap();
+        for settings in [settings.clone(), settings.gzip()] {
+            let mut exporter = exporter(settings);
+            assert_eq!(exporter.spans(&records, soon()), DELIVERED);
+            assert_eq!(exporter.logs(&logs, soon()), DELIVERED);
+            assert_eq!(exporter.metrics(&metrics(), soon()), DELIVERED);
+        }
+    }
+    let mut ids: Vec<_> = records
+        .iter()
+        .map(|record| record.context.span_id().to_bytes())
+        .collect();
+    ids = [&ids[..]; 4].concat();
+    ids.sort_unstable();
+    let sent_on = |path: &str| {
+        let requests = sink.requests().into_iter();
+        let of_path = requests.filter(|request| request.line.contains(path));
+        let plain = |request: http_server::Request| match request.header("content-encoding") {
+            Some("gzip") => unzipped(&request.body),
+            _ => request.body,
+        };
+        of_path.map(plain).collect::<Vec<_>>()
+    };
+    wait_until("all is sent on", || {
+        let of_spans = sent_on("/v1/traces").into_iter().flat_map(|message| {
+            only_spans(ExportTraceServiceRequest::decode(&message[..]).unwrap())
+        });
+        let mut arrived: Vec<_> = of_spans.map(|span| span.span_id).collect();
+        arrived.sort_unstable();
+        let records = sent_on("/v1/logs").into_iter().map(|message| {
+            let request = ExportLogsServiceRequest::decode(&message[..]).unwrap();
+            request
+                .resource_logs
+                .iter()
+                .flat_map(|of| &of.scope_logs)
+                .map(|of| of.log_records.len())
+                .sum::<usize>()
+        });
+        let metrics = sent_on("/v1/metrics").into_iter().map(|message| {
+            let request = ExportMetricsServiceRequest::decode(&message[..]).unwrap();
+            request
+                .resource_metrics
+                .iter()
+                .flat_map(|of| &of.scope_metrics)
+                .map(|of| of.metrics.len())
+                .sum::<usize>()
+        });
+        arrived == ids && records.sum::<usize>() == 4 && metrics.sum::<usize>() == 12
+    });
+}
+
+fn unzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(bytes);
+    decoder.read_to_end(&mut whole).unwrap();
+    whole
+}
+
+/// Makes so many calls, which nothing holds up, a few at a time.
+fn calls(tracer: &Tracer, count: usize) -> u64 {
+    let begun = Instant::now();
+    for call in 0..count {
+        otlp::call(tracer);
+        if call % 50 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    // Waiting for the answers that do not come would take minutes.
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    count as u64
+}
+
+fn accounted(tracer: &Tracer, given: u64) -> Report {
+    let (begun, limit) = (Instant::now(), Duration::from_secs(5));
+    let report = tracer.shutdown(limit).remove(0);
+    // What the limit is for, and a little for a machine that does other things.
+    assert!(begun.elapsed() < limit + Duration::from_secs(1));
+    let spans = report.spans;
+    assert_eq!(spans.given, given, "{report}");
+    let whole = spans.delivered + spans.dropped() + spans.unknown;
+    assert_eq!((spans.given, spans.waiting), (whole, 0), "{report}");
+    eprintln!("{report}");
+    report
+}
+
+#[test]
+fn every_span_is_accounted_for_whatever_the_collector_does() {
+    let Some(folder) = collectors::folder() else {
+        return;
+    };
+    let tap = OtelTap::new(folder);
+    let collector = tap.start();
+    let settings = OtlpSettings::http(&tap.url()).unwrap().timeout(SHORT);
+    let tracer = otlp::seeded().queue(short()).exporter(exporter(settings));
+    let tracer = tracer.build().unwrap();
+    let spans = || tracer.reports().remove(0).spans;
+    let mut given = calls(&tracer, 200);
+    wait_until("some arrive", || spans().delivered >= 200);
+    collector.signal(Signal::STOP);
+    given += calls(&tracer, 2000);
+    wait_until("some are not answered", || spans().unknown > 0);
+    collector.signal(Signal::CONT);
+    let before = spans().delivered;
+    given += calls(&tracer, 200);
+    wait_until("some arrive again", || spans().delivered > before);
+    collector.signal(Signal::KILL);
+    drop(collector);
+    given += calls(&tracer, 2000);
+    wait_until("some cannot be sent", || {
+        spans().dropped_by(DropCause::Unreachable) > 0
+    });
+    let collector = tap.start();
+    let before = spans().delivered;
+    wait_until("some arrive once more", || {
+        given += calls(&tracer, 1);
+        spans().delivered > before
+    });
+    let report = accounted(&tracer, given).spans;
+    assert!(report.dropped_by(DropCause::QueueFull) > 0);
+    wait_until("what was delivered is there", || {
+        tap.received().len() as u64 >= report.delivered
+    });
+    drop(collector);
+    let received = tap.received();
+    let ids: HashSet<_> = received
+        .iter()
+        .map(|line| line["spanId"].to_string())
+        .collect();
+    assert_eq!(ids.len(), received.len());
+    let most = report.delivered + report.unknown;
+    assert!((report.delivered..=most).contains(&(ids.len() as u64)));
+}
+
+#[test]
+fn spans_are_accounted_for_over_grpc_as_well() {
+    let Some(folder) = collectors::folder() else {
+        return;
+    };
+    let sink = HttpServer::start(|_| http_server::Reply::Bytes(answer("200 OK", PROTOBUF, b"")));
+    let (collector, grpc, _) = collectors::rotel(&folder, &sink.url());
+    let settings = OtlpSettings::grpc(&grpc).unwrap().timeout(SHORT);
+    let tracer = otlp::seeded().queue(short()).exporter(exporter(settings));
+    let tracer = tracer.build().unwrap();
+    let spans = || tracer.reports().remove(0).spans;
+    let mut given = calls(&tracer, 200);
+    wait_until("some arrive", || spans().delivered >= 200);
+    collector.signal(Signal::STOP);
+    given += calls(&tracer, 2000);
+    wait_until("some are not answered", || spans().unknown > 0);
+    collector.signal(Signal::CONT);
+    let before = spans().delivered;
+    wait_until("some arrive again", || {
+        given += calls(&tracer, 1);
+        spans().delivered > before
+    });
+    drop(collector);
+    given += calls(&tracer, 200);
+    // Nobody is there when it ends.
+    let report = accounted(&tracer, given).spans;
+    assert!(report.dropped_by(DropCause::Unreachable) > 0);
+    assert!(report.dropped_by(DropCause::QueueFull) > 0);
 }

@@ -132,6 +132,12 @@ impl SessionServer {
         Ok(Self::of(Arc::new(app)))
     }
 
+    /// The application that it serves.
+    #[cfg(feature = "trace")]
+    pub(super) fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
     pub(super) fn of(app: Arc<App>) -> Self {
         let limits = app.sessions.clone().unwrap_or_default();
         Self {

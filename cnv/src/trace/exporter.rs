@@ -3,6 +3,7 @@
 use core::fmt;
 use std::time::{Duration, Instant};
 
+use super::metrics::Snapshot;
 use super::record::{LogRecord, SpanRecord};
 
 /// Takes spans and logs to where they are looked at. Each has a thread of its own, so it may block, within limits.
@@ -25,6 +26,17 @@ pub trait Exporter: Send {
 
     /// Whether log records are wanted.
     fn takes_logs(&self) -> bool {
+        false
+    }
+
+    /// Takes all metrics there, as they are now, and is done by `until`. Only asked where
+    /// [`takes_metrics`](Self::takes_metrics). What is rejected is so many values of them.
+    fn metrics(&mut self, _snapshot: &Snapshot, _until: Instant) -> Exported {
+        Exported::Refused("no metrics are taken here".to_owned())
+    }
+
+    /// Whether metrics are wanted.
+    fn takes_metrics(&self) -> bool {
         false
     }
 }
@@ -163,6 +175,8 @@ pub struct Report {
     pub spans: Delivery,
     /// Of the log records.
     pub logs: Delivery,
+    /// Of the values of metrics. They are not sent again, since the next ones say what these did.
+    pub metrics: Delivery,
     /// What last went wrong.
     pub last_error: Option<String>,
 }
@@ -172,7 +186,7 @@ impl Report {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let is_complete = |delivery: &Delivery| delivery.given == delivery.delivered;
-        is_complete(&self.spans) && is_complete(&self.logs)
+        is_complete(&self.spans) && is_complete(&self.logs) && is_complete(&self.metrics)
     }
 }
 
@@ -181,6 +195,9 @@ impl fmt::Display for Report {
         write!(f, "{}: spans: {}", self.exporter, self.spans)?;
         if self.logs.given > 0 {
             write!(f, "; logs: {}", self.logs)?;
+        }
+        if self.metrics.given > 0 {
+            write!(f, "; metrics: {}", self.metrics)?;
         }
         match &self.last_error {
             Some(error) if !self.is_complete() => write!(f, "; the last error: {error}"),

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::exporter::{Delivery, DropCause, Exported, Exporter, Report};
+use super::metrics::{Family, Snapshot};
 use super::record::{LogRecord, SpanRecord};
 use super::span::Recording;
 
@@ -27,6 +28,8 @@ pub struct QueueLimits {
     pub delay: Duration,
     /// How long one try to send a batch takes at most: 10 s.
     pub export_timeout: Duration,
+    /// How often metrics are sent: every 60 s, and at the end.
+    pub metrics_every: Duration,
     /// For how long a batch is tried again while the other end cannot be reached: 30 s.
     pub retry_for: Duration,
 }
@@ -38,6 +41,7 @@ impl Default for QueueLimits {
             batch: 512,
             delay: Duration::from_secs(1),
             export_timeout: Duration::from_secs(10),
+            metrics_every: Duration::from_secs(60),
             retry_for: Duration::from_secs(30),
         }
     }
@@ -47,10 +51,34 @@ impl Default for QueueLimits {
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
+/// Where metrics come from, from when somebody says so until the end.
+#[derive(Clone, Default)]
+pub(super) struct Measured(Arc<Mutex<Option<Measure>>>);
+
+type Measure = Arc<dyn Fn() -> Snapshot + Send + Sync>;
+
+impl Measured {
+    pub(super) fn set(&self, measure: Option<Measure>) {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = std::mem::replace(&mut *place, measure);
+        // What goes with it may want to know what is measured.
+        drop(place);
+        drop(earlier);
+    }
+
+    fn get(&self) -> Option<Measure> {
+        let place = self.0.lock();
+        place.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// The queue of one exporter, and its thread.
 pub(super) struct Pipe {
-    spans: Option<SyncSender<Arc<Recording>>>,
-    logs: Option<SyncSender<Arc<LogRecord>>>,
+    spans: SyncSender<Arc<Recording>>,
+    logs: SyncSender<Arc<LogRecord>>,
+    takes_spans: bool,
+    takes_logs: bool,
+    takes_metrics: bool,
     shared: Arc<Shared>,
     worker: thread::Thread,
     batch: u64,
@@ -60,6 +88,7 @@ struct Shared {
     name: String,
     spans: Counts,
     logs: Counts,
+    metrics: Counts,
     /// Whether nothing is taken any more.
     is_closed: AtomicBool,
     end: Mutex<End>,
@@ -122,16 +151,21 @@ impl Pipe {
     /// # Errors
     ///
     /// Where the operating system has no thread to give.
-    pub(super) fn start(exporter: Box<dyn Exporter>, limits: QueueLimits) -> io::Result<Self> {
+    pub(super) fn start(
+        exporter: Box<dyn Exporter>,
+        limits: QueueLimits,
+        measured: Measured,
+    ) -> io::Result<Self> {
         let (capacity, batch) = (limits.capacity.max(1), limits.batch.max(1));
         let (spans, waiting_spans) = sync_channel(capacity);
         let (logs, waiting_logs) = sync_channel(capacity);
-        let spans = exporter.takes_spans().then_some(spans);
-        let logs = exporter.takes_logs().then_some(logs);
+        let (takes_spans, takes_logs) = (exporter.takes_spans(), exporter.takes_logs());
+        let takes_metrics = exporter.takes_metrics();
         let shared = Arc::new(Shared {
             name: exporter.name(),
             spans: Counts::default(),
             logs: Counts::default(),
+            metrics: Counts::default(),
             is_closed: AtomicBool::new(false),
             end: Mutex::default(),
             ended: Condvar::new(),
@@ -143,6 +177,7 @@ impl Pipe {
             logs: waiting_logs,
             shared: Arc::clone(&shared),
             limits: QueueLimits { batch, ..limits },
+            measured,
         };
         let thread = thread::Builder::new()
             .name("cnv-export".to_owned())
@@ -150,6 +185,9 @@ impl Pipe {
         Ok(Self {
             spans,
             logs,
+            takes_spans,
+            takes_logs,
+            takes_metrics,
             shared,
             worker: thread.thread().clone(),
             batch: batch.min(capacity) as u64,
@@ -159,26 +197,31 @@ impl Pipe {
     /// Has a span exported where the exporter takes them, or counts that it is not. It never waits.
     #[inline]
     pub(super) fn push_span(&self, span: &Arc<Recording>) {
-        if let Some(spans) = &self.spans {
-            self.push(spans, &self.shared.spans, span);
+        if self.takes_spans {
+            self.push(&self.spans, &self.shared.spans, span);
         }
     }
 
     /// Has a log record exported where the exporter takes them.
     pub(super) fn push_log(&self, record: &Arc<LogRecord>) {
-        if let Some(logs) = &self.logs {
-            self.push(logs, &self.shared.logs, record);
+        if self.takes_logs {
+            self.push(&self.logs, &self.shared.logs, record);
         }
     }
 
     /// Whether it takes spans.
     pub(super) const fn takes_spans(&self) -> bool {
-        self.spans.is_some()
+        self.takes_spans
     }
 
     /// Whether it takes log records.
-    pub(super) fn takes_logs(&self) -> bool {
-        self.logs.is_some()
+    pub(super) const fn takes_logs(&self) -> bool {
+        self.takes_logs
+    }
+
+    /// Whether it takes metrics.
+    pub(super) const fn takes_metrics(&self) -> bool {
+        self.takes_metrics
     }
 
     #[inline]
@@ -250,6 +293,7 @@ impl Shared {
             exporter: self.name.clone(),
             spans: self.spans.delivery(is_over),
             logs: self.logs.delivery(is_over),
+            metrics: self.metrics.delivery(is_over),
             last_error: last_error.unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -261,18 +305,29 @@ struct Worker {
     logs: Receiver<Arc<LogRecord>>,
     shared: Arc<Shared>,
     limits: QueueLimits,
+    measured: Measured,
 }
 
 impl Worker {
     fn run(mut self) {
+        let mut measured = Instant::now();
+        let takes_metrics = self.exporter.takes_metrics();
+        let pause = match takes_metrics {
+            true => self.limits.delay.min(self.limits.metrics_every),
+            false => self.limits.delay,
+        };
         loop {
             // Asked before the queues are looked at, so that what was given before the end is sent.
             let is_ending = self.shared.lock_end().until.is_some();
             let is_abandoned = self.send_all();
+            if takes_metrics && (is_ending || measured.elapsed() >= self.limits.metrics_every) {
+                measured = Instant::now();
+                self.send_metrics();
+            }
             if is_ending || is_abandoned {
                 break;
             }
-            thread::park_timeout(self.limits.delay);
+            thread::park_timeout(pause);
         }
         self.shared.lock_end().is_over = true;
         self.shared.ended.notify_all();
@@ -325,6 +380,46 @@ impl Worker {
         }
     }
 
+    /// Sends all metrics once. Those that do not arrive count as dropped: the next ones say what they did.
+    fn send_metrics(&mut self) {
+        let Some(measure) = self.measured.get() else {
+            return;
+        };
+        // They are whoever's who wrote them.
+        let Ok(snapshot) = catch_unwind(AssertUnwindSafe(|| measure())) else {
+            return self.shared.failed("what measures panicked".to_owned());
+        };
+        let len = snapshot
+            .families()
+            .iter()
+            .map(Family::values)
+            .sum::<usize>() as u64;
+        let shared = Arc::clone(&self.shared);
+        let counts = &shared.metrics;
+        counts.given.fetch_add(len, Ordering::AcqRel);
+        counts.in_flight.store(len, Ordering::Release);
+        let until = self.until();
+        let sent = self.ask(|exporter| exporter.metrics(&snapshot, until));
+        if self.count(sent, len, counts).is_some() {
+            counts.drop_some(DropCause::Unreachable, len);
+        }
+        counts.in_flight.store(0, Ordering::Release);
+    }
+
+    /// When what is sent now has to be done.
+    fn until(&self) -> Instant {
+        let timeout = Instant::now() + self.limits.export_timeout;
+        let end = self.shared.lock_end().until;
+        end.map_or(timeout, |end| end.min(timeout))
+    }
+
+    /// An exporter is whoever's: what it panics with is its own business, and the next batch is the next one.
+    fn ask(&mut self, send: impl FnOnce(&mut dyn Exporter) -> Exported) -> Exported {
+        let exporter = &mut *self.exporter;
+        let sent = catch_unwind(AssertUnwindSafe(|| send(exporter)));
+        sent.unwrap_or_else(|_| Exported::Unknown("the exporter panicked".to_owned()))
+    }
+
     /// Sends one batch, again where that makes sense, and counts what became of it.
     fn deliver<R>(
         &mut self,
@@ -356,13 +451,8 @@ impl Worker {
                 counts.drop_some(DropCause::Shutdown, batch.len() as u64);
                 return batch.len();
             }
-            let timeout = Instant::now() + self.limits.export_timeout;
-            let until = end.map_or(timeout, |end| end.min(timeout));
-            let exporter = &mut *self.exporter;
-            // An exporter is whoever's: what it panics with is its own business, and the next batch is the next one.
-            let sent = catch_unwind(AssertUnwindSafe(|| send(exporter, batch, until)));
-            let sent =
-                sent.unwrap_or_else(|_| Exported::Unknown("the exporter panicked".to_owned()));
+            let until = self.until();
+            let sent = self.ask(|exporter| send(exporter, batch, until));
             let (sent, done) = match sent {
                 Exported::Front { count, exported } => (*exported, count.clamp(1, batch.len())),
                 whole => (whole, batch.len()),

@@ -311,6 +311,9 @@ fn queue(variables: &mut Variables<'_>) -> QueueLimits {
     if let Some(timeout) = variables.milliseconds("OTEL_BSP_EXPORT_TIMEOUT") {
         limits.export_timeout = timeout;
     }
+    if let Some(every) = variables.milliseconds("OTEL_METRIC_EXPORT_INTERVAL") {
+        limits.metrics_every = every;
+    }
     if let Some(capacity) = variables.count("OTEL_BSP_MAX_QUEUE_SIZE") {
         limits.capacity = capacity;
     }
@@ -320,4 +323,185 @@ fn queue(variables: &mut Variables<'_>) -> QueueLimits {
     }
     limits.batch = batch.unwrap_or(own.batch).min(limits.capacity);
     limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `use_them` makes of these variables, and the warnings.
+    fn with<T>(
+        set: &[(&str, &str)],
+        use_them: impl FnOnce(&mut Variables<'_>) -> T,
+    ) -> (T, Vec<String>) {
+        let mut variable = |name: &str| {
+            let found = set.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        let mut variables = Variables::new(&mut variable);
+        let used = use_them(&mut variables);
+        let warnings = variables.into_warnings();
+        (used, warnings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_sampler_has_a_name() {
+        const NAME: &str = "OTEL_TRACES_SAMPLER";
+        const ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+        let quarter = Sampler::ratio(0.25).unwrap();
+        for (name, sampler) in [
+            ("always_on", Sampler::ALWAYS),
+            ("always_off", Sampler::NEVER),
+            ("traceidratio", quarter),
+            (
+                "parentbased_always_on",
+                Sampler::ALWAYS.unless_parent_decides(),
+            ),
+            (
+                "parentbased_always_off",
+                Sampler::NEVER.unless_parent_decides(),
+            ),
+            ("parentbased_traceidratio", quarter.unless_parent_decides()),
+        ] {
+            let (read, warnings) = with(&[(NAME, name), (ARG, "0.25")], sampler_of);
+            assert_eq!((read, warnings), (Some(sampler), Vec::new()), "{name}");
+        }
+        assert_eq!(with(&[(NAME, " ")], sampler_of), (None, Vec::new()));
+        let (read, warnings) = with(&[(NAME, "xray")], sampler_of);
+        assert_eq!((read, warnings.len()), (None, 1));
+        assert!(
+            warnings[0].starts_with("the variable `OTEL_TRACES_SAMPLER` is ignored: it is not ")
+        );
+        assert!(warnings[0].ends_with(": \"xray\""), "{warnings:?}");
+        // Without a share it is all of them.
+        for (arg, warned) in [("1.5", 1), ("much", 1), ("nan", 1), ("", 0)] {
+            let (read, warnings) = with(&[(NAME, "traceidratio"), (ARG, arg)], sampler_of);
+            assert_eq!(
+                (read, warnings.len()),
+                (Some(Sampler::ALWAYS), warned),
+                "{arg}"
+            );
+        }
+    }
+
+    fn sampler_of(variables: &mut Variables<'_>) -> Option<Sampler> {
+        sampler(variables)
+    }
+
+    #[test]
+    fn a_queue_has_its_limits() {
+        let (limits, warnings) = with(
+            &[
+                ("OTEL_BSP_SCHEDULE_DELAY", "20"),
+                ("OTEL_BSP_EXPORT_TIMEOUT", "30"),
+                ("OTEL_BSP_MAX_QUEUE_SIZE", "40"),
+                ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "7"),
+                ("OTEL_METRIC_EXPORT_INTERVAL", "50"),
+            ],
+            queue,
+        );
+        assert_eq!(warnings, [""; 0]);
+        let own = QueueLimits::default();
+        let expected = QueueLimits {
+            capacity: 40,
+            batch: 7,
+            delay: Duration::from_millis(20),
+            export_timeout: Duration::from_millis(30),
+            metrics_every: Duration::from_millis(50),
+            ..own
+        };
+        assert_eq!(limits, expected);
+
+        for wrong in ["0", "-1", "1.5", "99999999999999999999", "many"] {
+            for name in ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_MAX_QUEUE_SIZE"] {
+                let (limits, warnings) = with(&[(name, wrong)], queue);
+                assert_eq!((limits, warnings.len()), (own, 1), "{name}={wrong}");
+            }
+        }
+        let sizes = [
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "4"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5"),
+        ];
+        let (limits, warnings) = with(&sizes, queue);
+        assert_eq!((limits.capacity, limits.batch, warnings.len()), (4, 4, 1));
+        // Whoever only makes the queue smaller means no larger batches.
+        let (limits, warnings) = with(&sizes[..1], queue);
+        assert_eq!((limits.batch, warnings.len()), (4, 0));
+    }
+
+    #[test]
+    fn an_operator_says_what_a_program_is_called() {
+        let resource_of = |set: &[(&str, &str)]| {
+            let (resource, warnings) =
+                with(set, |variables| described(variables, Resource::new("shop")));
+            let find = |key| {
+                let mut all = resource.attributes();
+                let found = all.find(|(name, _)| *name == key);
+                found.map_or(String::new(), |(_, value)| value.to_owned())
+            };
+            let values = ["service.name", "host.name", "telemetry.sdk.name"].map(find);
+            (values, warnings.len())
+        };
+        const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+        let own = |service: &str, host: &str| [service, host, "cnv"].map(str::to_owned);
+        assert_eq!(resource_of(&[]), (own("shop", ""), 0));
+        let all = "service.name=a%20b, host.name = h ,telemetry.sdk.name=x,";
+        assert_eq!(resource_of(&[(ATTRIBUTES, all)]), (own("a b", "h"), 0));
+        let both = [(ATTRIBUTES, all), ("OTEL_SERVICE_NAME", "c")];
+        assert_eq!(resource_of(&both), (own("c", "h"), 0));
+        for wrong in ["host.name", "host.name=h,=x", "host.name=h,x"] {
+            assert_eq!(
+                resource_of(&[(ATTRIBUTES, wrong)]),
+                (own("shop", ""), 1),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_exported_unless_somebody_says_where_to() {
+        let is_recording = |set: &[(&str, &str)]| {
+            let (builder, warnings) = TracerBuilder::from_variables("shop", |name| {
+                let found = set.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| OsString::from(value))
+            });
+            let tracer = builder.build().unwrap();
+            let exporters = tracer.shutdown(Duration::from_secs(30)).len();
+            (exporters, warnings.len())
+        };
+        assert_eq!(is_recording(&[]), (0, 0));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spans.jsonl");
+        let file = ("CNV_TRACE_FILE", path.to_str().unwrap());
+        assert_eq!(is_recording(&[file]), (1, 0));
+        assert_eq!(is_recording(&[file, ("OTEL_SDK_DISABLED", "TRUE")]), (0, 0));
+        assert_eq!(is_recording(&[file, ("OTEL_SDK_DISABLED", "yes")]), (1, 1));
+        let nowhere = folder.path().join("none/spans.jsonl");
+        let nowhere = ("CNV_TRACE_FILE", nowhere.to_str().unwrap());
+        assert_eq!(is_recording(&[nowhere]), (0, 1));
+        let otlp = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")];
+        let expected = if cfg!(feature = "otel") {
+            (1, 0)
+        } else {
+            (0, 1)
+        };
+        assert_eq!(is_recording(&otlp), expected);
+        assert_eq!(is_recording(&[("OTEL_TRACES_EXPORTER", "otlp")]), expected);
+        assert_eq!(is_recording(&[("OTEL_TRACES_EXPORTER", "none")]), (0, 0));
+        assert_eq!(is_recording(&[("OTEL_TRACES_EXPORTER", "zipkin")]), (0, 1));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_text_is_said() {
+        use std::os::unix::ffi::OsStringExt;
+        let (_, warnings) = TracerBuilder::from_variables("shop", |name| {
+            (name == "OTEL_SERVICE_NAME").then(|| OsString::from_vec(vec![0xff]))
+        });
+        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            warnings,
+            ["the variable `OTEL_SERVICE_NAME` is ignored: it is no UTF-8"]
+        );
+    }
 }

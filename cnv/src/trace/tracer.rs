@@ -10,7 +10,8 @@ use super::boundary::{Boundary, Incoming};
 use super::context::TraceContext;
 use super::exporter::{Exporter, Report};
 use super::generator::IdGenerator;
-use super::pipe::{Pipe, QueueLimits};
+use super::metrics::Snapshot;
+use super::pipe::{Measured, Pipe, QueueLimits};
 use super::record::LogRecord;
 use super::sampler::{Rules, Sampler};
 use super::span::{EntrySpan, Kept, Recording};
@@ -58,6 +59,7 @@ struct Inner {
     own: Boundary<'static>,
     strangers: Boundary<'static>,
     pipes: Box<[Pipe]>,
+    measured: Measured,
     wall: Wall,
 }
 
@@ -138,6 +140,29 @@ impl Tracer {
         self.inner.pipes.iter().any(Pipe::takes_logs)
     }
 
+    /// Has what `measure` measures exported every so often and at the end, by the exporters that take metrics, in place of
+    /// what was measured before. It is kept until the [shutdown](Self::shutdown). `serve` of a program that has sessions has
+    /// its application measured; others say so:
+    ///
+    /// ```
+    /// # #[cfg(feature = "command")] {
+    /// use std::sync::Arc;
+    /// use cnv::prelude::*;
+    /// use cnv::trace::Tracer;
+    ///
+    /// let tracer = Tracer::builder().build()?;
+    /// let app = Arc::new(App::new("shop").trace(tracer.clone()));
+    /// let measured = Arc::clone(&app);
+    /// tracer.measure(move || measured.snapshot());
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn measure(&self, measure: impl Fn() -> Snapshot + Send + Sync + 'static) {
+        if self.inner.pipes.iter().any(Pipe::takes_metrics) {
+            self.inner.measured.set(Some(Arc::new(measure)));
+        }
+    }
+
     /// What became of all that the exporters were given so far.
     #[must_use]
     pub fn reports(&self) -> Vec<Report> {
@@ -153,11 +178,14 @@ impl Tracer {
         // A century is longer than anybody waits, and every clock goes as far.
         let until = now + limit.min(Duration::from_secs(100 * 365 * 24 * 3600));
         self.inner.pipes.iter().for_each(|pipe| pipe.close(until));
-        self.inner
+        let reports = self
+            .inner
             .pipes
             .iter()
             .map(|pipe| pipe.wait(until))
-            .collect()
+            .collect();
+        self.inner.measured.set(None);
+        reports
     }
 
     #[inline]
@@ -271,7 +299,8 @@ impl TracerBuilder {
     ///
     /// Where the operating system has no randomness or no thread to give. A retry may help.
     pub fn build(self) -> io::Result<Tracer> {
-        let start = |exporter| Pipe::start(exporter, self.queue);
+        let measured = Measured::default();
+        let start = |exporter| Pipe::start(exporter, self.queue, measured.clone());
         let pipes: io::Result<_> = self.exporters.into_iter().map(start).collect();
         Ok(Tracer {
             inner: Arc::new(Inner {
@@ -281,6 +310,7 @@ impl TracerBuilder {
                 own: self.own,
                 strangers: self.strangers,
                 pipes: pipes?,
+                measured,
                 wall: Wall::new(),
             }),
         })

@@ -102,6 +102,14 @@ impl Family {
         }
     }
 
+    /// How many values it has.
+    pub(in crate::trace) fn values(&self) -> usize {
+        match &self.points {
+            Points::Counter(points) | Points::Gauge(points) => points.len(),
+            Points::Histogram(points) => points.len(),
+        }
+    }
+
     /// The name that Prometheus knows it by: with underscores, the unit in full, and `_total` for counters. What no name of
     /// Prometheus has becomes an underscore.
     #[must_use]
@@ -205,6 +213,16 @@ impl fmt::Display for Number {
 }
 
 impl Distribution {
+    /// So many values in each bucket. `None` where there is not one count more than there are bounds.
+    #[must_use]
+    pub fn new(bounds: &'static [f64], counts: Vec<u64>, sum: f64) -> Option<Self> {
+        (counts.len() == bounds.len() + 1).then_some(Self {
+            bounds,
+            counts,
+            sum,
+        })
+    }
+
     /// How many values there were.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -1,14 +1,15 @@
-//! Spans and log records as OTLP's messages.
+//! Spans, log records and metrics as OTLP's messages.
 
 use core::fmt::Debug;
 
 use prost::Message;
 
 use super::message::{
-    AnyValue, Event, Export, KeyValue, Link, Log, OfResource, OfScope, OneValue, Resource, Scope,
-    Span, SpanStatus as Status,
+    self, AnyValue, Event, Export, KeyValue, Link, Log, OfResource, OfScope, OneValue, Resource,
+    Scope, Span, SpanStatus as Status,
 };
 use crate::trace::json::{TRANSACTION, flags, kind_number};
+use crate::trace::metrics::{Family, Label, Number, Points};
 use crate::trace::record::{Facts, LogRecord, SpanRecord, SpanStatus, Value};
 use crate::transaction::TransactionId;
 
@@ -119,6 +120,83 @@ pub(super) fn log(record: &LogRecord) -> Log {
         trace_id: trace_id.unwrap_or_default(),
         span_id: span_id.unwrap_or_default(),
     }
+}
+
+/// Counts that began at one time and were read at another, both in nanoseconds since 1970.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) since: u64,
+    pub(super) at: u64,
+}
+
+pub(super) fn metric(family: &Family, times: Times) -> message::Metric {
+    // Since the program began, and not since the last time.
+    const CUMULATIVE: i32 = 2;
+    let points = match &family.points {
+        Points::Counter(points) => message::Points::Sum(message::Sum {
+            points: points
+                .iter()
+                .map(|point| number(&point.labels, point.value, times))
+                .collect(),
+            temporality: CUMULATIVE,
+            is_monotonic: true,
+        }),
+        Points::Gauge(points) => message::Points::Gauge(message::Gauge {
+            points: points
+                .iter()
+                .map(|point| number(&point.labels, point.value, Times { since: 0, ..times }))
+                .collect(),
+        }),
+        Points::Histogram(points) => message::Points::Histogram(message::Histogram {
+            points: points
+                .iter()
+                .map(|point| message::HistogramPoint {
+                    attributes: labels(&point.labels),
+                    start_time_unix_nano: times.since,
+                    time_unix_nano: times.at,
+                    count: point.value.count(),
+                    sum: Some(point.value.sum),
+                    bucket_counts: point.value.counts.clone(),
+                    explicit_bounds: point.value.bounds.to_vec(),
+                })
+                .collect(),
+            temporality: CUMULATIVE,
+        }),
+    };
+    message::Metric {
+        name: family.name.clone().into_owned(),
+        description: family.help.clone().into_owned(),
+        unit: family.unit.clone().into_owned(),
+        points: Some(points),
+    }
+}
+
+fn number(of: &[Label], value: Number, times: Times) -> message::NumberPoint {
+    let value = match value {
+        // There is no larger one there, and nobody counts as far.
+        Number::Integer(count) => {
+            message::Number::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+        }
+        Number::Real(measure) => message::Number::Real(measure),
+    };
+    message::NumberPoint {
+        attributes: labels(of),
+        start_time_unix_nano: times.since,
+        time_unix_nano: times.at,
+        value: Some(value),
+    }
+}
+
+fn labels(labels: &[Label]) -> Vec<KeyValue> {
+    let labels = labels.iter();
+    labels
+        .map(|label| {
+            pair(
+                &label.name,
+                OneValue::Text(label.value.clone().into_owned()),
+            )
+        })
+        .collect()
 }
 
 /// The attribute that says which part of the program wrote a log record.

@@ -47,7 +47,10 @@ impl Endpoint {
             return Err(EndpointFault::User);
         }
         let uri: Uri = text.parse().map_err(|_| EndpointFault::Url)?;
-        if uri.host().is_none_or(str::is_empty) || authority.ends_with(':') {
+        let host = uri.host().filter(|host| !host.is_empty());
+        let host = host.ok_or(EndpointFault::Url)?;
+        // What stands behind the host is a port, or nothing.
+        if authority.len() > host.len() && uri.port_u16().is_none() {
             return Err(EndpointFault::Url);
         }
         if rest.contains(['?', '#']) {

@@ -1,7 +1,7 @@
 //! OTLP's messages, with the fields that are used here.
 //!
 //! The crate `opentelemetry-proto` has all of them, and with them the SDK that it converts from. The numbers are those of
-//! opentelemetry-proto 1.5 (`common/v1`, `resource/v1`, `trace/v1`, `logs/v1`, `collector/*/v1`) and of googleapis
+//! opentelemetry-proto 1.5 (`common/v1`, `resource/v1`, `trace/v1`, `logs/v1`, `metrics/v1`, `collector/*/v1`) and of googleapis
 //! (`rpc/status.proto`, `rpc/error_details.proto`).
 
 use core::fmt::Debug;
@@ -157,6 +157,90 @@ pub(super) struct Log {
     pub(super) trace_id: Vec<u8>,
     #[prost(bytes = "vec", tag = "10")]
     pub(super) span_id: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Metric {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) description: String,
+    #[prost(string, tag = "3")]
+    pub(super) unit: String,
+    #[prost(oneof = "Points", tags = "5, 7, 9")]
+    pub(super) points: Option<Points>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Points {
+    #[prost(message, tag = "5")]
+    Gauge(Gauge),
+    #[prost(message, tag = "7")]
+    Sum(Sum),
+    #[prost(message, tag = "9")]
+    Histogram(Histogram),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Gauge {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) points: Vec<NumberPoint>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Sum {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) points: Vec<NumberPoint>,
+    #[prost(int32, tag = "2")]
+    pub(super) temporality: i32,
+    #[prost(bool, tag = "3")]
+    pub(super) is_monotonic: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Histogram {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) points: Vec<HistogramPoint>,
+    #[prost(int32, tag = "2")]
+    pub(super) temporality: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct NumberPoint {
+    #[prost(message, repeated, tag = "7")]
+    pub(super) attributes: Vec<KeyValue>,
+    #[prost(fixed64, tag = "2")]
+    pub(super) start_time_unix_nano: u64,
+    #[prost(fixed64, tag = "3")]
+    pub(super) time_unix_nano: u64,
+    #[prost(oneof = "Number", tags = "4, 6")]
+    pub(super) value: Option<Number>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Number {
+    #[prost(double, tag = "4")]
+    Real(f64),
+    #[prost(sfixed64, tag = "6")]
+    Integer(i64),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct HistogramPoint {
+    #[prost(message, repeated, tag = "9")]
+    pub(super) attributes: Vec<KeyValue>,
+    #[prost(fixed64, tag = "2")]
+    pub(super) start_time_unix_nano: u64,
+    #[prost(fixed64, tag = "3")]
+    pub(super) time_unix_nano: u64,
+    #[prost(fixed64, tag = "4")]
+    pub(super) count: u64,
+    #[prost(double, optional, tag = "5")]
+    pub(super) sum: Option<f64>,
+    #[prost(fixed64, repeated, tag = "6")]
+    pub(super) bucket_counts: Vec<u64>,
+    #[prost(double, repeated, tag = "7")]
+    pub(super) explicit_bounds: Vec<f64>,
 }
 
 /// The answer to a request.

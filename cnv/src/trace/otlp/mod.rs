@@ -18,7 +18,7 @@ mod tls;
 mod variables;
 
 use core::fmt;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 use tokio::runtime::{Builder, Runtime};
@@ -31,13 +31,14 @@ pub(super) use variables::add_exporter;
 
 use self::channel::Channel;
 use super::exporter::{Exported, Exporter};
+use super::metrics::{Family, Snapshot};
 use super::record::{LogRecord, SpanRecord};
 use super::resource::Resource;
 
 /// Who sends.
 const AGENT: &str = concat!("OTel-OTLP-Exporter-cnv/", env!("CARGO_PKG_VERSION"));
 
-/// Takes spans and log records to a collector over OTLP, by gRPC or by HTTP with protobuf.
+/// Takes spans, log records and metrics to a collector over OTLP, by gRPC or by HTTP with protobuf.
 ///
 /// What became of each batch is what the collector says, or whether it was asked at all:
 ///
@@ -136,6 +137,28 @@ impl Exporter for OtlpExporter {
 
     fn logs(&mut self, logs: &[LogRecord], until: Instant) -> Exported {
         self.export(Signal::Logs, logs, encode::log, until)
+    }
+
+    fn takes_metrics(&self) -> bool {
+        self.channels[Signal::Metrics as usize].is_some()
+    }
+
+    fn metrics(&mut self, snapshot: &Snapshot, until: Instant) -> Exported {
+        let unix_ns = |time: SystemTime| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        };
+        let times = encode::Times {
+            since: unix_ns(snapshot.since()),
+            at: unix_ns(snapshot.at()),
+        };
+        let families = snapshot.families();
+        let metric = |family: &Family| encode::metric(family, times);
+        match self.export(Signal::Metrics, families, metric, until) {
+            // The labels of a program are few.
+            Exported::Front { .. } => Exported::Unknown("there are too many metrics".to_owned()),
+            exported => exported,
+        }
     }
 }
 

@@ -190,3 +190,184 @@ impl Named {
         variables.read(&self.name, read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn read(set: &[(&str, &str)]) -> ([Option<Target>; 3], Vec<String>) {
+        let mut variable = |name: &str| {
+            let found = set.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        let mut variables = Variables::new(&mut variable);
+        let targets = settings(&mut variables).into_targets();
+        let warnings = variables.into_warnings();
+        (targets, warnings.iter().map(ToString::to_string).collect())
+    }
+
+    fn places(set: &[(&str, &str)]) -> ([String; 3], usize) {
+        let (targets, warnings) = read(set);
+        let place = |target: Option<Target>| {
+            target.map_or(String::new(), |target| target.endpoint.uri().to_string())
+        };
+        (targets.map(place), warnings.len())
+    }
+
+    const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    const TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    const LOGS: &str = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT";
+    const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+
+    #[test]
+    fn each_signal_has_its_endpoint() {
+        let all =
+            |traces: &str, logs: &str, metrics: &str| [traces, logs, metrics].map(str::to_owned);
+        assert_eq!(places(&[]), (all("", "", ""), 0));
+        assert_eq!(
+            places(&[(ENDPOINT, "http://h:1/otlp/"), (TRACES, "http://t:2/own")]),
+            (
+                all(
+                    "http://t:2/own",
+                    "http://h:1/otlp/v1/logs",
+                    "http://h:1/otlp/v1/metrics"
+                ),
+                0
+            )
+        );
+        assert_eq!(
+            places(&[(TRACES, "http://t:2"), ("OTEL_LOGS_EXPORTER", "otlp")]),
+            (all("http://t:2/", "http://localhost:4318/v1/logs", ""), 0)
+        );
+        let none = [
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("OTEL_METRICS_EXPORTER", "none"),
+        ];
+        assert_eq!(
+            places(&[(ENDPOINT, "http://h:1"), none[0], none[1]]),
+            (all("", "http://h:1/v1/logs", ""), 0)
+        );
+        let service = |name: &str, place: &str| {
+            let (package, service) = name.split_once(' ').unwrap();
+            format!("{place}/opentelemetry.proto.collector.{package}.v1.{service}/Export")
+        };
+        assert_eq!(
+            places(&[
+                (PROTOCOL, "grpc"),
+                ("OTEL_TRACES_EXPORTER", "otlp"),
+                (LOGS, "http://h:1"),
+                ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/protobuf"),
+            ]),
+            (
+                all(
+                    &service("trace TraceService", "http://localhost:4317"),
+                    "http://h:1/",
+                    ""
+                ),
+                0
+            )
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_and_not_sent_elsewhere() {
+        let none = [""; 3].map(str::to_owned);
+        // Once, though it is for three signals.
+        for wrong in ["h:4318", "http://user:secret@h", "http://h?key=secret"] {
+            let otlp = ("OTEL_TRACES_EXPORTER", "otlp");
+            assert_eq!(
+                places(&[(ENDPOINT, wrong), otlp]),
+                (none.clone(), 1),
+                "{wrong}"
+            );
+            let (_, warnings) = read(&[(ENDPOINT, wrong)]);
+            assert!(!warnings[0].contains("secret"), "{warnings:?}");
+            assert!(warnings[0].contains(ENDPOINT), "{warnings:?}");
+        }
+        let grpc = [(PROTOCOL, "grpc"), (ENDPOINT, "http://h:1/v1/traces")];
+        assert_eq!(places(&grpc), (none.clone(), 1));
+        let tls = read(&[(TRACES, "https://h")]);
+        if cfg!(feature = "otel-tls") {
+            assert!(tls.0[0].is_some() && tls.1.is_empty());
+        } else {
+            assert!(tls.0[0].is_none());
+            assert!(
+                tls.1[0].contains(TRACES) && tls.1[0].contains("`otel-tls`"),
+                "{tls:?}"
+            );
+        }
+        for set in [
+            (PROTOCOL, "http/json"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "key.pem"),
+            ("OTEL_TRACES_EXPORTER", "jaeger"),
+        ] {
+            let (targets, warnings) = read(&[(ENDPOINT, "http://h"), set]);
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            let target = targets[0].as_ref().unwrap();
+            let usual = (OtlpProtocol::Http, Duration::from_secs(10), false);
+            assert_eq!((target.protocol, target.timeout, target.is_gzipped), usual);
+        }
+    }
+
+    #[test]
+    fn headers_are_sent_and_never_shown() {
+        const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+        const OWN: &str = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
+        let set = [
+            (ENDPOINT, "http://h"),
+            (HEADERS, "api-key=secret%2C1,X-Other = b"),
+            (OWN, "Api-Key=secret2"),
+        ];
+        let (targets, warnings) = read(&set);
+        assert_eq!(warnings, [""; 0]);
+        assert!(!format!("{targets:?}").contains("secret"));
+        let [traces, logs, _] = targets.map(|target| target.unwrap().headers);
+        assert_eq!(traces["api-key"], "secret2");
+        assert_eq!(
+            (&logs["api-key"], &logs["x-other"]),
+            (&"secret,1".parse().unwrap(), &"b".parse().unwrap())
+        );
+        assert_eq!(traces.len(), 1);
+        for wrong in [
+            "secret",
+            "a b=secret",
+            "content-type=secret",
+            "grpc-status=secret",
+            "k=secret%0a",
+        ] {
+            let (targets, warnings) = read(&[(ENDPOINT, "http://h"), (HEADERS, wrong)]);
+            assert_eq!(warnings.len(), 1, "{wrong}: {warnings:?}");
+            assert!(
+                !warnings[0].contains("\"") && !warnings[0].contains("=secret"),
+                "{warnings:?}"
+            );
+            assert!(targets[0].as_ref().unwrap().headers.is_empty(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn time_and_compression_are_for_all_or_for_one() {
+        let (targets, warnings) = read(&[
+            (ENDPOINT, "http://h"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "3000"),
+            ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "200"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "none"),
+        ]);
+        assert_eq!(warnings, [""; 0]);
+        let [traces, logs, _] = targets.map(Option::unwrap);
+        assert_eq!(
+            (traces.timeout, traces.is_gzipped),
+            (Duration::from_secs(3), true)
+        );
+        assert_eq!(
+            (logs.timeout, logs.is_gzipped),
+            (Duration::from_millis(200), false)
+        );
+    }
+}

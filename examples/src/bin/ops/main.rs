@@ -32,7 +32,18 @@ fn app() -> App {
 }
 
 fn main() -> ExitCode {
-    app().main()
+    // Where spans go is the operator's to say, in OpenTelemetry's variables or `CNV_TRACE_FILE`.
+    let (tracer, warnings) = TracerBuilder::from_env("ops");
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
+    match tracer.keep_errors().build() {
+        Ok(tracer) => app().trace(tracer).main(),
+        Err(error) => {
+            eprintln!("warning: nothing is traced: {error}");
+            app().main()
+        }
+    }
 }
 
 #[cfg(test)]
