@@ -74,7 +74,7 @@ impl Drop for Running {
 /// The spans of one call of `http get`, of which each attempt fails.
 fn fail_three_times(folder: &Folder, traceparent: Option<&str>) -> Vec<Span> {
     let [own, ops, flaky] =
-        ["cnv", "ops", "flaky"].map(|name| folder.path(&format!("{name}.jsonl")));
+        ["cnv", "ops", "flaky"].map(|name| folder.path(format!("{name}.jsonl")));
     let mut service = program(&programs().ops.with_file_name("flaky"));
     service.env("CNV_TRACE_FILE", &flaky).stdout(Stdio::piped());
     let mut service = Running(service.spawn().unwrap());

@@ -25,25 +25,14 @@ fn app() -> App {
         // Roots are the operator's to name, in `CNV_TRUST`. On one machine, short-lived bearer tokens and no list are enough
         // to begin with; `CNV_REVOCATIONS` names a list.
         .sessions(SessionLimits::default())
-        // Where spans go, `OTEL_EXPORTER_OTLP_ENDPOINT` and `CNV_TRACE_FILE` say.
+        // Where spans go is the operator's to say, in OpenTelemetry's variables or `CNV_TRACE_FILE`.
         .trace_from_env(TracerBuilder::keep_errors)
         .accept_bearer()
         .without_revocation()
 }
 
 fn main() -> ExitCode {
-    // Where spans go is the operator's to say, in OpenTelemetry's variables or `CNV_TRACE_FILE`.
-    let (tracer, warnings) = TracerBuilder::from_env("ops");
-    for warning in &warnings {
-        eprintln!("warning: {warning}");
-    }
-    match tracer.keep_errors().build() {
-        Ok(tracer) => app().trace(tracer).main(),
-        Err(error) => {
-            eprintln!("warning: nothing is traced: {error}");
-            app().main()
-        }
-    }
+    app().main()
 }
 
 #[cfg(test)]
