@@ -14,6 +14,7 @@ use cnv::prelude::*;
 use cnv::recovery::{Bulkhead, CircuitBreaker, Mode, Policy, Settings};
 use cnv::session::{Address, Client, ClientOptions};
 use cnv::trace::metrics::{Family, MetricsServer, Point, Points, Snapshot, Source};
+use cnv::trace::{SpanFile, Tracer};
 use sessions::{probe, run, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -183,7 +184,9 @@ fn the_page_has_every_metric_that_there_is() {
         let folder = tempfile::tempdir().unwrap();
         let key = PrivateKey::from_seed(&[7; 32]);
         let log = AuditLog::open(folder.path(), key, AuditOptions::new("jobs")).unwrap();
-        let server = Running::start(app().audit(Arc::new(log))).await;
+        let spans = SpanFile::open(folder.path().join("spans"), "jobs").unwrap();
+        let tracer = Tracer::builder().exporter(spans).build().unwrap();
+        let server = Running::start(app().audit(Arc::new(log)).trace(tracer)).await;
         server
             .client()
             .await

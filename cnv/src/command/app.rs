@@ -199,14 +199,15 @@ impl App {
     /// that comes without a transaction begins one.
     ///
     /// [`main`](Self::main) and [`run`](Self::run) have what waits exported before they end, for at most five seconds, and
-    /// say on standard error if not all of it was.
+    /// say on standard error if not all of it was. What became of all that the exporters were given is in
+    /// [`snapshot`](Self::snapshot).
     ///
     /// Needs the feature `trace`.
     #[cfg(feature = "trace")]
     #[must_use]
     pub fn trace(mut self, tracer: Tracer) -> Self {
-        self.tracer = Some(tracer);
-        self
+        self.tracer = Some(tracer.clone());
+        self.metrics_of(tracer)
     }
 
     /// [Traces](Self::trace) each call as the environment says: where spans go, and which are recorded (see

@@ -133,6 +133,21 @@ impl Delivery {
         self.dropped.iter().sum()
     }
 
+    /// Of both.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        let mut dropped = self.dropped;
+        for (sum, other) in dropped.iter_mut().zip(other.dropped) {
+            *sum += other;
+        }
+        Self {
+            given: self.given + other.given,
+            delivered: self.delivered + other.delivered,
+            unknown: self.unknown + other.unknown,
+            waiting: self.waiting + other.waiting,
+            dropped,
+        }
+    }
+
     pub(super) const fn set_dropped(&mut self, cause: DropCause, count: u64) {
         self.dropped[cause as usize] = count;
     }
@@ -173,6 +188,8 @@ pub struct Report {
     pub exporter: String,
     /// Of the spans.
     pub spans: Delivery,
+    /// Whether it takes log records.
+    pub takes_logs: bool,
     /// Of the log records.
     pub logs: Delivery,
     /// Of the values of metrics. They are not sent again, since the next ones say what these did.

@@ -84,6 +84,7 @@ mod resource;
 mod sampler;
 mod settings;
 mod span;
+mod telemetry;
 mod traceparent;
 mod tracer;
 mod tracestate;

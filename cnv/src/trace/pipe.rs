@@ -86,6 +86,7 @@ pub(super) struct Pipe {
 
 struct Shared {
     name: String,
+    takes_logs: bool,
     spans: Counts,
     logs: Counts,
     metrics: Counts,
@@ -163,6 +164,7 @@ impl Pipe {
         let takes_metrics = exporter.takes_metrics();
         let shared = Arc::new(Shared {
             name: exporter.name(),
+            takes_logs: exporter.takes_logs(),
             spans: Counts::default(),
             logs: Counts::default(),
             metrics: Counts::default(),
@@ -292,6 +294,7 @@ impl Shared {
         Report {
             exporter: self.name.clone(),
             spans: self.spans.delivery(is_over),
+            takes_logs: self.takes_logs,
             logs: self.logs.delivery(is_over),
             metrics: self.metrics.delivery(is_over),
             last_error: last_error.unwrap_or_else(PoisonError::into_inner).clone(),
