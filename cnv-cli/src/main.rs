@@ -20,6 +20,7 @@ mod stdin;
 use std::process::ExitCode;
 
 use cnv::prelude::*;
+use cnv::trace::Sampler;
 
 /// Counts what every call allocates.
 #[global_allocator]
@@ -31,6 +32,8 @@ fn app() -> App {
         .version(env!("CARGO_PKG_VERSION"))
         // It has no guarded command. What `attestation verify` finds is for whoever holds or issues the token.
         .explain_denials()
+        // Who looks at traces makes none.
+        .trace_from_env(|tracer| tracer.rule("trace *", Sampler::NEVER))
         .verbs(verbs![
             key::new,
             key::import,

@@ -18,7 +18,6 @@ use cnv::prelude::*;
 use cnv::session::{
     Address, Call, CallError, CallRequest, Channel, Client, ClientOptions, Item, SessionError,
 };
-use cnv::trace::Environment;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -89,13 +88,9 @@ pub async fn call(
     if let Some(remaining) = cx.remaining() {
         request = request.timeout(remaining);
     }
-    if let Some(transaction) = cx.transaction_id() {
-        request = request.transaction(transaction);
-    }
     if let Some(key) = idempotency_key {
         request = request.idempotency_key(key);
     }
-    request = request.trace_headers(Environment::of_process().headers());
     let call = client.start_call(request).await;
     let mut call = call.map_err(shown::session_error)?;
     follow(&cx, &mut call).await

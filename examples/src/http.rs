@@ -9,10 +9,12 @@ use std::str::FromStr;
 use std::task::Poll;
 use std::time::Duration;
 
+use cnv::trace::{Current, Span};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderMap, RETRY_AFTER};
+use hyper::http::request;
 use hyper::http::uri::{Authority, InvalidUri, PathAndQuery, Scheme};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
@@ -133,8 +135,10 @@ where
         .max_buf_size(MAX_HEAD_BYTES)
         .handshake(TokioIo::new(stream))
         .await?;
-    let request = Request::get(url.target.as_str())
-        .header(HOST, url.authority.as_str())
+    let mut span = cnv::trace::span("GET").to_another_process();
+    span.set("server.port", i64::from(url.address.port()));
+    let request = Request::get(url.target.as_str()).header(HOST, url.authority.as_str());
+    let request = traced(request, &span)
         .body(Empty::<Bytes>::new())
         .map_err(|error| ExchangeError::Broken(error.into()))?;
     // The connection is polled here and not in a task of its own: what goes through it is charged to whoever asks, and it
@@ -151,11 +155,37 @@ where
         exchange.as_mut().poll(cx)
     })
     .await;
+    match &answer {
+        Ok(answer) => span.set(
+            "http.response.status_code",
+            i64::from(answer.status.as_u16()),
+        ),
+        Err(error) => span.fail(error.to_string()),
+    }
     // The connection knows better why it broke than who waited for what came over it.
     answer.map_err(|error| match (error, ended) {
         (ExchangeError::Broken(_), Some(Err(why))) => why.into(),
         (error, _) => error,
     })
+}
+
+/// The number of the transaction, in a header: W3C's headers have no place for it.
+pub const TRANSACTION: &str = "cnv-transaction";
+
+/// Tells the service which trace and which transaction the request is part of.
+fn traced(mut request: request::Builder, span: &Span) -> request::Builder {
+    let current = span.current().cloned().unwrap_or_else(Current::get);
+    if let Some(context) = current.context() {
+        request = request.header("traceparent", context.traceparent().to_string());
+        let state = context.tracestate().to_string();
+        if !state.is_empty() {
+            request = request.header("tracestate", state);
+        }
+    }
+    match current.transaction() {
+        Some(id) => request.header(TRANSACTION, id.to_string()),
+        None => request,
+    }
 }
 
 /// Takes the whole answer, or none.

@@ -138,6 +138,18 @@ async fn follow(cx: &Context, name: String) -> Result<u64, Failure> {
     }
 }
 
+/// Works towards an end of its own, and asks at every step.
+#[verb(noun = "job", effect = "pure")]
+async fn work(cx: &Context, name: String) -> Result<&'static str, Failure> {
+    let probe = probe(&name);
+    while !probe.may_end.load(Ordering::SeqCst) {
+        cx.checkpoint()?;
+        probe.sent.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok("all")
+}
+
 /// Waits until it is told to stop, and for nothing else.
 #[verb(noun = "job", effect = "pure")]
 async fn wait_for_the_end(cx: &Context, name: String) -> Result<&'static str, Failure> {
@@ -154,17 +166,15 @@ fn a_server_that_ends_tells_handlers_without_an_end() {
             drain_timeout: Duration::from_secs(3600),
             ..SessionLimits::default()
         };
-        let app = sessions::app().verbs(verbs![follow, wait_for_the_end]);
+        let app = sessions::app().verbs(verbs![follow, wait_for_the_end, work]);
         let served = Served::of(app, limits).await;
         let client = served.client().await;
         let mut follow = client.call(["job", "follow", "followed"]).await.unwrap();
         let waits = client.call(["job", "wait-for-the-end", "told"]);
         let waits = waits.await.unwrap();
-        let finite = client.call(["job", "wait", "finite"]).await.unwrap();
+        let finite = client.call(["job", "work", "finite"]).await.unwrap();
         until("all run", || {
-            probe("followed").sent() > 0
-                && probe("told").begun() == 1
-                && probe("finite").begun() == 1
+            probe("followed").sent() > 0 && probe("told").begun() == 1 && probe("finite").sent() > 0
         })
         .await;
         let drained = served.shut_down();
@@ -179,6 +189,8 @@ fn a_server_that_ends_tells_handlers_without_an_end() {
         assert_eq!(result, items, "it returned what it has");
         let told = waits.collect().await.unwrap().result;
         assert_eq!(told.json::<String>().unwrap(), "the end");
+        let steps = probe("finite").sent();
+        until("it goes on", || probe("finite").sent() > steps + 1).await;
         probe("finite").may_end.store(true, Ordering::SeqCst);
         let finite = finite.collect().await.unwrap().result;
         assert_eq!(finite.json::<String>().unwrap(), "all");

@@ -292,6 +292,9 @@ fn whoever_may_not_call_any_more_gets_no_reply_again() {
         ask(&client, &words, "k").await.unwrap();
         clock.advance_seconds(7_200);
         assert_eq!(refused(&client, &words, "k").await.code, "attestation");
+        // Nor does it hear what the key stands for.
+        let other = ["job", "ask-within", "other"];
+        assert_eq!(refused(&client, &other, "k").await.code, "attestation");
         assert_eq!(probe("expired").begun(), 1);
     });
 }
@@ -353,7 +356,7 @@ fn of_a_repeat_the_bytes_are_missed_and_the_time_to_come_back_is_told() {
         let client = served.client().await;
         let words = ["job", "shout", "shouted"];
         let reply = ask(&client, &words, "s").await.unwrap();
-        assert_eq!(&*reply.items[0].bytes(), &b"bytes"[..]);
+        assert_eq!(reply.items[0].text(), "bytes");
         let again = refused(&client, &words, "s").await;
         assert!(again.message.contains("succeeded"), "{}", again.message);
         assert_eq!(probe("shouted").begun(), 1);
@@ -491,6 +494,9 @@ fn repeats_take_no_place_and_who_waits_for_one_has_a_deadline() {
         };
         let served = Served::of(App::new("jobs").verbs(verbs![block]), limits.clone()).await;
         let client = served.connect(limits).await.unwrap();
+        probe("ended").may_end.store(true, Ordering::SeqCst);
+        let ended = ["job", "block", "ended"];
+        ask(&client, &ended, "ended").await.unwrap();
         let mut calls = Vec::new();
         let mut block = async |name, key: &str| {
             let words = ["job", "block", name];
@@ -505,6 +511,10 @@ fn repeats_take_no_place_and_who_waits_for_one_has_a_deadline() {
             block("others", &number.to_string()).await;
         }
         until("all places are taken", || probe("others").begun() == 63).await;
+        // A reply that is there already waits for no place.
+        let again = request(&ended, "ended").timeout(Duration::from_secs(10));
+        let again = client.start_call(again).await.unwrap().collect().await;
+        assert!(again.is_ok(), "{again:?}");
         let late = || request(&["job", "block", "late"], "late").timeout(Duration::from_millis(20));
         let waited = client.start_call(late()).await.unwrap().collect().await;
         assert_eq!(failure(waited).code, "deadline");

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::deciding::Deciding;
+#[cfg(feature = "trace")]
+use super::evidence::with_causes;
 use super::grammar::verb_grammar;
 #[cfg(feature = "reload")]
 use super::live::{LiveGrammar, Overlaid};
@@ -18,7 +20,7 @@ use crate::grammar::Grammar;
 use crate::quota::{Limits, Resource};
 use crate::recovery::Policy;
 #[cfg(feature = "trace")]
-use crate::trace::Tracer;
+use crate::trace::{self, Tracer, TracerBuilder};
 
 /// A set of verbs under one name, served through one pipeline.
 ///
@@ -66,6 +68,9 @@ pub struct App {
     pub(super) compiled: OnceLock<Arc<Version>>,
     #[cfg(feature = "trace")]
     pub(super) tracer: Option<Tracer>,
+    /// What of the environment's settings for traces cannot be used.
+    #[cfg(feature = "trace")]
+    pub(super) trace_warnings: Vec<String>,
     #[cfg(feature = "reload")]
     pub(super) overlaid: Option<Overlaid>,
     #[cfg(feature = "reload")]
@@ -121,6 +126,8 @@ impl App {
             compiled: OnceLock::new(),
             #[cfg(feature = "trace")]
             tracer: None,
+            #[cfg(feature = "trace")]
+            trace_warnings: Vec::new(),
             #[cfg(feature = "reload")]
             overlaid: None,
             #[cfg(feature = "reload")]
@@ -200,6 +207,35 @@ impl App {
     pub fn trace(mut self, tracer: Tracer) -> Self {
         self.tracer = Some(tracer);
         self
+    }
+
+    /// [Traces](Self::trace) each call as the environment says: where spans go, and which are recorded (see
+    /// [`TracerBuilder::from_env`](crate::trace::TracerBuilder::from_env)). Where it says nothing, nothing is recorded, and
+    /// the traces of callers are passed on. `adjust` adds what the program wants besides, such as
+    /// [`keep_errors`](crate::trace::TracerBuilder::keep_errors).
+    ///
+    /// What cannot be used is ignored, and told on standard error when the program runs.
+    ///
+    /// Needs the feature `trace`.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn trace_from_env(mut self, adjust: impl FnOnce(TracerBuilder) -> TracerBuilder) -> Self {
+        let mut resource = trace::Resource::new(self.name);
+        if let Some(version) = self.version {
+            resource = resource.with("service.version", version);
+        }
+        let (builder, warnings) = TracerBuilder::from_env(resource);
+        let warnings = warnings.iter().map(|warning| with_causes(warning));
+        self.trace_warnings.extend(warnings);
+        match adjust(builder).build() {
+            Ok(tracer) => self.trace(tracer),
+            // Nobody's call fails for that.
+            Err(error) => {
+                let warning = format!("nothing is traced: {error}");
+                self.trace_warnings.push(warning);
+                self
+            }
+        }
     }
 
     /// How many handlers panicked since the program began. Each was one call's failure, and the program went on.

@@ -35,6 +35,9 @@ async fn run(app: App, arguments: Vec<OsString>) -> ExitCode {
     #[cfg(feature = "trace")]
     if let Some(tracer) = app.tracer.clone() {
         let format = early_format(&arguments);
+        for warning in &app.trace_warnings {
+            notice(format, warning);
+        }
         let code = serve_line(app, arguments).await;
         export_rest(&tracer, format).await;
         return code;

@@ -50,6 +50,7 @@ struct Begun {
 enum Joined {
     Program(Arc<dyn Source>),
     /// A server, for as long as it is there.
+    #[cfg_attr(not(feature = "session"), allow(dead_code))]
     Server(Weak<dyn Source>),
 }
 

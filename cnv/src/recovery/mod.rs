@@ -90,11 +90,8 @@
 
 mod backoff;
 mod breaker;
-use crate::clock;
 mod counters;
 mod deadline;
-#[doc(hidden)]
-pub mod expansion;
 mod fault;
 mod gate;
 #[cfg(all(loom, test))]
@@ -117,6 +114,9 @@ mod blocking;
 #[cfg(not(all(loom, test)))]
 mod course;
 #[cfg(not(all(loom, test)))]
+#[doc(hidden)]
+pub mod expansion;
+#[cfg(not(all(loom, test)))]
 mod future;
 #[cfg(not(all(loom, test)))]
 mod policy;
@@ -128,6 +128,8 @@ mod service;
 #[cfg(all(feature = "command", not(all(loom, test))))]
 #[doc = include_str!("../../docs/recovery.md")]
 pub mod walk_through {}
+
+use crate::clock;
 
 #[cfg(not(all(loom, test)))]
 pub use admission::Admission;

@@ -231,6 +231,13 @@ impl<'t> EntrySpan<'t> {
     ) -> Self {
         let is_sampled = tracer.samples(name, context);
         let here = context.with_sampled(is_sampled).traceparent();
+        let here = match context.parent() {
+            // Whoever records nothing is no span, and stands between those that are.
+            Some(parent) if !tracer.is_recording() => {
+                TraceParent::new(here.trace_id(), parent, here.flags())
+            }
+            _ => here,
+        };
         let records = is_sampled && tracer.is_recording();
         let carries = !context.tracestate().is_empty() || !context.baggage().is_empty();
         let scope = (records || carries).then(|| {

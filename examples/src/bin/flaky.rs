@@ -24,9 +24,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use cnv::trace::{Headers, TraceContext, Tracer, TracerBuilder};
+use cnv_examples::http::TRANSACTION;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -84,6 +86,7 @@ impl Mode {
 struct Service {
     mode: Cell<Mode>,
     requests: Cell<u64>,
+    tracer: Tracer,
 }
 
 type Answer = Response<Either<Full<Bytes>, Half>>;
@@ -102,7 +105,7 @@ impl Service {
             (_, Some(_)) => only("POST"),
             (&Method::GET, None) if path == "/" => {
                 self.requests.set(self.requests.get() + 1);
-                self.by_mode().await
+                self.traced(request.headers()).await
             }
             (&Method::GET, None) if path == "/stats" => {
                 let (mode, requests) = (self.mode.get().as_str(), self.requests.get());
@@ -112,6 +115,29 @@ impl Service {
             (_, None) if ["/", "/stats"].contains(&path) => only("GET"),
             _ => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
         }
+    }
+
+    /// Answers within a span that says whose request it was.
+    async fn traced(&self, headers: &HeaderMap) -> Answer {
+        let header = |name| headers.get(name).map(HeaderValue::as_bytes);
+        let incoming = Headers {
+            traceparent: header("traceparent"),
+            tracestate: header("tracestate"),
+            baggage: None,
+        };
+        let ids = self.tracer.ids();
+        let context = TraceContext::extract(incoming, self.tracer.boundary(true), ids);
+        let transaction = header(TRANSACTION).and_then(|id| str::from_utf8(id).ok()?.parse().ok());
+        let mut span = self.tracer.entry("GET /", &context, transaction);
+        let answer = span.current().clone().during(self.by_mode()).await;
+        let status = answer.status();
+        span.set("http.response.status_code", i64::from(status.as_u16()));
+        span.ended(
+            status
+                .is_server_error()
+                .then(|| status.as_u16().to_string().into()),
+        );
+        answer
     }
 
     async fn by_mode(&self) -> Answer {
@@ -201,12 +227,13 @@ async fn connection(stream: TcpStream, service: Rc<Service>) {
     let _ = server.serve_connection(TokioIo::new(stream), respond).await;
 }
 
-async fn serve(port: u16) -> io::Result<()> {
+async fn serve(port: u16, tracer: Tracer) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("flaky listens at http://{}", listener.local_addr()?);
     let service = Rc::new(Service {
         mode: Cell::new(Mode::Ok),
         requests: Cell::new(0),
+        tracer,
     });
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -228,6 +255,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    LocalSet::new().block_on(&runtime, serve(port))?;
+    let (tracer, warnings) = TracerBuilder::from_env("flaky");
+    for warning in &warnings {
+        eprintln!("flaky: {warning}");
+    }
+    LocalSet::new().block_on(&runtime, serve(port, tracer.build()?))?;
     Ok(())
 }

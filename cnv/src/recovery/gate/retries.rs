@@ -34,6 +34,7 @@ impl Gate {
         let machine = &mut *machine;
         if attempts == 1 {
             machine.retry_budget.earn(1, &account);
+            self.retries.publish(&machine.retry_budget);
         }
         let delay_ns = match pushback_ns {
             // A server that is wrong, or means tomorrow, would use up the bulkhead: the call keeps its permit meanwhile.

@@ -18,7 +18,7 @@ use crate::session::error::SessionError;
 use crate::session::message::{DRAINING, Ending, RemoteFailure, Request, decode, encode};
 use crate::session::wire::Channel;
 #[cfg(feature = "trace")]
-use crate::trace::{Carried, Current, Headers, TraceContext};
+use crate::trace::{Carried, Current, Headers, Span, TraceContext};
 
 /// What is left until a deadline. A part of a millisecond is one, so that no time that is left is none.
 pub(super) fn remaining_ms(deadline: Instant) -> u64 {
@@ -38,6 +38,9 @@ pub(super) fn with_remaining(request: &[u8], deadline: Instant) -> Option<Bytes>
 pub struct CallRequest {
     pub(super) request: Request,
     pub(super) timeout: Option<Duration>,
+    /// Whether it is part of the trace that whoever makes the call is in.
+    #[cfg(feature = "trace")]
+    is_of_here: bool,
 }
 
 impl CallRequest {
@@ -55,25 +58,33 @@ impl CallRequest {
             text.map_err(|argument| SessionError::NotText { argument })
         };
         let arguments = arguments.into_iter().map(text);
-        let request = Self {
+        Ok(Self {
             request: Request::new(arguments.collect::<Result<_, _>>()?),
             timeout: None,
-        };
-        #[cfg(feature = "trace")]
-        let request = Current::with(|here| request.within(here));
-        Ok(request)
+            #[cfg(feature = "trace")]
+            is_of_here: true,
+        })
     }
 
-    /// Part of what is done there, as far as that is anything.
+    /// Begins the span of the call, and tells the server of it, and of the transaction that it is part of. Noun and verb are
+    /// in the span, and no argument is.
     #[cfg(feature = "trace")]
-    fn within(mut self, here: &Current) -> Self {
-        if let Some(context) = here.context() {
-            self = self.trace(&context);
+    pub(super) fn begin_span(&mut self) -> Span {
+        let mut span = crate::trace::span("call").to_another_process();
+        if span.is_recorded() {
+            let verb = self.request.arguments.get(..2).unwrap_or_default();
+            span.set("rpc.method", verb.join(" "));
         }
-        match here.transaction() {
-            Some(id) => self.transaction(id),
-            None => self,
-        }
+        Current::with(|here| {
+            let current = span.current().unwrap_or(here);
+            if let Some(context) = current.context().filter(|_| self.is_of_here) {
+                self.set_trace(&context);
+            }
+            if let (None, Some(id)) = (&self.request.transaction, current.transaction()) {
+                self.request.transaction = Some(id.to_string());
+            }
+        });
+        span
     }
 
     /// The call is over after this time, in whole milliseconds. It begins when the call is made: the wait for a place among
@@ -97,11 +108,17 @@ impl CallRequest {
     #[cfg(feature = "trace")]
     #[must_use]
     pub fn trace(mut self, context: &TraceContext<'_>) -> Self {
+        self.set_trace(context);
+        self
+    }
+
+    #[cfg(feature = "trace")]
+    fn set_trace(&mut self, context: &TraceContext<'_>) {
+        self.is_of_here = false;
         let text = |text: String| (!text.is_empty()).then_some(text);
         self.request.traceparent = Some(context.traceparent().to_string());
         self.request.tracestate = text(context.tracestate().to_string());
         self.request.baggage = text(context.baggage().to_string());
-        self
     }
 
     /// As [`trace`](Self::trace), for whoever passes on what came in and has no span of its own. A `traceparent` that is none
@@ -110,6 +127,7 @@ impl CallRequest {
     #[cfg(feature = "trace")]
     #[must_use]
     pub fn trace_headers(mut self, headers: Headers<'_>) -> Self {
+        self.is_of_here = false;
         let carried = Carried::new(headers);
         let headers = carried.headers();
         let text = |text: &[u8]| str::from_utf8(text).ok().map(str::to_owned);
@@ -142,6 +160,8 @@ pub struct Call {
     receipt: Option<String>,
     left_out_receipt_bytes: Option<usize>,
     dropped_notes: u64,
+    #[cfg(feature = "trace")]
+    span: Span,
 }
 
 /// One item of a call's streams.
@@ -222,7 +242,16 @@ impl Call {
             receipt: None,
             left_out_receipt_bytes: None,
             dropped_notes: 0,
+            #[cfg(feature = "trace")]
+            span: Span::NONE,
         }
+    }
+
+    /// The call, whose span this is.
+    #[cfg(feature = "trace")]
+    pub(super) fn within(mut self, span: Span) -> Self {
+        self.span = span;
+        self
     }
 
     /// The next item; `None` once the call is over and its end was taken. The last one is the result, on
@@ -295,6 +324,14 @@ impl Call {
 
     fn ended(&mut self, ending: &Bytes) -> Result<Option<Item>, CallError> {
         let ending: Ending = decode("a call's end", ending).map_err(SessionError::from)?;
+        #[cfg(feature = "trace")]
+        {
+            let mut span = std::mem::replace(&mut self.span, Span::NONE);
+            if let Some(failure) = &ending.failure {
+                // It is the other end's word, and as long as that likes.
+                span.fail(failure.code.chars().take(64).collect::<String>());
+            }
+        }
         self.receipt = ending.receipt.map(|receipt| receipt.get().to_owned());
         self.left_out_receipt_bytes = ending.left_out_receipt_bytes;
         self.dropped_notes = ending.dropped_notes;

@@ -201,9 +201,16 @@ impl Client {
     ///
     /// Where the request is too large, the server takes no new calls, the session has no more numbers for them, or it is over.
     pub async fn start_call(&self, request: CallRequest) -> Result<Call, SessionError> {
+        #[cfg(feature = "trace")]
+        let (request, span) = {
+            let mut request = request;
+            let span = request.begin_span();
+            (request, span)
+        };
         let CallRequest {
             mut request,
             timeout,
+            ..
         } = request;
         // What is beyond the end of the clock is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -239,7 +246,10 @@ impl Client {
         })
         .await?;
         drop(opening);
-        Ok(Call::new(self, call))
+        let call = Call::new(self, call);
+        #[cfg(feature = "trace")]
+        let call = call.within(span);
+        Ok(call)
     }
 }
 

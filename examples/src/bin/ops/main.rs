@@ -25,6 +25,8 @@ fn app() -> App {
         // Roots are the operator's to name, in `CNV_TRUST`. On one machine, short-lived bearer tokens and no list are enough
         // to begin with; `CNV_REVOCATIONS` names a list.
         .sessions(SessionLimits::default())
+        // Where spans go, `OTEL_EXPORTER_OTLP_ENDPOINT` and `CNV_TRACE_FILE` say.
+        .trace_from_env(TracerBuilder::keep_errors)
         .accept_bearer()
         .without_revocation()
 }
