@@ -543,6 +543,20 @@ fn a_connection_is_used_again_and_one_that_ended_meanwhile_is_not() {
 }
 
 #[test]
+fn a_call_is_not_sent_over_a_connection_that_ended_meanwhile() {
+    let records = spans(1);
+    let server = GrpcServer::start(|_| grpc_server::ok(b""));
+    let mut exporter = exporter(over_grpc(&server));
+    for call in 1..=3 {
+        assert_eq!(exporter.spans(&records, soon()), DELIVERED, "{call}");
+        server.disconnect();
+        // Longer than the exporter takes a connection to be there without asking.
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    assert_eq!(server.calls().len(), 3);
+}
+
+#[test]
 fn what_is_too_much_for_one_request_is_sent_in_several() {
     let (records, _) = recorded(|tracer| {
         for _ in 0..600 {

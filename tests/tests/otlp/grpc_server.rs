@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 
 /// A call as it came.
 #[derive(Clone, Debug)]
@@ -53,11 +54,13 @@ pub fn ok(message: &[u8]) -> Reply {
 }
 
 type Replies = Arc<Mutex<dyn FnMut(&Call) -> Reply + Send>>;
+type Connections = Arc<Mutex<Vec<AbortHandle>>>;
 type Body = BoxBody<Bytes, io::Error>;
 
 pub struct GrpcServer {
     address: SocketAddr,
     calls: Arc<Mutex<Vec<Call>>>,
+    connections: Connections,
 }
 
 impl GrpcServer {
@@ -68,17 +71,30 @@ impl GrpcServer {
         let calls = Arc::new(Mutex::default());
         let replies: Replies = Arc::new(Mutex::new(reply));
         let all = Arc::clone(&calls);
+        let connections = Connections::default();
+        let open = Arc::clone(&connections);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
-            runtime.unwrap().block_on(run(listener, replies, all));
+            runtime.unwrap().block_on(run(listener, replies, all, open));
         });
-        Self { address, calls }
+        Self {
+            address,
+            calls,
+            connections,
+        }
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Ends all connections.
+    pub fn disconnect(&self) {
+        for connection in self.connections.lock().unwrap().drain(..) {
+            connection.abort();
+        }
     }
 
     pub fn calls(&self) -> Vec<Call> {
@@ -86,7 +102,12 @@ impl GrpcServer {
     }
 }
 
-async fn run(listener: std::net::TcpListener, replies: Replies, calls: Arc<Mutex<Vec<Call>>>) {
+async fn run(
+    listener: std::net::TcpListener,
+    replies: Replies,
+    calls: Arc<Mutex<Vec<Call>>>,
+    open: Connections,
+) {
     let listener = TcpListener::from_std(listener).unwrap();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -105,11 +126,12 @@ async fn run(listener: std::net::TcpListener, replies: Replies, calls: Arc<Mutex
                 respond(reply).await
             }
         });
-        tokio::spawn(async move {
+        let connection = tokio::spawn(async move {
             let connection = http2::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service);
             let _ = connection.await;
         });
+        open.lock().unwrap().push(connection.abort_handle());
     }
 }
 
