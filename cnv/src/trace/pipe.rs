@@ -265,6 +265,9 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
+        // What exporters say of themselves would be exported, and they would say something of that.
+        #[cfg(feature = "tracing")]
+        super::tracing::hear_nothing_here();
         loop {
             // Asked before the queues are looked at, so that what was given before the end is sent.
             let is_ending = self.shared.lock_end().until.is_some();
