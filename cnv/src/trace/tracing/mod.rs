@@ -31,7 +31,7 @@ impl Deaf {
     fn begin() -> Option<Self> {
         // A thread that ends says no more.
         let was_deaf = IS_DEAF.try_with(|deaf| deaf.replace(true));
-        (was_deaf == Ok(false)).then_some(Self(()))
+        (was_deaf == Ok(false)).then(|| Self(()))
     }
 }
 
