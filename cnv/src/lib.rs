@@ -15,6 +15,8 @@ pub mod capability;
 mod clock;
 mod const_text;
 pub mod frame;
+#[cfg(any(feature = "attestation", feature = "tracing"))]
+mod plain;
 pub mod prelude;
 pub mod quota;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::capability::CapabilityContract;
+use crate::plain::is_plain;
 
 use super::field::{self, TextFault};
 use super::{KeyId, PublicKey, Timestamp};
@@ -107,8 +108,7 @@ impl Claims {
 }
 
 fn check_text(field: &'static str, text: &str, max_bytes: usize) -> Result<(), ClaimsError> {
-    field::check(text, max_bytes, field::is_plain)
-        .map_err(|fault| ClaimsError::Text { field, fault })
+    field::check(text, max_bytes, is_plain).map_err(|fault| ClaimsError::Text { field, fault })
 }
 
 /// A rule about what an attestation may say that was not kept.

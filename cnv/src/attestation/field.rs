@@ -1,5 +1,7 @@
 //! What a text field may hold: bounded, not empty, and printable as it stands.
 
+use crate::plain::is_plain;
+
 /// Why a text was refused as a subject, an audience, a metadata entry or a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -42,23 +44,6 @@ pub(super) fn check(
         Some(character) => Err(TextFault::Forbidden { character }),
         None => Ok(()),
     }
-}
-
-/// Whether a character can be shown in a line of a log as it stands.
-///
-/// Control characters break lines and drive terminals. Line separators and bidirectional controls (Unicode Standard
-/// Annex 9) rearrange what stands beside them, so that a subject could pass for another; a byte order mark hides.
-pub(super) fn is_plain(character: char) -> bool {
-    !character.is_control()
-        && !matches!(
-            character,
-            '\u{061C}'
-                | '\u{200E}'
-                | '\u{200F}'
-                | '\u{2028}'..='\u{202E}'
-                | '\u{2066}'..='\u{2069}'
-                | '\u{FEFF}'
-        )
 }
 
 /// Whether a character can stand in a name that is one word of a line with `#` comments.

@@ -231,6 +231,9 @@ async fn attend(
         },
         #[cfg(feature = "trace")]
         is_own: true,
+        // The program's own subscriber writes to standard error.
+        #[cfg(feature = "tracing")]
+        listener: None,
         cancellation,
         sink,
         show_progress: is_process && !options.quiet,

@@ -74,6 +74,9 @@ pub(super) struct Way {
     /// Whether the caller is the process's own user.
     #[cfg(feature = "trace")]
     pub(super) is_own: bool,
+    /// Who hears what is logged within the call.
+    #[cfg(feature = "tracing")]
+    pub(super) listener: Option<std::sync::Weak<dyn crate::trace::Listener>>,
     pub(super) cancellation: Arc<Cancellation>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) show_progress: bool,
@@ -149,6 +152,8 @@ impl App {
         let number = call_id();
         let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
         let current = traced.current();
+        #[cfg(feature = "tracing")]
+        let current = current.heard_by(way.listener.clone());
         let call = self.decide(verb, matches, way, number, evidence, &mut traced, tell);
         let reply = counted.end(current.during(call).await);
         traced.end(id, verb, &reply);

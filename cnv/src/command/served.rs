@@ -165,6 +165,8 @@ impl Service for Served {
                 deadline,
                 cancellation: asked,
                 sink,
+                #[cfg(feature = "tracing")]
+                listener: Arc::downgrade(&streams) as _,
             };
             let reply = asked.attend(blocking).await;
             streams.end(reply).await
@@ -342,6 +344,8 @@ struct Asked {
     deadline: Option<Instant>,
     cancellation: Arc<Cancellation>,
     sink: Arc<dyn Sink>,
+    #[cfg(feature = "tracing")]
+    listener: std::sync::Weak<dyn crate::trace::Listener>,
 }
 
 impl Asked {
@@ -449,6 +453,8 @@ impl Asked {
             carried: Carried::new(self.request.trace_headers()),
             #[cfg(feature = "trace")]
             is_own: !matches!(self.authority, Authority::Presented { .. }),
+            #[cfg(feature = "tracing")]
+            listener: Some(self.listener),
             cancellation: self.cancellation,
             sink: Arc::clone(&self.sink),
             show_progress: false,
@@ -600,6 +606,14 @@ impl Streams {
         })
     }
 
+    /// Sends what is said beside the output, or counts that there is no room for it.
+    fn try_send(&self, channel: Channel, text: String) {
+        if !self.caller.try_send(channel, Bytes::from(text)) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.all_dropped.add();
+        }
+    }
+
     /// Sends the result, and says how the call ended.
     async fn end(&self, reply: Reply) -> Ending {
         let mut result = reply.result;
@@ -673,10 +687,15 @@ impl Sink for Streams {
             Note::Metric { .. } => (Channel::Metrics, note.json()),
             Note::Progress { .. } => (Channel::Control, note.json()),
         };
-        if !self.caller.try_send(channel, Bytes::from(text)) {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            self.all_dropped.add();
-        }
+        self.try_send(channel, text);
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl crate::trace::Listener for Streams {
+    fn log(&self, record: &crate::trace::LogRecord) {
+        let level = record.level.as_str().to_ascii_lowercase();
+        self.try_send(Channel::Logs, crate::trace::json(record, &level));
     }
 }
 

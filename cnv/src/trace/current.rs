@@ -6,11 +6,15 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::process::Command;
 use std::sync::Arc;
+#[cfg(feature = "tracing")]
+use std::sync::Weak;
 
 use pin_project_lite::pin_project;
 
 use super::baggage::Baggage;
 use super::context::TraceContext;
+#[cfg(feature = "tracing")]
+use super::record::LogRecord;
 use super::record::Value;
 use super::span::{Recording, Span};
 use super::traceparent::TraceParent;
@@ -38,6 +42,15 @@ pub struct Current {
     pub(super) scope: Option<Arc<Scope>>,
     /// The span, where it is recorded.
     pub(super) recording: Option<Arc<Recording>>,
+    /// Who hears what is logged here. What outlives the call does not keep it.
+    #[cfg(feature = "tracing")]
+    pub(super) listener: Option<Weak<dyn Listener>>,
+}
+
+/// Hears what is logged within a call. It never waits.
+#[cfg(feature = "tracing")]
+pub(crate) trait Listener: Send + Sync {
+    fn log(&self, record: &LogRecord);
 }
 
 /// What all spans of a call share.
@@ -58,6 +71,8 @@ impl Current {
         transaction: None,
         scope: None,
         recording: None,
+        #[cfg(feature = "tracing")]
+        listener: None,
     };
 
     /// Where the running code is.
@@ -138,6 +153,17 @@ impl Current {
         }
     }
 
+    /// Has the thread where this was, and this where the thread was. Nobody looks at the cell meanwhile, and nothing is
+    /// dropped. A thread that ends stays outside of every span.
+    #[inline]
+    pub(super) fn swap(&mut self) {
+        let _ = CURRENT.try_with(|current| {
+            if let Ok(mut current) = current.try_borrow_mut() {
+                core::mem::swap(&mut *current, self);
+            }
+        });
+    }
+
     /// Runs `f` within this span.
     pub fn in_scope<T>(self, f: impl FnOnce() -> T) -> T {
         let mut mine = self;
@@ -148,6 +174,37 @@ impl Current {
     /// A future that runs within this span, on whatever thread it is polled.
     pub fn during<F: Future>(self, future: F) -> During<F> {
         During::new(Some(self), future)
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Current {
+    /// The same, where somebody hears what is logged.
+    #[cfg(feature = "command")]
+    pub(crate) fn heard_by(mut self, listener: Option<Weak<dyn Listener>>) -> Self {
+        self.listener = listener;
+        self
+    }
+
+    /// Whether anything is known of a call here, recorded or not.
+    pub(super) const fn is_within_call(&self) -> bool {
+        self.parent.is_some() || self.listener.is_some()
+    }
+
+    /// Whether both are within one call that is recorded.
+    pub(super) fn is_of_call_of(&self, other: &Self) -> bool {
+        match (&self.scope, &other.scope) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+
+    /// Whether both are one span that is recorded.
+    pub(super) fn is_span_of(&self, other: &Self) -> bool {
+        match (&self.recording, &other.recording) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
     }
 }
 
@@ -175,26 +232,16 @@ struct Entered<'a> {
 impl<'a> Entered<'a> {
     #[inline]
     fn new(mine: &'a mut Current) -> Self {
-        let mut entered = Self { other: mine };
-        entered.swap();
+        let entered = Self { other: mine };
+        entered.other.swap();
         entered
-    }
-
-    /// Nobody looks at the cell meanwhile, and nothing is dropped. A thread that ends stays outside of every span.
-    #[inline]
-    fn swap(&mut self) {
-        let _ = CURRENT.try_with(|current| {
-            if let Ok(mut current) = current.try_borrow_mut() {
-                core::mem::swap(&mut *current, self.other);
-            }
-        });
     }
 }
 
 impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.swap();
+        self.other.swap();
     }
 }
 

@@ -113,7 +113,7 @@ fn facts(facts: &Facts) -> Vec<Json> {
 }
 
 /// What is no number has a name in protobuf's JSON.
-fn float(number: f64) -> Json {
+pub(super) fn float(number: f64) -> Json {
     if number.is_nan() {
         json!("NaN")
     } else if number.is_infinite() {

@@ -88,6 +88,8 @@ mod telemetry;
 mod traceparent;
 mod tracer;
 mod tracestate;
+#[cfg(feature = "tracing")]
+mod tracing;
 
 pub use crate::transaction::{TransactionId, TransactionIdError};
 pub use baggage::{
@@ -98,6 +100,8 @@ pub use boundary::{Boundary, Incoming};
 #[cfg(feature = "command")]
 pub(crate) use carried::Carried;
 pub use context::{Headers, LeftOut, TraceContext};
+#[cfg(all(feature = "tracing", feature = "command"))]
+pub(crate) use current::Listener;
 pub use current::{Current, During, event, span};
 pub use environment::Environment;
 pub use exporter::{Delivery, DropCause, Exported, Exporter, Report};
@@ -119,3 +123,7 @@ pub use tracer::{Tracer, TracerBuilder};
 pub use tracestate::{
     TraceState, TraceStateError, TraceStateFault, TraceStateMember, TraceStateMembers,
 };
+#[cfg(all(feature = "tracing", feature = "session"))]
+pub(crate) use tracing::json;
+#[cfg(feature = "tracing")]
+pub use tracing::{LogFormat, TracingLayer};

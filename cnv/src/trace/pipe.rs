@@ -313,6 +313,9 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
+        // What exporters say of themselves would be exported, and they would say something of that.
+        #[cfg(feature = "tracing")]
+        super::tracing::hear_nothing_here();
         let mut measured = Instant::now();
         let takes_metrics = self.exporter.takes_metrics();
         let pause = match takes_metrics {

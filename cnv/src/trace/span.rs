@@ -107,6 +107,8 @@ impl Span {
                 transaction: parent.transaction,
                 scope: Some(Arc::clone(scope)),
                 recording: Some(Recording::new(record)),
+                #[cfg(feature = "tracing")]
+                listener: parent.listener.clone(),
             }),
         }
     }
@@ -170,7 +172,7 @@ impl Span {
         self.current.as_ref()
     }
 
-    fn with(&self, add: impl FnOnce(&mut SpanRecord)) {
+    pub(super) fn with(&self, add: impl FnOnce(&mut SpanRecord)) {
         if let Some(recording) = self
             .current
             .as_ref()
@@ -255,6 +257,8 @@ impl<'t> EntrySpan<'t> {
                 transaction,
                 scope,
                 recording: None,
+                #[cfg(feature = "tracing")]
+                listener: None,
             },
             origin: Origin {
                 parent: context.parent(),
