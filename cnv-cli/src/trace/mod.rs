@@ -1,5 +1,10 @@
 //! `cnv trace`: shows traces from files of spans.
 
+#![allow(
+    clippy::too_many_arguments,
+    reason = "an argument of a verb is an option on the command line"
+)]
+
 mod drawing;
 mod otlp;
 mod read;

@@ -107,7 +107,7 @@ pub(super) struct Status<'a> {
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Number<'a> {
-    Number(i64),
+    Small(i64),
     Large(u64),
     #[serde(borrow)]
     Text(Cow<'a, str>),
@@ -116,7 +116,7 @@ pub(super) enum Number<'a> {
 impl Number<'_> {
     fn unsigned(&self) -> Option<u64> {
         match self {
-            Self::Number(number) => (*number).try_into().ok(),
+            Self::Small(number) => (*number).try_into().ok(),
             Self::Large(number) => Some(*number),
             Self::Text(digits) => digits.parse().ok(),
         }
@@ -124,7 +124,7 @@ impl Number<'_> {
 
     fn signed(&self) -> Option<i64> {
         match self {
-            Self::Number(number) => Some(*number),
+            Self::Small(number) => Some(*number),
             Self::Large(_) => None,
             Self::Text(digits) => digits.parse().ok(),
         }
