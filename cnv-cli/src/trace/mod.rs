@@ -58,7 +58,7 @@ impl TracePrefix {
 /// A file has a `TracesData` of OTLP's JSON on each line, as programs write it with CNV_TRACE_FILE, and OpenTelemetry's
 /// collector with its file exporter. Files of several processes are read together. A span is drawn under the one that it is
 /// in, with when it began, how long it took, and a bar along the time of its trace; below it what happened in it: its stages
-/// (·), its events (*), the spans within it. What is not shown of a tree for want of its parent is a tree of its own. Lines
+/// (·), its events (*), the spans within it. A span whose parent is in none of the files is a tree of its own. Lines
 /// that are cut off or no spans are passed over with a notice.
 ///
 /// The slow calls of two processes that failed, and what is known of each span:
