@@ -103,7 +103,7 @@ fn draw_trace(text: &mut String, trace: &Trace) {
         let more = trace.not_shown;
         put(
             text,
-            format_args!("{DIM}{more} more spans not shown{PLAIN}\n"),
+            format_args!("{DIM}{more} more of its spans not shown{PLAIN}\n"),
         );
     }
 }

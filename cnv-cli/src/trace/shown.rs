@@ -135,16 +135,21 @@ impl Shown {
         let read = meant.len();
         meant.retain(|spans| filter.takes(spans));
         meant.sort_by_key(|spans| spans[0].start_ns);
-        let earlier = meant.len().saturating_sub(filter.last);
         let mut room = MAX_SHOWN;
-        let shown = meant[earlier..].iter().map(|spans| {
+        let mut traces = Vec::new();
+        // The latest first: what there is no room for is the oldest.
+        for spans in meant.iter().rev().take(filter.last) {
+            if room == 0 {
+                break;
+            }
             let trace = Trace::new(spans, room);
             room -= trace.spans.len();
-            trace
-        });
+            traces.push(trace);
+        }
+        traces.reverse();
         Self {
-            traces: shown.collect(),
-            earlier,
+            earlier: meant.len() - traces.len(),
+            traces,
             read,
             skipped_lines,
         }
