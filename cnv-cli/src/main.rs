@@ -1,5 +1,5 @@
 //! `cnv`: makes keys; issues, delegates, checks and revokes attestations; verifies audit logs; reports what calls used;
-//! shows frames. It is itself a cnv application.
+//! shows frames and traces. It is itself a cnv application.
 //!
 //! Its verbs ask for no attestation: they make the first one there is, and what they can do is what
 //! the files of their user allow.
@@ -16,6 +16,8 @@ mod publish;
 mod revocation;
 mod session;
 mod stdin;
+mod terminal;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -28,7 +30,7 @@ static ALLOCATOR: MeteredAllocator = MeteredAllocator::system();
 
 fn app() -> App {
     App::new("cnv")
-        .about("Keys, attestations, audit logs, budgets, frames and grammars")
+        .about("Keys, attestations, audit logs, budgets, frames, grammars and traces")
         .version(env!("CARGO_PKG_VERSION"))
         // It has no guarded command. What `attestation verify` finds is for whoever holds or issues the token.
         .explain_denials()
@@ -59,6 +61,7 @@ fn app() -> App {
             grammar::check,
             grammar::overlay,
             session::call,
+            trace::show,
         ])
         .shorthand("call", "session", "call")
 }
@@ -69,8 +72,21 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use cnv::command::FailureCode;
+
     #[test]
     fn the_application_starts() {
         super::app().check().unwrap();
+    }
+
+    #[test]
+    fn a_wrong_value_is_a_usage_error_under_any_noun() {
+        for words in [
+            ["audit", "tail", "folder", "--count", "x"].as_slice(),
+            &["trace", "show", "--last", "x"],
+        ] {
+            let failure = super::app().call_blocking(words).result.unwrap_err();
+            assert_eq!(failure.code(), FailureCode::Usage, "{failure}");
+        }
     }
 }

@@ -5,12 +5,7 @@ use std::str::Chars;
 
 use cnv::session::{CallError, Close, SessionError};
 
-/// Whether a terminal, or whoever reads what it shows, would take the character for something else than text: control
-/// characters, and those that turn the order of what is read around.
-fn is_obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
+use crate::terminal::is_obeyed;
 
 /// A text. Line feeds and tabs stay.
 pub(super) fn text(text: &str) -> String {

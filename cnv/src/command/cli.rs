@@ -286,9 +286,11 @@ pub(super) fn without_secret(error: clap::Error, command: &Command) -> clap::Err
 
 /// Whether an argument that is shown as `argument` is secret, here or at a command below.
 fn has_secret(command: &Command, argument: &str) -> bool {
+    // Clap completes the arguments of those commands only that the line names. The others cannot be shown, and no error is of
+    // them.
     let mut secrets = command
         .get_arguments()
-        .filter(|arg| arg.is_hide_env_values_set());
+        .filter(|arg| arg.is_hide_env_values_set() && arg.get_num_args().is_some());
     secrets.any(|arg| arg.to_string() == argument)
         || command
             .get_subcommands()

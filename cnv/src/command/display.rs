@@ -147,6 +147,9 @@ impl Display {
     }
 
     fn result(&self, output: &Output) -> Result<(), Failure> {
+        if let (Format::Table, Some(drawing)) = (self.format, output.drawing()) {
+            return write_all(anstream::stdout().lock(), drawing.as_bytes());
+        }
         let streamed = self.sequence.load(Ordering::Relaxed) > 0;
         let node = output.node()?;
         // A verb that returns nothing has said all in its stream, or has nothing to show to people.
@@ -238,7 +241,10 @@ fn yaml(node: &Node, streamed: bool) -> Result<String, Failure> {
 
 /// The whole text at once, so that an error leaves nothing half-written by us.
 fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
+    write_all(io::stdout().lock(), bytes)
+}
+
+fn write_all(mut stdout: impl Write, bytes: &[u8]) -> Result<(), Failure> {
     stdout
         .write_all(bytes)
         .and_then(|()| stdout.flush())

@@ -122,7 +122,7 @@ pub use context::{CallId, Context};
 pub use failure::{Failure, FailureCode};
 #[cfg(feature = "reload")]
 pub use live::{LiveGrammar, LiveState, LiveStatus, NotReloaded, Overlaid, Watch, grammar_control};
-pub use output::{Outcome, Output};
+pub use output::{Drawn, Outcome, Output};
 pub use pipeline::Reply;
 pub use progress::Progress;
 pub use receipt::{AttestedBy, Receipt};

@@ -15,6 +15,8 @@ use super::failure::Failure;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
     json: String,
+    /// How people see it, where it is [`Drawn`].
+    drawing: Option<String>,
 }
 
 impl Output {
@@ -26,6 +28,7 @@ impl Output {
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, Failure> {
         Ok(Self {
             json: serde_json::to_string(value)?,
+            drawing: None,
         })
     }
 
@@ -33,6 +36,11 @@ impl Output {
     #[must_use]
     pub fn as_json(&self) -> &str {
         &self.json
+    }
+
+    /// How people see it, where that is no table.
+    pub(super) fn drawing(&self) -> Option<&str> {
+        self.drawing.as_deref()
     }
 
     /// The JSON itself.
@@ -66,6 +74,34 @@ pub trait Outcome {
 impl<T: Serialize, E: Into<Failure>> Outcome for Result<T, E> {
     fn into_output(self) -> Result<Output, Failure> {
         Output::of(&self.map_err(Into::into)?)
+    }
+}
+
+/// A value that people on a terminal see as this text and not as a table. Every other form has the value.
+///
+/// The text may have ANSI escape sequences for colours, which are left out where standard output is no terminal. Whatever
+/// else a terminal obeys goes there as it is: who draws what comes from elsewhere makes it harmless. A session carries the
+/// value and no drawing.
+#[derive(Debug, Clone)]
+pub struct Drawn<T> {
+    value: T,
+    drawing: String,
+}
+
+impl<T> Drawn<T> {
+    /// The value, drawn as `drawing`, which ends in a newline.
+    #[must_use]
+    pub const fn new(value: T, drawing: String) -> Self {
+        Self { value, drawing }
+    }
+}
+
+impl<T: Serialize, E: Into<Failure>> Outcome for Result<Drawn<T>, E> {
+    fn into_output(self) -> Result<Output, Failure> {
+        let Drawn { value, drawing } = self.map_err(Into::into)?;
+        let mut output = Output::of(&value)?;
+        output.drawing = Some(drawing);
+        Ok(output)
     }
 }
 
@@ -177,11 +213,20 @@ mod tests {
         );
         let output = Output {
             json: json.to_owned(),
+            drawing: None,
         };
         assert_eq!(
             serde_json::to_string(&output.node().unwrap()).unwrap(),
             json
         );
+    }
+
+    #[test]
+    fn what_is_drawn_travels_as_its_value() {
+        let drawn: Result<_, Failure> = Ok(Drawn::new([1, 2], "one, two\n".to_owned()));
+        let output = drawn.into_output().unwrap();
+        assert_eq!(output.as_json(), "[1,2]");
+        assert_eq!(output.drawing(), Some("one, two\n"));
     }
 
     #[test]

@@ -39,16 +39,28 @@ impl<R> Undescribed for &Returned<R> {
 
 #[cfg(feature = "schema")]
 impl<T: schemars::JsonSchema, E> Described for Returned<Result<T, E>> {
-    /// Of the value as it is written, in one piece: only what contains itself is referred to.
     fn schema(self) -> OutputSchema {
-        let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-        let settings = settings.with(|settings| {
-            settings.inline_subschemas = true;
-            settings.meta_schema = None;
-        });
-        let mut schema = settings.into_generator().into_root_schema_for::<T>();
-        // The name of a Rust type says nothing to callers.
-        schema.remove("title");
-        Some(schema.to_value())
+        Some(schema_of::<T>())
     }
+}
+
+#[cfg(feature = "schema")]
+impl<T: schemars::JsonSchema, E> Described for Returned<Result<super::output::Drawn<T>, E>> {
+    fn schema(self) -> OutputSchema {
+        Some(schema_of::<T>())
+    }
+}
+
+/// The schema of the value as it is written, in one piece: only what contains itself is referred to.
+#[cfg(feature = "schema")]
+fn schema_of<T: schemars::JsonSchema>() -> Value {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let settings = settings.with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    // The name of a Rust type says nothing to callers.
+    schema.remove("title");
+    schema.to_value()
 }
