@@ -172,7 +172,7 @@ impl Span {
         self.current.as_ref()
     }
 
-    pub(super) fn with(&self, add: impl FnOnce(&mut SpanRecord)) {
+    fn with(&self, add: impl FnOnce(&mut SpanRecord)) {
         if let Some(recording) = self
             .current
             .as_ref()

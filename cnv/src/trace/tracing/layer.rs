@@ -130,7 +130,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
         }
         let mut said = Said::by(attributes.metadata());
         attributes.record(&mut said);
-        set(&nested.span, said);
+        if let Some(current) = nested.span.current() {
+            set(current, said);
+        }
         own.extensions_mut().insert(nested);
     }
 
@@ -143,12 +145,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
         // Nothing is locked while values say what they are.
         let mut said = Said::by(span.metadata());
         values.record(&mut said);
-        if let Some(recording) = &current.recording {
-            recording.with(|record| {
-                said.into_fields()
-                    .for_each(|(key, value)| record.set(key.into(), value));
-            });
-        }
+        set(&current, said);
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
@@ -268,9 +265,9 @@ pub(super) fn nested<S: for<'a> LookupSpan<'a>>(
     Some((nested.span.current()?.clone(), nested.outside.clone()))
 }
 
-fn set(span: &Span, said: Said) {
-    span.with(|record| {
-        said.into_fields()
-            .for_each(|(key, value)| record.set(key.into(), value));
-    });
+fn set(current: &Current, said: Said) {
+    if let Some(recording) = &current.recording {
+        let fields = said.into_fields();
+        recording.with(|record| fields.for_each(|(key, value)| record.set(key.into(), value)));
+    }
 }
