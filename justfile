@@ -12,7 +12,7 @@ docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 # The goals of a subject, as a table: of things that took turns. Subjects are `frames`, `attestation`, `quota`, `recovery`,
-# `reload`, `session` and `trace`.
+# `reload`, `session`, `trace` and `pipeline`.
 bench subject="frames" *arguments:
     cargo run --release -p cnv-bench -- {{subject}} {{arguments}}
 

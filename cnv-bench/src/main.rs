@@ -4,6 +4,7 @@ mod allocations;
 mod attestation;
 mod environment;
 mod frames;
+mod pipeline;
 mod plot;
 mod quota;
 mod recovery;
@@ -129,9 +130,17 @@ fn command() -> Command {
         .arg(count("rounds", "31", "Rounds of every group"))
         .arg(count("launches", "1", "Processes whose medians are judged"));
     let trace = Command::new("trace")
-        .about(
-            "Reading and writing where a call is in its trace, beside OpenTelemetry's propagator",
-        )
+        .about("Spans and where a call is in its trace, beside OpenTelemetry, tracing and fastrace")
+        .arg(flag("check", "Fail if a goal is not met"))
+        .arg(flag("figures", "Print the time of every contender, too"))
+        .arg(file(
+            "json",
+            "Write every figure and where it was measured; - is standard output",
+        ))
+        .arg(count("rounds", "101", "Rounds of every group"))
+        .arg(count("launches", "1", "Processes whose medians are judged"));
+    let pipeline = Command::new("pipeline")
+        .about("A warm call through everything, and each stage's share of it")
         .arg(flag("check", "Fail if a goal is not met"))
         .arg(flag("figures", "Print the time of every contender, too"))
         .arg(file(
@@ -150,6 +159,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .subcommand(frames)
         .subcommand(attestation)
+        .subcommand(pipeline)
         .subcommand(quota)
         .subcommand(recovery)
         .subcommand(reload)
@@ -163,6 +173,8 @@ fn main() -> ExitCode {
     let result = match arguments.subcommand() {
         Some(("frames", arguments)) => run_frames(arguments),
         Some(("attestation", arguments)) => run_attestation(arguments),
+        Some(("pipeline", arguments)) => launches(arguments, "pipeline", &[], pipeline::run)
+            .and_then(|run| judge(arguments, &run)),
         Some(("quota", arguments)) => run_quota(arguments),
         Some(("recovery", arguments)) => launches(arguments, "recovery", &[], recovery::run)
             .and_then(|run| judge(arguments, &run)),

@@ -57,6 +57,48 @@ impl<'a> Contender<'a> {
         }
     }
 
+    /// A contender that takes its time itself: so many passes, and how long they took.
+    pub fn timed(name: &'static str, turn: impl FnMut(u32) -> Duration + 'a) -> Self {
+        Self {
+            name,
+            turn: Box::new(turn),
+        }
+    }
+
+    /// A contender of which the slowest pass but one in a hundred counts, not the mean. Its group needs turns of some
+    /// hundred passes.
+    pub fn at_p99<R>(name: &'static str, mut pass: impl FnMut() -> R + 'a) -> Self {
+        let mut taken = Vec::new();
+        let turn = move |passes| {
+            taken.clear();
+            for _ in 0..passes {
+                let start = Instant::now();
+                black_box(pass());
+                taken.push(start.elapsed());
+            }
+            p99(&mut taken) * passes
+        };
+        Self {
+            name,
+            turn: Box::new(turn),
+        }
+    }
+
+    /// Does `before` at the start of each turn, which is not timed, and then one pass that warms the caches again: what
+    /// the passes put into a queue is gone when they begin anew.
+    pub fn after(self, mut before: impl FnMut() + 'a) -> Self {
+        let mut turn = self.turn;
+        let turn = move |passes| {
+            before();
+            turn(1);
+            turn(passes)
+        };
+        Self {
+            turn: Box::new(turn),
+            ..self
+        }
+    }
+
     /// How many passes fill the slice.
     fn calibrate(&mut self, slice: Duration) -> u32 {
         let mut passes = 1;
@@ -227,6 +269,12 @@ pub fn median(values: &[f64]) -> f64 {
     quantile(&sorted, 0.5)
 }
 
+/// What one in a hundred is above, and no more.
+fn p99(taken: &mut [Duration]) -> Duration {
+    taken.sort_unstable();
+    taken[(taken.len() * 99).div_ceil(100) - 1]
+}
+
 /// The value below which the part `part` of `sorted` lies, between two of them where it must.
 fn quantile(sorted: &[f64], part: f64) -> f64 {
     let at = part * (sorted.len() - 1) as f64;
@@ -270,6 +318,7 @@ pub fn random(state: &mut u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
 
     fn measured(series: &[(&'static str, &[f64])]) -> Measured {
         Measured {
@@ -372,5 +421,26 @@ mod tests {
         // One to calibrate, then one that warms and one that is timed, five times.
         assert_eq!(passes, 11);
         assert_eq!(measured.medians().count(), 1);
+    }
+
+    #[test]
+    fn what_comes_before_a_turn_is_not_timed() {
+        let log = RefCell::new(String::new());
+        let turn = |passes| {
+            log.borrow_mut().push_str(&"p".repeat(passes as usize));
+            Duration::from_secs(passes.into())
+        };
+        let contender = Contender::timed("resting", turn);
+        let mut contender = contender.after(|| log.borrow_mut().push('b'));
+        assert_eq!((contender.turn)(3), Duration::from_secs(3));
+        assert_eq!(*log.borrow(), "bpppp");
+    }
+
+    #[test]
+    fn one_in_a_hundred_may_be_slower() {
+        let ms = Duration::from_millis;
+        let mut taken: Vec<Duration> = (1..=200).rev().map(ms).collect();
+        assert_eq!(p99(&mut taken), ms(198));
+        assert_eq!(p99(&mut [ms(7)]), ms(7));
     }
 }

@@ -1,10 +1,10 @@
 //! `attestation`: what it costs to say no, in multiples of one signature check and beside Biscuit.
 
 mod audit;
-mod chains;
+pub mod chains;
 mod revocation;
 mod verify;
-mod warm;
+pub mod warm;
 
 use crate::environment::Environment;
 use crate::report::{Goal, Group, Run};

@@ -32,17 +32,21 @@ fn verifier(store: TrustStore, root: &PrivateKey) -> Verifier {
         .build()
 }
 
-/// Measures them.
-pub fn run(settings: Settings) -> (Vec<Group>, Vec<Goal>) {
-    let verifier = verifier(store(), &key(1));
-    let network = CapabilityContract::network();
-    let token = CapabilityAttestation::builder(network, "agent-42")
+/// Such a verifier, and a token that it accepts for calls over the network.
+pub fn fetcher() -> (Verifier, String) {
+    let token = CapabilityAttestation::builder(CapabilityContract::network(), "agent-42")
         .ttl(24 * 60 * 60)
         .audience("fetcher")
         .bearer()
         .sign(&key(1))
-        .expect("within its rules")
-        .to_string();
+        .expect("within its rules");
+    (verifier(store(), &key(1)), token.to_string())
+}
+
+/// Measures them.
+pub fn run(settings: Settings) -> (Vec<Group>, Vec<Goal>) {
+    let (verifier, token) = fetcher();
+    let network = CapabilityContract::network();
     let session = Evidence::new(&verifier).with_token(token.as_str());
     session.authorise(&network).expect("allowed");
     let contenders = vec![

@@ -35,7 +35,7 @@ pub fn run(settings: Settings) -> std::io::Result<Run> {
 
 /// What a future returns at its first poll, where it lies: handing it on would be measured as well.
 #[inline]
-fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+pub fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,

@@ -89,11 +89,16 @@ impl TraceParent {
     #[inline]
     #[must_use]
     pub fn to_text(self) -> TraceParentText {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&self.trace_id.to_bytes());
+        bytes[16..24].copy_from_slice(&self.span_id.to_bytes());
+        bytes[24] = self.flags.bits();
+        let digits = hex::digits(&bytes);
         let mut text = [b'-'; LEN_BYTES];
         text[..2].copy_from_slice(b"00");
-        hex::write(&self.trace_id.to_bytes(), &mut text[3..35]);
-        hex::write(&self.span_id.to_bytes(), &mut text[36..52]);
-        text[53..].copy_from_slice(&hex::byte_digits(self.flags.bits()));
+        text[3..35].copy_from_slice(&digits[..32]);
+        text[36..52].copy_from_slice(&digits[32..48]);
+        text[53..].copy_from_slice(&digits[48..50]);
         TraceParentText(text)
     }
 }
