@@ -426,7 +426,7 @@ mod tests {
     #[test]
     fn what_comes_before_a_turn_is_not_timed() {
         let log = RefCell::new(String::new());
-        let turn = |passes| {
+        let turn = |passes: u32| {
             log.borrow_mut().push_str(&"p".repeat(passes as usize));
             Duration::from_secs(passes.into())
         };
