@@ -1,6 +1,6 @@
 //! Which span the running code is in.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -62,6 +62,8 @@ pub(super) struct Scope {
 
 thread_local! {
     static CURRENT: RefCell<Current> = const { RefCell::new(Current::NONE) };
+    /// Whether that is recorded: it is looked at for every span, and needs no destructor and no borrow.
+    static IS_RECORDED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Current {
@@ -160,6 +162,7 @@ impl Current {
         let _ = CURRENT.try_with(|current| {
             if let Ok(mut current) = current.try_borrow_mut() {
                 core::mem::swap(&mut *current, self);
+                IS_RECORDED.set(current.is_recorded());
             }
         });
     }
@@ -287,11 +290,17 @@ impl<F: Future> Future for During<F> {
 #[inline]
 #[must_use = "the span is over when it is dropped"]
 pub fn span(name: &'static str) -> Span {
-    Current::with(|current| Span::within(current, name))
+    if IS_RECORDED.get() {
+        Current::with(|current| Span::within(current, name))
+    } else {
+        Span::NONE
+    }
 }
 
 /// Says that something happened within the current span.
 #[inline]
 pub fn event<const N: usize>(name: &'static str, attributes: [(&'static str, Value); N]) {
-    Current::with(|current| current.event(name, attributes));
+    if IS_RECORDED.get() {
+        Current::with(|current| current.event(name, attributes));
+    }
 }
