@@ -22,7 +22,7 @@ mod trace;
 use std::process::ExitCode;
 
 use cnv::prelude::*;
-use cnv::trace::Sampler;
+use cnv::trace::{Boundary, Incoming, Sampler};
 
 /// Counts what every call allocates.
 #[global_allocator]
@@ -35,7 +35,11 @@ fn app() -> App {
         // It has no guarded command. What `attestation verify` finds is for whoever holds or issues the token.
         .explain_denials()
         // Who looks at traces makes none.
-        .trace_from_env(|tracer| tracer.rule("trace *", Sampler::NEVER))
+        .trace_from_env(|tracer| {
+            // What a server may have of the baggage is for the server to say.
+            let own = Boundary::new(Incoming::Continue).allow_all_baggage();
+            tracer.rule("trace *", Sampler::NEVER).own(own)
+        })
         .verbs(verbs![
             key::new,
             key::import,

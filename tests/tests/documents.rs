@@ -316,7 +316,7 @@ The call failed.
 The command line could not be understood.
 .TP
 \fB7\fR
-The deadline passed.
+Time ran out.
 .TP
 \fB8\fR
 There was no valid attestation.
