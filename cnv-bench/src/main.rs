@@ -109,46 +109,39 @@ fn command() -> Command {
             "Rounds of every group; with fewer, fewer reads are looked at",
         ))
         .arg(count("launches", "1", "Processes whose medians are judged"));
-    let recovery = Command::new("recovery")
-        .about("Calls under deadlines, retries, breakers and bulkheads, beside tower and others")
-        .arg(flag("check", "Fail if a goal is not met"))
-        .arg(flag("figures", "Print the time of every contender, too"))
-        .arg(file(
-            "json",
-            "Write every figure and where it was measured; - is standard output",
-        ))
-        .arg(count("rounds", "101", "Rounds of every group"))
-        .arg(count("launches", "1", "Processes whose medians are judged"));
-    let session = Command::new("session")
-        .about("Streams and calls over sessions, beside the bare socket, yamux and HTTP/2")
-        .arg(flag("check", "Fail if a goal is not met"))
-        .arg(flag("figures", "Print the time of every contender, too"))
-        .arg(file(
-            "json",
-            "Write every figure and where it was measured; - is standard output",
-        ))
-        .arg(count("rounds", "31", "Rounds of every group"))
-        .arg(count("launches", "1", "Processes whose medians are judged"));
-    let trace = Command::new("trace")
-        .about("Spans and where a call is in its trace, beside OpenTelemetry, tracing and fastrace")
-        .arg(flag("check", "Fail if a goal is not met"))
-        .arg(flag("figures", "Print the time of every contender, too"))
-        .arg(file(
-            "json",
-            "Write every figure and where it was measured; - is standard output",
-        ))
-        .arg(count("rounds", "101", "Rounds of every group"))
-        .arg(count("launches", "1", "Processes whose medians are judged"));
-    let pipeline = Command::new("pipeline")
-        .about("A warm call through everything, and each stage's share of it")
-        .arg(flag("check", "Fail if a goal is not met"))
-        .arg(flag("figures", "Print the time of every contender, too"))
-        .arg(file(
-            "json",
-            "Write every figure and where it was measured; - is standard output",
-        ))
-        .arg(count("rounds", "101", "Rounds of every group"))
-        .arg(count("launches", "1", "Processes whose medians are judged"));
+    // A group of measurements with goals, and nothing besides to say of it.
+    let group = |name: &'static str, about: &'static str, rounds: &'static str| {
+        Command::new(name)
+            .about(about)
+            .arg(flag("check", "Fail if a goal is not met"))
+            .arg(flag("figures", "Print the time of every contender, too"))
+            .arg(file(
+                "json",
+                "Write every figure and where it was measured; - is standard output",
+            ))
+            .arg(count("rounds", rounds, "Rounds of every group"))
+            .arg(count("launches", "1", "Processes whose medians are judged"))
+    };
+    let recovery = group(
+        "recovery",
+        "Calls under deadlines, retries, breakers and bulkheads, beside tower and others",
+        "101",
+    );
+    let session = group(
+        "session",
+        "Streams and calls over sessions, beside the bare socket, yamux and HTTP/2",
+        "31",
+    );
+    let trace = group(
+        "trace",
+        "Spans and where a call is in its trace, beside OpenTelemetry, tracing and fastrace",
+        "101",
+    );
+    let pipeline = group(
+        "pipeline",
+        "A warm call through everything, and each stage's share of it",
+        "101",
+    );
     let server = Command::new(session::SERVER).hide(true).arg(
         Arg::new("folder")
             .required(true)
