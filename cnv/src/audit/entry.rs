@@ -349,6 +349,13 @@ impl AuditEntry {
     ///
     /// [`EntryError::Length`] or [`EntryError::Links`] for a field that is too long or empty; no retry helps.
     pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
+        let mut out = Vec::with_capacity(320);
+        self.encode_into(&mut out)?;
+        Ok(out)
+    }
+
+    /// Puts its [bytes](Self::encode) behind what is in `out`, or nothing.
+    pub(super) fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), EntryError> {
         check_len("verb", self.verb.len(), 1, Self::MAX_NAME_BYTES)?;
         if let Some(subject) = &self.subject {
             check_len("subject", subject.len(), 1, Self::MAX_NAME_BYTES)?;
@@ -358,12 +365,11 @@ impl AuditEntry {
                 count: self.links.len(),
             });
         }
-        let mut out = Vec::with_capacity(320);
         out.push(VERSION);
         out.extend(self.present().to_be_bytes());
         out.extend(self.time.as_unix_seconds().to_be_bytes());
         out.extend(self.call_id);
-        put_text(&mut out, &self.verb);
+        put_text(out, &self.verb);
         out.push(self.links.len() as u8);
         for link in &self.links {
             out.extend(link.0);
@@ -375,14 +381,14 @@ impl AuditEntry {
             out.extend(digest.0);
         }
         if let Some(subject) = &self.subject {
-            put_text(&mut out, subject);
+            put_text(out, subject);
         }
         if let Decision::Denied(reason) = &self.decision {
-            put_reason(&mut out, reason);
+            put_reason(out, reason);
         }
         if let Some(budget) = &self.budget {
             put_numbers(
-                &mut out,
+                out,
                 [
                     budget.memory_bytes,
                     budget.cpu_ns,
@@ -392,11 +398,11 @@ impl AuditEntry {
             );
         }
         if let Some(used) = &self.used {
-            put_numbers(&mut out, used.memory_bytes);
-            put_numbers(&mut out, [used.cpu_ns, used.io_ops, used.network_bytes]);
+            put_numbers(out, used.memory_bytes);
+            put_numbers(out, [used.cpu_ns, used.io_ops, used.network_bytes]);
         }
         if let Some(Outcome::Failed(reason)) = &self.outcome {
-            put_reason(&mut out, reason);
+            put_reason(out, reason);
         }
         for digest in [self.result, self.token].into_iter().flatten() {
             out.extend(digest.0);
@@ -408,7 +414,7 @@ impl AuditEntry {
         if let Some(id) = self.repeats {
             out.extend(id);
         }
-        Ok(out)
+        Ok(())
     }
 
     fn present(&self) -> u16 {

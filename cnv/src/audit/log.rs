@@ -1,7 +1,7 @@
 //! The log that is written: a bounded queue, and one thread that takes group after group from it.
 
+use core::cell::RefCell;
 use core::fmt;
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,8 +12,9 @@ use super::entry::{AuditEntry, Decision, EntryError, Reason};
 use super::files::Storage;
 use super::note::{SignedCheckpoint, VerifierKey};
 use super::options::{AuditOptions, Durability, GROUP_ENTRIES, WhenFull, WhenUnavailable};
+use super::queue::Queue;
 use super::recovery::{self, OpenError, Recovered};
-use super::writer::{Leaf, Writer};
+use super::writer::Writer;
 use crate::attestation::{PrivateKey, Timestamp};
 
 /// A log that is open for writing, by this handle alone. Share it in an [`Arc`].
@@ -41,7 +42,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Leaf>,
+    queue: Queue,
     /// When the first entry of the queue came.
     waiting_since: Option<Instant>,
     /// How many entries were taken, how many of these are in the file, and how many are signed for.
@@ -133,7 +134,7 @@ impl AuditLog {
     }
 
     /// Takes an entry and returns its number in the log. Where the log is [`Durable`](Durability::Durable), waits until
-    /// the entry is on disk; otherwise costs an encoding, its hash and a lock, whatever the log's length, and a process that is
+    /// the entry is on disk; otherwise costs an encoding, a copy and a lock, whatever the log's length, and a process that is
     /// killed loses what the last [`GROUP_MS`](super::GROUP_MS) brought: see [`append_written`](Self::append_written).
     ///
     /// # Errors
@@ -205,8 +206,18 @@ impl AuditLog {
 
     /// Puts an entry into the queue, and returns its number and the state, still locked.
     fn push(&self, entry: &AuditEntry) -> Result<(u64, MutexGuard<'_, State>), AppendError> {
-        // Hashed before the lock, so that the log's one thread has less to do than those that call it.
-        let leaf = Leaf::new(entry.encode()?);
+        // Before the lock. Its hash is the log's thread's to find, which nobody waits for.
+        with_buffer(|buffer| {
+            entry.encode_into(buffer)?;
+            self.push_encoded(entry, buffer)
+        })
+    }
+
+    fn push_encoded(
+        &self,
+        entry: &AuditEntry,
+        bytes: &[u8],
+    ) -> Result<(u64, MutexGuard<'_, State>), AppendError> {
         let mut state = self.shared.lock();
         while state.failure.is_none() && state.queue.len() >= self.options.capacity {
             if self.options.when_full == WhenFull::Refuse {
@@ -224,18 +235,18 @@ impl AuditLog {
             return Err(AppendError::Reserved);
         }
         self.enqueue_refused(&mut state);
-        let number = self.enqueue(&mut state, leaf);
+        let number = self.enqueue(&mut state, bytes);
         Ok((number, state))
     }
 
     /// The number of the entry in the log.
-    fn enqueue(&self, state: &mut State, leaf: Leaf) -> u64 {
+    fn enqueue(&self, state: &mut State, entry: &[u8]) -> u64 {
         let number = state.appended;
         state.appended += 1;
         if state.queue.is_empty() {
             state.waiting_since = Some(Instant::now());
         }
-        state.queue.push_back(leaf);
+        state.queue.push(entry);
         // The thread sleeps while there is nothing, and while there is less than a group; waking it at every entry would
         // cost a system call each time.
         let uncommitted = state.appended - state.committed;
@@ -257,7 +268,7 @@ impl AuditLog {
         let decision = Decision::Denied(Reason::new("not_recorded", detail));
         let entry = AuditEntry::new(last, [0; 16], "audit refusals", decision);
         let body = entry.encode().expect("a short verb");
-        self.enqueue(state, Leaf::new(body));
+        self.enqueue(state, &body);
     }
 
     /// Waits until everything that was appended is written and signed for, and returns the last checkpoint.
@@ -359,6 +370,19 @@ impl fmt::Debug for AuditLog {
     }
 }
 
+/// Lends a buffer that is empty, the thread's own where it has one.
+fn with_buffer<T>(use_it: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    // A thread that ends may have none any more.
+    let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
+    let result = use_it(&mut buffer);
+    buffer.clear();
+    let _ = BUFFER.try_with(|place| place.replace(buffer));
+    result
+}
+
 /// Writes and commits group after group until the log is dropped or something cannot be written.
 fn run<S: Storage>(shared: &Shared, mut writer: Writer<S>, is_durable: bool) {
     let _ending = Ending(shared);
@@ -367,7 +391,7 @@ fn run<S: Storage>(shared: &Shared, mut writer: Writer<S>, is_durable: bool) {
         let task = next_task(shared, is_durable, &mut group);
         let mut done = Ok(());
         if !group.entries.is_empty() {
-            done = writer.write(group.entries.drain(..));
+            done = writer.write(&mut group.entries);
             if done.is_ok() {
                 shared.lock().written = writer.size();
                 shared.progress.notify_all();
@@ -421,7 +445,7 @@ struct Group {
     /// How many entries it has, written or not.
     len: usize,
     /// Those that are to be written.
-    entries: Vec<Leaf>,
+    entries: Queue,
 }
 
 /// What the thread does once it has written what it took.
@@ -461,7 +485,7 @@ fn next_task(shared: &Shared, is_durable: bool, group: &mut Group) -> Task {
     let count = state.queue.len().min(GROUP_ENTRIES - group.len);
     group.since = group.since.or(state.waiting_since);
     group.len += count;
-    group.entries.extend(state.queue.drain(..count));
+    state.queue.move_front(count, &mut group.entries);
     // What stays behind has waited as long, or nearly.
     if state.queue.is_empty() {
         state.waiting_since = None;

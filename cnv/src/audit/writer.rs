@@ -6,23 +6,11 @@ use super::damage::LogFile;
 use super::files::Storage;
 use super::mac::RecordMac;
 use super::note::{SignedCheckpoint, VerifierKey};
+use super::queue::Queue;
 use super::reader::Replay;
 use super::record;
 use super::tree::{Frontier, TreeHash};
 use crate::attestation::PrivateKey;
-
-/// An encoded entry, and its hash.
-pub(super) struct Leaf {
-    body: Vec<u8>,
-    hash: TreeHash,
-}
-
-impl Leaf {
-    pub(super) fn new(body: Vec<u8>) -> Self {
-        let hash = TreeHash::leaf(&body);
-        Self { body, hash }
-    }
-}
 
 /// Appends groups of entries, each with the checkpoint that covers it.
 pub(super) struct Writer<S> {
@@ -87,14 +75,15 @@ impl<S: Storage> Writer<S> {
     /// Writes entries, which the next checkpoint covers. After an error of this or of another function nothing may be
     /// written any more: what is on disk is not known then, and a second `fdatasync` would report success for pages that
     /// the first one gave up.
-    pub(super) fn write(&mut self, entries: impl Iterator<Item = Leaf>) -> io::Result<()> {
+    pub(super) fn write(&mut self, entries: &mut Queue) -> io::Result<()> {
         self.buffer.clear();
-        for leaf in entries {
+        entries.take_each(|entry| {
             let number = self.frontier.size();
-            let code = self.mac.code(number, &leaf.hash);
-            record::put(&mut self.buffer, number, &leaf.body, &code);
-            self.frontier.push(leaf.hash);
-        }
+            let leaf = TreeHash::leaf(entry);
+            let code = self.mac.code(number, &leaf);
+            record::put(&mut self.buffer, number, entry, &code);
+            self.frontier.push(leaf);
+        });
         self.storage.write(LogFile::Entries, &self.buffer)
     }
 
