@@ -372,20 +372,34 @@ fn the_calls_of_a_client_that_is_gone_are_ended() {
 #[test]
 fn a_session_is_over_soon_after_its_server_is_gone() {
     for is_socket_left in [true, false] {
-        let server = tokio::runtime::Runtime::new().unwrap();
-        let served = server.block_on(Served::start(SessionLimits::default()));
-        run(async {
+        // On one thread, which ends all of it at once: no part of it says that another is gone.
+        let (ready, served) = std::sync::mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let served = runtime.block_on(Served::start(SessionLimits::default()));
+            ready.send(served).unwrap();
+            let _ = runtime.block_on(stopped);
+            runtime.shutdown_timeout(Duration::from_secs(10));
+        });
+        let served = served.recv().unwrap();
+        run(async move {
             let options = ClientOptions::new().reconnect(Duration::from_millis(100));
             let client = Client::connect(&served.address, options).await.unwrap();
             let call = client.call(["job", "hang", "server-gone"]).await.unwrap();
-            let end = move || server.shutdown_timeout(Duration::from_secs(10));
+            drop(stop);
+            let end = move || server.join().unwrap();
             tokio::task::spawn_blocking(end).await.unwrap();
             if is_socket_left {
                 // A socket at which nobody listens, as one that was killed leaves it.
                 drop(std::os::unix::net::UnixListener::bind(served.path()).unwrap());
             }
-            let Err(CallError::Session(over)) = call.collect().await else {
-                panic!("it goes on");
+            let over = match call.collect().await {
+                Err(CallError::Session(over)) => over,
+                other => panic!("{other:?}"),
             };
             let SessionError::Gone {
                 address, source, ..
