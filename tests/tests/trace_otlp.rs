@@ -32,7 +32,7 @@ use otlp::http_server::{self, HttpServer, answer};
 use otlp::{LONG, SHORT, recorded, soon, spans, wait_until};
 
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
-const DELIVERED: Exported = Exported::Delivered { rejected: 0 };
+const DELIVERED: Exported = Exported::Delivered;
 
 fn exporter(settings: OtlpSettings) -> OtlpExporter {
     let resource = Resource::new("shop").with("host.name", "h");
@@ -273,14 +273,20 @@ fn what_http_answers_is_what_becomes_of_a_batch() {
     };
     let refused = |why: &str| Exported::Refused(why.to_owned());
     let unknown = |why: &str| Exported::Unknown(why.to_owned());
-    let rejected = |rejected| Exported::Delivered { rejected };
+    let rejected = |rejected| Exported::Partial {
+        rejected,
+        why: "too old".to_owned(),
+    };
     let whole = rejecting(2);
     let cut = answer("200 OK", PROTOBUF, &whole);
     let cut = cut[..cut.len() - 3].to_vec();
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     let cases = [
         (Bytes(answer("200 OK", PROTOBUF, &whole)), rejected(2)),
-        (Bytes(answer("200 OK", PROTOBUF, &rejecting(-1))), DELIVERED),
+        (
+            Bytes(answer("200 OK", PROTOBUF, &rejecting(-1))),
+            rejected(0),
+        ),
         (Bytes(answer("204 No Content", "", b"")), DELIVERED),
         (
             Bytes(answer("200 OK", "content-type: text/html\r\n", b"ok")),
@@ -410,11 +416,8 @@ fn what_grpc_answers_is_what_becomes_of_a_batch() {
     let mut compressed = framed(b"");
     compressed[0] = 1;
     let cases = [
-        (
-            grpc_server::ok(&rejecting(2)),
-            Exported::Delivered { rejected: 2 },
-        ),
-        (grpc_server::ok(&rejecting(-1)), DELIVERED),
+        (grpc_server::ok(&rejecting(2)), rejected(2)),
+        (grpc_server::ok(&rejecting(-1)), rejected(0)),
         (
             Answer(Vec::new(), status("0")),
             unknown("there is no message"),

@@ -25,14 +25,14 @@ impl Exporter for Scripted {
 
     fn spans(&mut self, spans: &[SpanRecord], until: Instant) -> Exported {
         let answer = (self.answers)(spans, until);
-        if matches!(answer, Exported::Delivered { .. }) {
+        if matches!(answer, Exported::Delivered | Exported::Partial { .. }) {
             self.spans.lock().unwrap().extend_from_slice(spans);
         }
         answer
     }
 }
 
-const ALL: Exported = Exported::Delivered { rejected: 0 };
+const ALL: Exported = Exported::Delivered;
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn quick() -> QueueLimits {
@@ -318,7 +318,8 @@ fn what_was_not_taken_is_sent_again_and_what_may_have_arrived_is_not() {
         .unwrap();
     call(&second, None);
     assert_eq!(begun.recv_timeout(LIMIT), Ok(1));
-    tell.send(Exported::Delivered { rejected: 1 }).unwrap();
+    let why = "too old".to_owned();
+    tell.send(Exported::Partial { rejected: 1, why }).unwrap();
     let report = shut(&second, LIMIT);
     assert_eq!(
         (
@@ -327,7 +328,7 @@ fn what_was_not_taken_is_sent_again_and_what_may_have_arrived_is_not() {
         ),
         (1, 2)
     );
-    assert_eq!(report.last_error.as_deref(), Some("bad request"));
+    assert_eq!(report.last_error.as_deref(), Some("too old"));
     assert_eq!(
         report.to_string(),
         "scripted: spans: 0 delivered, 2 dropped (rejected 2), 1 unknown; the last error: bad request"

@@ -25,7 +25,7 @@ struct Kept {
     heard_by: Arc<OnceLock<Dispatch>>,
 }
 
-const ALL: Exported = Exported::Delivered { rejected: 0 };
+const ALL: Exported = Exported::Delivered;
 
 impl Exporter for Kept {
     fn name(&self) -> String {

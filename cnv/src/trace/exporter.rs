@@ -46,9 +46,13 @@ pub trait Exporter: Send {
 #[non_exhaustive]
 pub enum Exported {
     /// It arrived.
-    Delivered {
-        /// How many of it the other end did not want.
+    Delivered,
+    /// It arrived, and the other end did not want all of it, or has something to say.
+    Partial {
+        /// How many of it the other end did not want; none where it only warns.
         rejected: usize,
+        /// Why, in the other end's words.
+        why: String,
     },
     /// Nothing of it was taken, and later it may be.
     Unavailable {

@@ -91,7 +91,7 @@ impl Exporter for SpanFile {
         let mut line = json::traces(&self.resource, spans).to_string();
         line.push('\n');
         match self.append(line.as_bytes()) {
-            Ok(Ok(())) => Exported::Delivered { rejected: 0 },
+            Ok(Ok(())) => Exported::Delivered,
             Ok(Err(why)) => Exported::Refused(why),
             Err(error) => Exported::Unavailable {
                 retry_after: None,

@@ -483,7 +483,11 @@ impl Worker {
     /// said so.
     fn count(&self, sent: Exported, len: u64, counts: &Counts) -> Option<Option<Duration>> {
         match sent {
-            Exported::Delivered { rejected } => {
+            Exported::Delivered => {
+                counts.delivered.fetch_add(len, Ordering::Release);
+            }
+            Exported::Partial { rejected, why } => {
+                self.shared.failed(why);
                 let rejected = (rejected as u64).min(len);
                 counts.drop_some(DropCause::Rejected, rejected);
                 counts

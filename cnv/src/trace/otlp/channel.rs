@@ -191,13 +191,16 @@ pub(super) fn shown(text: &str) -> String {
     shown.escape_debug().to_string()
 }
 
-/// How many of a request's records were not wanted.
-pub(super) fn rejected(answer: &super::message::Answer) -> Exported {
-    let rejected = answer
-        .partial_success
-        .as_ref()
-        .map_or(0, |part| part.rejected);
-    Exported::Delivered {
-        rejected: usize::try_from(rejected).unwrap_or(0),
+/// What an answer says of a request that arrived.
+pub(super) fn arrived(answer: &super::message::Answer) -> Exported {
+    match &answer.partial_success {
+        Some(part) if part.rejected > 0 || !part.error_message.is_empty() => Exported::Partial {
+            rejected: usize::try_from(part.rejected).unwrap_or(0),
+            why: match shown(&part.error_message) {
+                why if why.is_empty() => "it does not say why".to_owned(),
+                why => why,
+            },
+        },
+        _ => Exported::Delivered,
     }
 }

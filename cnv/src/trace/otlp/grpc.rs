@@ -13,7 +13,7 @@ use hyper::http::response::Parts;
 use prost::Message;
 
 use super::AGENT;
-use super::channel::{Rest, rejected, shown};
+use super::channel::{Rest, arrived, shown};
 use super::message::{Answer, RetryInfo, RpcStatus};
 use crate::trace::baggage;
 use crate::trace::exporter::Exported;
@@ -145,7 +145,7 @@ fn taken(rest: &Rest) -> Exported {
         return unreadable("its length is another than it says");
     }
     match Answer::decode(message) {
-        Ok(answer) => rejected(&answer),
+        Ok(answer) => arrived(&answer),
         Err(error) => unreadable(&error.to_string()),
     }
 }

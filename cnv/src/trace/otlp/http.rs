@@ -10,7 +10,7 @@ use hyper::{StatusCode, Uri};
 use prost::Message;
 
 use super::AGENT;
-use super::channel::{Rest, rejected, shown};
+use super::channel::{Rest, arrived, shown};
 use super::endpoint::Endpoint;
 use super::message::{Answer, RpcStatus};
 use crate::trace::exporter::Exported;
@@ -47,11 +47,11 @@ pub(super) fn judge(head: &Parts, rest: &Rest) -> Exported {
         return match rest {
             Rest::Cut(why) => Exported::Unknown(why.clone()),
             Rest::Whole(body, _) if is_protobuf => match Answer::decode(&body[..]) {
-                Ok(answer) => rejected(&answer),
+                Ok(answer) => arrived(&answer),
                 Err(error) => Exported::Unknown(format!("the answer cannot be read: {error}")),
             },
             // Somebody took it who says no more than that.
-            Rest::Whole(..) => Exported::Delivered { rejected: 0 },
+            Rest::Whole(..) => Exported::Delivered,
         };
     }
     let mut why = format!("HTTP status {}", head.status);
