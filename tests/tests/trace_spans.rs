@@ -1,13 +1,15 @@
 //! Spans on their way to an exporter: what is recorded, what is kept, and what becomes of all of it whatever the exporter
 //! does.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use cnv::trace::{
-    self, Boundary, Current, DropCause, Exported, Exporter, Headers, IdGenerator, Incoming,
-    QueueLimits, Report, Sampler, SpanRecord, SpanStatus, TraceContext, Tracer, Value,
+    self, Boundary, Current, Delivery, DropCause, Exported, Exporter, Headers, IdGenerator,
+    Incoming, Level, LogRecord, QueueLimits, Report, Sampler, SpanRecord, SpanStatus, TraceContext,
+    Tracer, Value,
 };
 
 /// Answers as it is told, and keeps what it was given.
@@ -72,6 +74,14 @@ fn shut(tracer: &Tracer, limit: Duration) -> Report {
     report
 }
 
+/// Of a tracer whose exporter has the time to answer for everything.
+fn shut_in_time(tracer: &Tracer) -> Report {
+    let report = shut(tracer, LIMIT);
+    // What nobody answers for counts as dropped at the end.
+    assert_eq!(report.spans.dropped_by(DropCause::Shutdown), 0, "{report}");
+    report
+}
+
 #[test]
 fn spans_are_within_each_other() {
     let (tracer, spans) = tracer(quick(), |_, _| ALL);
@@ -96,7 +106,7 @@ fn spans_are_within_each_other() {
     assert!(Current::get().traceparent().is_none());
     drop(trace::span("outside of every call"));
 
-    assert_eq!(shut(&tracer, LIMIT).spans.delivered, 4);
+    assert_eq!(shut_in_time(&tracer).spans.delivered, 4);
     let spans = spans.lock().unwrap();
     let named = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
     let [entry, outer, inner, thread] = ["log scan", "outer", "inner", "thread"].map(named);
@@ -143,7 +153,7 @@ fn a_future_is_within_its_span_wherever_it_is_polled() {
         assert!(Current::get().traceparent().is_none());
     }
     drop(entry);
-    shut(&tracer, LIMIT);
+    shut_in_time(&tracer);
     let spans = spans.lock().unwrap();
     let parent = |name: &str| spans.iter().find(|span| span.name == name).unwrap().parent;
     let before = spans.iter().find(|span| span.name == "before").unwrap();
@@ -181,7 +191,7 @@ fn what_comes_in_goes_on_as_far_as_the_boundary_lets_it() {
         &TraceContext::extract(headers, boundary, &ids),
         None,
     ));
-    shut(&tracer, LIMIT);
+    shut_in_time(&tracer);
     let spans = spans.lock().unwrap();
     assert_eq!(spans[0].parent.unwrap().to_string(), "b7ad6b7169203331");
     assert!(spans[0].is_parent_remote);
@@ -242,7 +252,7 @@ fn failed_and_slow_calls_are_kept() {
     slow.ended(None);
     drop(slow);
     drop(tracer.entry("pay invoice", &context, None));
-    assert_eq!(shut(&tracer, LIMIT).spans.delivered, 3);
+    assert_eq!(shut_in_time(&tracer).spans.delivered, 3);
     let spans = spans.lock().unwrap();
     let why = |at: usize| spans[at].attributes.get("cnv.kept");
     assert_eq!(why(0), Some(&Value::from("error")));
@@ -283,7 +293,7 @@ fn a_full_queue_takes_no_more_and_nobody_waits() {
     assert_eq!(report.spans.dropped_by(DropCause::QueueFull), 12);
     assert_eq!((report.spans.given, report.spans.waiting), (21, 9));
     drop(tell);
-    let report = shut(&tracer, LIMIT);
+    let report = shut_in_time(&tracer);
     assert_eq!((report.spans.delivered, report.spans.dropped()), (9, 12));
 }
 
@@ -304,7 +314,7 @@ fn what_was_not_taken_is_sent_again_and_what_may_have_arrived_is_not() {
     while first.reports()[0].spans.delivered == 0 {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let report = shut(&first, LIMIT);
+    let report = shut_in_time(&first);
     assert!(report.is_complete(), "{report}");
 
     let (second, tell, begun) = told(quick());
@@ -320,7 +330,7 @@ fn what_was_not_taken_is_sent_again_and_what_may_have_arrived_is_not() {
     assert_eq!(begun.recv_timeout(LIMIT), Ok(1));
     let why = "too old".to_owned();
     tell.send(Exported::Partial { rejected: 1, why }).unwrap();
-    let report = shut(&second, LIMIT);
+    let report = shut_in_time(&second);
     assert_eq!(
         (
             report.spans.unknown,
@@ -331,7 +341,7 @@ fn what_was_not_taken_is_sent_again_and_what_may_have_arrived_is_not() {
     assert_eq!(report.last_error.as_deref(), Some("too old"));
     assert_eq!(
         report.to_string(),
-        "scripted: spans: 0 delivered, 2 dropped (rejected 2), 1 unknown; the last error: bad request"
+        "scripted: spans: 0 delivered, 2 dropped (rejected 2), 1 unknown; the last error: too old"
     );
 }
 
@@ -390,7 +400,113 @@ fn an_exporter_that_hangs_holds_nobody_up() {
         ),
         (1, 1)
     );
-    drop(tell);
+    // What it does then is too late.
+    tell.send(ALL).unwrap();
+    assert_eq!(
+        begun.recv_timeout(LIMIT),
+        Err(RecvTimeoutError::Disconnected)
+    );
+    assert_eq!(tracer.reports()[0], report);
+}
+
+/// Whoever asks to be left alone is, also by the batches that come next.
+#[test]
+fn who_asks_for_time_gets_it() {
+    let mut limits = quick();
+    limits.batch = 1;
+    limits.retry_for = Duration::from_secs(1);
+    let tries = Arc::new(AtomicU64::new(0));
+    let tried = Arc::clone(&tries);
+    let (tracer, _) = tracer(limits, move |_, _| {
+        tried.fetch_add(1, Ordering::Relaxed);
+        Exported::Unavailable {
+            retry_after: Some(Duration::MAX),
+            why: "busy".to_owned(),
+        }
+    });
+    (0..3).for_each(|_| call(&tracer, None));
+    while tracer.reports()[0].spans.dropped_by(DropCause::Unreachable) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    (0..3).for_each(|_| call(&tracer, None));
+    let report = shut_in_time(&tracer);
+    assert_eq!(report.spans.dropped_by(DropCause::Unreachable), 6);
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+}
+
+/// Takes spans, and has trouble with logs.
+struct Logging {
+    logs: Box<dyn FnMut() -> Exported + Send>,
+    spans: Sender<usize>,
+}
+
+impl Exporter for Logging {
+    fn name(&self) -> String {
+        "logging".to_owned()
+    }
+
+    fn spans(&mut self, spans: &[SpanRecord], _: Instant) -> Exported {
+        let _ = self.spans.send(spans.len());
+        ALL
+    }
+
+    fn logs(&mut self, _: &[LogRecord], _: Instant) -> Exported {
+        (self.logs)()
+    }
+
+    fn takes_logs(&self) -> bool {
+        true
+    }
+}
+
+fn log_record() -> LogRecord {
+    LogRecord::new(0, Level::Info, "test".into(), "there is more".to_owned())
+}
+
+#[test]
+fn logs_that_never_end_or_never_arrive_hold_up_no_span() {
+    let own: Arc<OnceLock<Tracer>> = Arc::default();
+    let logger = Arc::clone(&own);
+    let endless = move || {
+        // A log of what is logged.
+        logger.wait().log(log_record());
+        ALL
+    };
+    let unreachable = || Exported::Unavailable {
+        retry_after: None,
+        why: "down".to_owned(),
+    };
+    let logs: [Box<dyn FnMut() -> Exported + Send>; 2] = [Box::new(endless), Box::new(unreachable)];
+    for logs in logs {
+        let (spans, arrived) = channel();
+        let exporter = Logging { logs, spans };
+        let tracer = Tracer::builder().queue(quick()).exporter(exporter).build();
+        let tracer = tracer.unwrap();
+        let _ = own.set(tracer.clone());
+        tracer.log(log_record());
+        while tracer.reports()[0].logs == Delivery::default() {}
+        call(&tracer, None);
+        assert_eq!(arrived.recv_timeout(LIMIT), Ok(1));
+        let report = tracer.shutdown(Duration::from_millis(50)).remove(0);
+        assert_eq!(report.spans.delivered, 1, "{report}");
+    }
+}
+
+#[test]
+fn limits_without_end_are_a_day() {
+    let mut limits = QueueLimits::default();
+    limits.capacity = usize::MAX;
+    limits.batch = 0;
+    limits.delay = Duration::ZERO;
+    limits.export_timeout = Duration::MAX;
+    limits.metrics_every = Duration::ZERO;
+    limits.retry_for = Duration::MAX;
+    let (tracer, _) = tracer(limits, |_, until| {
+        assert!(until.duration_since(Instant::now()) <= Duration::from_secs(24 * 3600));
+        ALL
+    });
+    (0..3).for_each(|_| call(&tracer, None));
+    assert_eq!(shut_in_time(&tracer).spans.delivered, 3);
 }
 
 #[test]
@@ -406,7 +522,7 @@ fn an_exporter_that_panics_is_asked_again() {
         std::thread::sleep(Duration::from_millis(1));
     }
     call(&tracer, None);
-    let report = shut(&tracer, LIMIT);
+    let report = shut_in_time(&tracer);
     assert_eq!((report.spans.unknown, report.spans.delivered), (1, 1));
 }
 
@@ -421,9 +537,10 @@ fn many_threads_lose_nothing() {
             scope.spawn(|| (0..2000).for_each(|_| call(&tracer, None)));
         }
     });
-    let report = shut(&tracer, LIMIT);
-    assert_eq!(report.spans.given, 16_000);
-    assert_eq!(report.spans.delivered, spans.lock().unwrap().len() as u64);
+    let report = shut_in_time(&tracer);
+    let full = report.spans.dropped_by(DropCause::QueueFull);
+    assert_eq!((report.spans.given, report.spans.dropped()), (16_000, full));
+    assert_eq!(spans.lock().unwrap().len() as u64 + full, 16_000);
 }
 
 #[test]
