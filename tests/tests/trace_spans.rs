@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use cnv::trace::{
@@ -559,4 +560,57 @@ fn without_its_tracer_an_exporter_ends() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(spans.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_future_that_is_given_up_is_within_its_span() {
+    struct RollsBack;
+    impl Drop for RollsBack {
+        fn drop(&mut self) {
+            trace::event("rolled back", []);
+        }
+    }
+    let (tracer, spans) = tracer(quick(), |_, _| ALL);
+    let context = TraceContext::fresh(tracer.ids());
+    let entry = tracer.entry("log scan", &context, None);
+    let mut given_up = Box::pin(entry.current().clone().during(async {
+        let _rolls_back = RollsBack;
+        std::future::pending::<()>().await;
+    }));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(given_up.as_mut().poll(&mut cx).is_pending());
+    drop(given_up);
+    assert!(!Current::get().is_recorded());
+    drop(entry);
+    assert_eq!(shut_in_time(&tracer).spans.delivered, 1);
+    let spans = spans.lock().unwrap();
+    let events: Vec<_> = spans[0].events.iter().map(|event| &*event.name).collect();
+    assert_eq!(events, ["rolled back"]);
+}
+
+/// A value that says something of its own while it is made.
+struct Chatty;
+
+impl From<Chatty> for Value {
+    fn from(_: Chatty) -> Self {
+        trace::event("made", []);
+        Self::Bool(true)
+    }
+}
+
+#[test]
+fn a_value_may_look_at_its_span_while_it_is_made() {
+    let (tracer, spans) = tracer(quick(), |_, _| ALL);
+    let context = TraceContext::fresh(tracer.ids());
+    let mut entry = tracer.entry("log scan", &context, None);
+    let here = entry.current().clone();
+    here.in_scope(|| entry.set("chatty", Chatty));
+    drop(entry);
+    assert_eq!(shut_in_time(&tracer).spans.delivered, 1);
+    let spans = spans.lock().unwrap();
+    let chatty = spans[0].attributes.get("chatty");
+    assert_eq!(
+        (chatty, spans[0].events.len()),
+        (Some(&Value::Bool(true)), 1)
+    );
 }

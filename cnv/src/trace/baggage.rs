@@ -85,9 +85,10 @@ impl<'a> Baggage<'a> {
     }
 
     /// Whether there is no member.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.members().next().is_none()
+        self.text.is_empty() || self.members().next().is_none()
     }
 }
 

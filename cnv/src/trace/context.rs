@@ -185,24 +185,28 @@ impl<'a> TraceContext<'a> {
     }
 
     /// The span that this one is in. A trace that begins here has none.
+    #[inline]
     #[must_use]
     pub const fn parent(&self) -> Option<SpanId> {
         self.parent
     }
 
     /// Where the call came from, if a boundary began a new trace for it.
+    #[inline]
     #[must_use]
     pub const fn link(&self) -> Option<TraceParent> {
         self.link
     }
 
     /// What the tracing systems on the way have to say.
+    #[inline]
     #[must_use]
     pub const fn tracestate(&self) -> TraceState<'a> {
         self.state
     }
 
     /// What the application's parts tell each other, as far as it was let in.
+    #[inline]
     #[must_use]
     pub const fn baggage(&self) -> Baggage<'a> {
         self.baggage

@@ -60,6 +60,17 @@ pub(super) struct Scope {
     pub(super) baggage: Box<str>,
 }
 
+impl Scope {
+    #[cold]
+    pub(super) fn of(tracer: &Tracer, context: &TraceContext<'_>) -> Arc<Self> {
+        Arc::new(Self {
+            tracer: tracer.clone(),
+            state: context.tracestate().to_string().into(),
+            baggage: context.baggage().to_string().into(),
+        })
+    }
+}
+
 thread_local! {
     static CURRENT: RefCell<Current> = const { RefCell::new(Current::NONE) };
     /// Whether that is recorded: it is looked at for every span, and needs no destructor and no borrow.
@@ -149,9 +160,8 @@ impl Current {
         name: &'static str,
         attributes: [(&'static str, Value); N],
     ) {
-        if let (Some(recording), Some(scope)) = (&self.recording, &self.scope) {
-            let now = scope.tracer.unix_ns();
-            recording.with(|record| record.push_event(name.into(), now, attributes));
+        if let Some(recording) = &self.recording {
+            recording.event(name, attributes);
         }
     }
 
@@ -168,6 +178,7 @@ impl Current {
     }
 
     /// Runs `f` within this span.
+    #[inline]
     pub fn in_scope<T>(self, f: impl FnOnce() -> T) -> T {
         let mut mine = self;
         let _entered = Entered::new(&mut mine);
@@ -254,15 +265,30 @@ pin_project! {
     #[must_use = "futures do nothing unless they are polled"]
     pub struct During<F> {
         current: Option<Current>,
+        // `None` once it is done.
         #[pin]
-        future: F,
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for During<F> {
+        // What it does when it is given up is within the span, too.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                let _entered = this.current.as_mut().map(Entered::new);
+                this.future.set(None);
+            }
+        }
     }
 }
 
 impl<F> During<F> {
     /// Without a span of its own, it is in whatever span it is polled in.
     pub(super) const fn new(current: Option<Current>, future: F) -> Self {
-        Self { current, future }
+        Self {
+            current,
+            future: Some(future),
+        }
     }
 }
 
@@ -271,9 +297,14 @@ impl<F: Future> Future for During<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let _entered = this.current.as_mut().map(Entered::new);
-        this.future.poll(cx)
+        let future = this.future.as_mut().as_pin_mut();
+        let polled = future.expect("it is not polled again").poll(cx);
+        if polled.is_ready() {
+            this.future.set(None);
+        }
+        polled
     }
 }
 

@@ -108,3 +108,65 @@ pub struct SpanFileError {
     path: PathBuf,
     source: io::Error,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::{IdGenerator, SpanKind, TraceFlags, TraceParent};
+
+    fn span() -> SpanRecord {
+        let ids = IdGenerator::from_seed([7; 24]);
+        let context = TraceParent::new(ids.trace_id(), ids.span_id(), TraceFlags::SAMPLED);
+        SpanRecord::new(context, "log scan".into(), SpanKind::Server, 1)
+    }
+
+    fn file(max_bytes: u64) -> (tempfile::TempDir, SpanFile) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SpanFile::open(folder.path().join("spans.jsonl"), "shop").unwrap();
+        (folder, file.up_to(max_bytes))
+    }
+
+    fn lines(file: &SpanFile) -> Vec<String> {
+        let text = std::fs::read_to_string(&file.path).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_file_takes_whole_lines_up_to_its_limit() {
+        let (_folder, mut file) = file(u64::MAX);
+        assert_eq!(file.spans(&[span()], Instant::now()), Exported::Delivered);
+        let len = file.file.metadata().unwrap().len();
+        file.max_bytes = 2 * len;
+        assert_eq!(file.spans(&[span()], Instant::now()), Exported::Delivered);
+        let Exported::Refused(why) = file.spans(&[span()], Instant::now()) else {
+            panic!("it takes more");
+        };
+        let said = format!("it has {} bytes and takes no more than {0}", 2 * len);
+        assert!(why.contains(&said), "{why}");
+        assert_eq!(lines(&file).len(), 2);
+    }
+
+    #[test]
+    fn what_was_cut_off_spoils_no_line_but_its_own() {
+        let (_folder, mut file) = file(u64::MAX);
+        file.file.write_all(b"{\"resourceSpans\":[").unwrap();
+        file.is_broken = true;
+        for _ in 0..2 {
+            assert_eq!(file.spans(&[span()], Instant::now()), Exported::Delivered);
+        }
+        let lines = lines(&file);
+        assert_eq!(lines.len(), 3);
+        for line in &lines[1..] {
+            assert!(serde_json::from_str::<serde_json::Value>(line).is_ok());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_reads_a_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_folder, file) = file(u64::MAX);
+        let mode = file.file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

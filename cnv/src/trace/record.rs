@@ -140,12 +140,17 @@ pub struct LogRecord {
 
 /// How grave a record of a log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it")]
+#[non_exhaustive]
 pub enum Level {
+    /// Every step.
     Trace,
+    /// For whoever looks for a fault.
     Debug,
+    /// What happens.
     Info,
+    /// Something that may become a fault.
     Warn,
+    /// A fault.
     Error,
 }
 
@@ -343,6 +348,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<Cow<'static, str>> for Value {
+    fn from(text: Cow<'static, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl From<bool> for Value {
     fn from(yes: bool) -> Self {
         Self::Bool(yes)
@@ -361,6 +372,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<i32> for Value {
+    fn from(number: i32) -> Self {
+        Self::Int(number.into())
+    }
+}
+
 impl From<u32> for Value {
     fn from(number: u32) -> Self {
         Self::Int(number.into())
@@ -371,6 +388,12 @@ impl From<u64> for Value {
     /// A whole number, or its digits where OpenTelemetry has no number as large.
     fn from(number: u64) -> Self {
         i64::try_from(number).map_or_else(|_| Self::Text(number.to_string().into()), Self::Int)
+    }
+}
+
+impl From<usize> for Value {
+    fn from(number: usize) -> Self {
+        (number as u64).into()
     }
 }
 

@@ -10,12 +10,15 @@ use super::current::{Current, During, Scope};
 use super::ids::SpanId;
 use super::record::{SpanKind, SpanRecord, Value};
 use super::traceparent::TraceParent;
-use super::tracer::Tracer;
+use super::tracer::{Tracer, WallOffset};
 use crate::clock::{Clock, Moment, Monotonic};
 use crate::transaction::TransactionId;
 
 /// A span that is recorded.
 pub(super) struct Recording {
+    /// How far the monotonic clock was off the time of day when the call began: all of it goes by that, so that somebody who
+    /// sets the clock meanwhile changes no duration and no order.
+    offset: WallOffset,
     state: Mutex<State>,
 }
 
@@ -25,8 +28,9 @@ struct State {
 }
 
 impl Recording {
-    fn new(record: SpanRecord) -> Arc<Self> {
+    fn new(record: SpanRecord, offset: WallOffset) -> Arc<Self> {
         Arc::new(Self {
+            offset,
             state: Mutex::new(State {
                 record,
                 is_over: false,
@@ -46,6 +50,16 @@ impl Recording {
         }
     }
 
+    /// Says that something happens now.
+    pub(super) fn event<const N: usize>(
+        &self,
+        name: &'static str,
+        attributes: [(&'static str, Value); N],
+    ) {
+        let now = self.offset.unix_ns(Monotonic.fine_now());
+        self.with(|record| record.push_event(name.into(), now, attributes));
+    }
+
     /// The record of a span that is over.
     pub(super) fn into_record(self: Arc<Self>) -> SpanRecord {
         match Arc::try_unwrap(self) {
@@ -59,7 +73,7 @@ impl Recording {
 
     /// Ends the span, and has it exported.
     fn end(self: &Arc<Self>, tracer: &Tracer) {
-        let now = tracer.unix_ns();
+        let now = self.offset.unix_ns(Monotonic.fine_now());
         {
             let mut state = self.lock();
             if state.is_over {
@@ -88,16 +102,24 @@ impl Span {
     #[inline]
     pub(super) fn within(parent: &Current, name: &'static str) -> Self {
         match (&parent.recording, &parent.scope, parent.parent) {
-            (Some(_), Some(scope), Some(here)) => Self::begin(parent, scope, here, name),
+            (Some(recording), Some(scope), Some(here)) => {
+                Self::begin(parent, recording.offset, scope, here, name)
+            }
             _ => Self::NONE,
         }
     }
 
-    fn begin(parent: &Current, scope: &Arc<Scope>, here: TraceParent, name: &'static str) -> Self {
+    fn begin(
+        parent: &Current,
+        offset: WallOffset,
+        scope: &Arc<Scope>,
+        here: TraceParent,
+        name: &'static str,
+    ) -> Self {
         let tracer = &scope.tracer;
         let context = TraceParent::new(here.trace_id(), tracer.ids().span_id(), here.flags());
-        let kind = SpanKind::Internal;
-        let mut record = SpanRecord::new(context, name.into(), kind, tracer.unix_ns());
+        let (kind, now) = (SpanKind::Internal, offset.unix_ns(Monotonic.fine_now()));
+        let mut record = SpanRecord::new(context, name.into(), kind, now);
         record.parent = Some(here.span_id());
         record.state.clone_from(&scope.state);
         record.transaction = parent.transaction;
@@ -106,7 +128,7 @@ impl Span {
                 parent: Some(context),
                 transaction: parent.transaction,
                 scope: Some(Arc::clone(scope)),
-                recording: Some(Recording::new(record)),
+                recording: Some(Recording::new(record, offset)),
                 #[cfg(feature = "tracing")]
                 listener: parent.listener.clone(),
             }),
@@ -123,13 +145,19 @@ impl Span {
     /// Says that it is a call to another process.
     #[must_use = "the span is over when it is dropped"]
     pub fn to_another_process(self) -> Self {
-        self.with(|record| record.kind = SpanKind::Client);
+        if let Some(recording) = self.recording() {
+            recording.with(|record| record.kind = SpanKind::Client);
+        }
         self
     }
 
     /// Sets a fact about it, in place of what had its name.
     pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
-        self.with(|record| record.set(key.into(), value.into()));
+        if let Some(recording) = self.recording() {
+            // Whoever makes the value may look at the span.
+            let value = value.into();
+            recording.with(|record| record.set(key.into(), value));
+        }
     }
 
     /// Says that something happened.
@@ -138,19 +166,17 @@ impl Span {
         name: &'static str,
         attributes: [(&'static str, Value); N],
     ) {
-        if let Some(scope) = self
-            .current
-            .as_ref()
-            .and_then(|current| current.scope.as_ref())
-        {
-            let now = scope.tracer.unix_ns();
-            self.with(|record| record.push_event(name.into(), now, attributes));
+        if let Some(recording) = self.recording() {
+            recording.event(name, attributes);
         }
     }
 
     /// Says that it failed, and why.
     pub fn fail(&mut self, why: impl Into<Cow<'static, str>>) {
-        self.with(|record| record.fail(why.into()));
+        if let Some(recording) = self.recording() {
+            let why = why.into();
+            recording.with(|record| record.fail(why));
+        }
     }
 
     /// Runs `f` within it.
@@ -172,14 +198,8 @@ impl Span {
         self.current.as_ref()
     }
 
-    fn with(&self, add: impl FnOnce(&mut SpanRecord)) {
-        if let Some(recording) = self
-            .current
-            .as_ref()
-            .and_then(|current| current.recording.as_ref())
-        {
-            recording.with(add);
-        }
+    fn recording(&self) -> Option<&Arc<Recording>> {
+        self.current.as_ref()?.recording.as_ref()
     }
 }
 
@@ -231,24 +251,23 @@ impl<'t> EntrySpan<'t> {
         context: &TraceContext<'_>,
         transaction: Option<TransactionId>,
     ) -> Self {
-        let is_sampled = tracer.samples(name, context);
-        let here = context.with_sampled(is_sampled).traceparent();
-        let here = match context.parent() {
-            // Whoever records nothing is no span, and stands between those that are.
-            Some(parent) if !tracer.is_recording() => {
-                TraceParent::new(here.trace_id(), parent, here.flags())
-            }
-            _ => here,
+        let (came, parent) = (context.traceparent(), context.parent());
+        let is_recording = tracer.is_recording();
+        let is_sampled = match is_recording {
+            true => tracer.samples(name, came, parent.is_some()),
+            // What the caller says is passed on as it is.
+            false => parent.is_some() && came.flags().is_sampled(),
         };
-        let records = is_sampled && tracer.is_recording();
+        let span_id = match parent {
+            // Whoever records nothing is no span, and stands between those that are.
+            Some(parent) if !is_recording => parent,
+            _ => came.span_id(),
+        };
+        let flags = came.flags().with_sampled(is_sampled);
+        let here = TraceParent::new(came.trace_id(), span_id, flags);
+        let records = is_sampled && is_recording;
         let carries = !context.tracestate().is_empty() || !context.baggage().is_empty();
-        let scope = (records || carries).then(|| {
-            Arc::new(Scope {
-                tracer: tracer.clone(),
-                state: context.tracestate().to_string().into(),
-                baggage: context.baggage().to_string().into(),
-            })
-        });
+        let scope = (records || carries).then(|| Scope::of(tracer, context));
         let mut span = Self {
             tracer,
             name,
@@ -261,13 +280,13 @@ impl<'t> EntrySpan<'t> {
                 listener: None,
             },
             origin: Origin {
-                parent: context.parent(),
+                parent,
                 link: context.link(),
             },
             pending: None,
         };
         if records {
-            span.record(here, tracer.unix_ns());
+            span.record(here, Monotonic.fine_now());
         } else if tracer.keeps_some() {
             span.pending = Some(Monotonic.now());
         }
@@ -275,9 +294,10 @@ impl<'t> EntrySpan<'t> {
     }
 
     #[cold]
-    fn record(&mut self, here: TraceParent, start_unix_ns: u64) {
+    fn record(&mut self, here: TraceParent, start: Moment) {
         let name = Cow::Owned(self.name.to_owned());
-        let mut record = SpanRecord::new(here, name, SpanKind::Server, start_unix_ns);
+        let offset = self.tracer.wall_offset();
+        let mut record = SpanRecord::new(here, name, SpanKind::Server, offset.unix_ns(start));
         record.parent = self.origin.parent;
         record.is_parent_remote = self.origin.parent.is_some();
         record.link = self.origin.link;
@@ -285,7 +305,7 @@ impl<'t> EntrySpan<'t> {
         if let Some(scope) = &self.current.scope {
             record.state.clone_from(&scope.state);
         }
-        self.current.recording = Some(Recording::new(record));
+        self.current.recording = Some(Recording::new(record, offset));
     }
 
     /// Whether it is recorded.
@@ -303,7 +323,10 @@ impl<'t> EntrySpan<'t> {
 
     /// Sets a fact about it, in place of what had its name.
     pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
-        self.with(|record| record.set(key.into(), value.into()));
+        if self.is_recorded() {
+            let value = value.into();
+            self.with(|record| record.set(key.into(), value));
+        }
     }
 
     /// Sets a fact whose name is only known here.
@@ -321,9 +344,8 @@ impl<'t> EntrySpan<'t> {
         name: &'static str,
         attributes: [(&'static str, Value); N],
     ) {
-        if self.is_recorded() {
-            let now = self.tracer.unix_ns();
-            self.with(|record| record.push_event(name.into(), now, attributes));
+        if let Some(recording) = &self.current.recording {
+            recording.event(name, attributes);
         }
     }
 
@@ -339,7 +361,7 @@ impl<'t> EntrySpan<'t> {
         if let (Some(start), Some(here)) = (self.pending, self.current.parent) {
             let time = Monotonic.now().since(start);
             if let Some(kept) = self.tracer.keeps(failure.is_some(), time) {
-                self.record(here, self.tracer.at(start));
+                self.record(here, start);
                 self.set("cnv.kept", kept);
             }
         }

@@ -15,6 +15,7 @@ use super::pipe::{Measured, Pipe, QueueLimits};
 use super::record::LogRecord;
 use super::sampler::{Rules, Sampler};
 use super::span::{EntrySpan, Kept, Recording};
+use super::traceparent::TraceParent;
 use crate::clock::{Clock, Moment, Monotonic};
 use crate::transaction::TransactionId;
 
@@ -37,7 +38,7 @@ use crate::transaction::TransactionId;
 /// let mut call = tracer.entry("pay invoice", &context, None);
 /// call.current().clone().in_scope(|| {
 ///     let mut span = cnv::trace::span("look up");
-///     span.set("db.rows", 2_i64);
+///     span.set("db.rows", 2);
 /// });
 /// call.ended(None);
 /// drop(call);
@@ -59,6 +60,8 @@ struct Inner {
     own: Boundary<'static>,
     strangers: Boundary<'static>,
     pipes: Box<[Pipe]>,
+    /// Whether any of them takes spans.
+    is_recording: bool,
     measured: Measured,
     wall: Wall,
 }
@@ -99,7 +102,7 @@ impl Tracer {
     #[inline]
     #[must_use]
     pub fn is_recording(&self) -> bool {
-        self.inner.pipes.iter().any(Pipe::takes_spans)
+        self.inner.is_recording
     }
 
     /// The span of a call that came in: `name` says what is called, and is what rules are found by.
@@ -173,6 +176,7 @@ impl Tracer {
     /// delivered, what was dropped and why, and of what nobody knows. What comes later is dropped.
     ///
     /// It blocks the thread. An exporter whose other end cannot be reached gives up at once.
+    #[must_use = "what was lost is told here"]
     pub fn shutdown(&self, limit: Duration) -> Vec<Report> {
         let now = Instant::now();
         // A century is longer than anybody waits, and every clock goes as far.
@@ -188,20 +192,17 @@ impl Tracer {
         reports
     }
 
+    /// Whether the call is recorded, where anything is.
     #[inline]
-    pub(super) fn samples(&self, name: &str, context: &TraceContext<'_>) -> bool {
-        if !self.is_recording() {
-            // What the caller says is passed on as it is.
-            return context.parent().is_some() && context.traceparent().flags().is_sampled();
-        }
-        let here = context.traceparent();
-        let parent = context.parent().map(|_| here);
-        self.inner.rules.of(name).samples(here.trace_id(), parent)
+    pub(super) fn samples(&self, name: &str, here: TraceParent, has_parent: bool) -> bool {
+        let rule = self.inner.rules.of(name);
+        rule.samples(here.trace_id(), has_parent.then_some(here))
     }
 
+    /// Whether calls that are not recorded may yet be.
     #[inline]
     pub(super) fn keeps_some(&self) -> bool {
-        self.inner.kept.errors || self.inner.kept.slow.is_some()
+        self.is_recording() && (self.inner.kept.errors || self.inner.kept.slow.is_some())
     }
 
     pub(super) fn keeps(&self, is_error: bool, time: Duration) -> Option<&'static str> {
@@ -209,14 +210,14 @@ impl Tracer {
     }
 
     /// Now, in nanoseconds since 1970.
-    #[inline]
+    #[cfg(feature = "tracing")]
     pub(super) fn unix_ns(&self) -> u64 {
-        self.inner.wall.at(Monotonic.fine_now())
+        self.wall_offset().unix_ns(Monotonic.fine_now())
     }
 
-    /// A moment, in nanoseconds since 1970.
-    pub(super) fn at(&self, moment: Moment) -> u64 {
-        self.inner.wall.at(moment)
+    /// How far the monotonic clock is off the time of day now.
+    pub(super) fn wall_offset(&self) -> WallOffset {
+        self.inner.wall.offset()
     }
 
     #[inline]
@@ -301,7 +302,8 @@ impl TracerBuilder {
     pub fn build(self) -> io::Result<Tracer> {
         let measured = Measured::default();
         let start = |exporter| Pipe::start(exporter, self.queue, measured.clone());
-        let pipes: io::Result<_> = self.exporters.into_iter().map(start).collect();
+        let pipes: io::Result<Box<[Pipe]>> = self.exporters.into_iter().map(start).collect();
+        let pipes = pipes?;
         Ok(Tracer {
             inner: Arc::new(Inner {
                 ids: self.ids.map_or_else(IdGenerator::new, Ok)?,
@@ -309,7 +311,8 @@ impl TracerBuilder {
                 kept: self.kept,
                 own: self.own,
                 strangers: self.strangers,
-                pipes: pipes?,
+                is_recording: pipes.iter().any(Pipe::takes_spans),
+                pipes,
                 measured,
                 wall: Wall::new(),
             }),
@@ -333,8 +336,20 @@ struct Wall {
     compared_ns: AtomicU64,
 }
 
+/// What is added to a moment of the monotonic clock to have the time of day.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WallOffset(u64);
+
 /// How often the clocks are compared.
 const COMPARED_EVERY_NS: u64 = 1_000_000_000;
+
+impl WallOffset {
+    /// The moment, in nanoseconds since 1970.
+    #[inline]
+    pub(super) const fn unix_ns(self, moment: Moment) -> u64 {
+        moment.as_ns().wrapping_add(self.0)
+    }
+}
 
 impl Wall {
     fn new() -> Self {
@@ -342,27 +357,103 @@ impl Wall {
             offset_ns: AtomicU64::new(0),
             compared_ns: AtomicU64::new(0),
         };
-        wall.compare(Monotonic.fine_now());
+        wall.compare();
         wall
     }
 
     #[inline]
-    fn at(&self, moment: Moment) -> u64 {
-        let now = moment.as_ns();
+    fn offset(&self) -> WallOffset {
+        let now = Monotonic.now().as_ns();
         if now.saturating_sub(self.compared_ns.load(Ordering::Relaxed)) > COMPARED_EVERY_NS {
-            self.compare(Monotonic.fine_now());
+            self.compare();
         }
-        now.wrapping_add(self.offset_ns.load(Ordering::Relaxed))
+        WallOffset(self.offset_ns.load(Ordering::Relaxed))
     }
 
     #[cold]
-    fn compare(&self, now: Moment) {
+    fn compare(&self) {
+        let now = Monotonic.fine_now().as_ns();
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let unix_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        let offset = unix_ns.wrapping_sub(now.as_ns());
-        self.offset_ns.store(offset, Ordering::Relaxed);
-        self.compared_ns.store(now.as_ns(), Ordering::Relaxed);
+        self.offset_ns
+            .store(unix_ns.wrapping_sub(now), Ordering::Relaxed);
+        self.compared_ns.store(now, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::super::exporter::Exported;
+    use super::super::record::SpanRecord;
+    use super::*;
+
+    struct Told(Sender<Vec<SpanRecord>>);
+
+    impl Exporter for Told {
+        fn name(&self) -> String {
+            "told".to_owned()
+        }
+
+        fn spans(&mut self, spans: &[SpanRecord], _: Instant) -> Exported {
+            let _ = self.0.send(spans.to_vec());
+            Exported::Delivered
+        }
+    }
+
+    fn spans(told: &Receiver<Vec<SpanRecord>>) -> Vec<SpanRecord> {
+        told.try_iter().flatten().collect()
+    }
+
+    /// Whoever sets the machine's clock by an hour, to and fro, changes when the next call is and nothing of this one.
+    #[test]
+    fn a_clock_that_is_set_changes_no_duration_and_no_order() {
+        const HOUR_NS: u64 = 3_600_000_000_000;
+        let (tell, told) = channel();
+        let tracer = Tracer::builder().exporter(Told(tell)).build().unwrap();
+        // Nobody compares them meanwhile.
+        tracer
+            .inner
+            .wall
+            .compared_ns
+            .store(u64::MAX, Ordering::Relaxed);
+        let offset = &tracer.inner.wall.offset_ns;
+        let context = TraceContext::fresh(tracer.ids());
+        let mut call = tracer.entry("log scan", &context, None);
+        for step in [HOUR_NS, HOUR_NS.wrapping_neg(), HOUR_NS.wrapping_neg()] {
+            offset.fetch_add(step, Ordering::Relaxed);
+            call.stage("run");
+            let part = call
+                .current()
+                .clone()
+                .in_scope(|| crate::trace::span("part"));
+            offset.fetch_add(step, Ordering::Relaxed);
+            drop(part);
+        }
+        drop(call);
+        let reports = tracer.shutdown(Duration::from_secs(20));
+        assert!(reports[0].is_complete());
+        let mut spans = spans(&told);
+        assert_eq!(spans.len(), 4);
+        let call = spans.pop().unwrap();
+        let mut last = call.start_unix_ns;
+        for (part, event) in spans.iter().zip(&call.events) {
+            assert!(last <= event.unix_ns && event.unix_ns <= part.start_unix_ns);
+            assert!(part.start_unix_ns <= part.end_unix_ns);
+            last = part.end_unix_ns;
+        }
+        assert!(last <= call.end_unix_ns && call.duration_ns() < HOUR_NS);
+    }
+
+    #[test]
+    fn the_time_of_day_is_that_of_the_system() {
+        let wall = Wall::new();
+        let unix_ns = wall.offset().unix_ns(Monotonic.fine_now());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = u64::try_from(now.as_nanos()).unwrap();
+        assert!(unix_ns.abs_diff(now) < 60_000_000_000);
     }
 }

@@ -112,9 +112,10 @@ impl<'a> TraceState<'a> {
     }
 
     /// Whether there is no member.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.members().next().is_none()
+        self.first.is_none() && (self.text.is_empty() || self.members().next().is_none())
     }
 
     /// The members that are sent, a bit for each.
