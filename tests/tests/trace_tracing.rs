@@ -256,6 +256,35 @@ fn what_a_call_left_entered_is_not_where_the_next_one_is() {
 }
 
 #[test]
+fn a_span_that_is_left_elsewhere_is_not_where_the_thread_comes_back_to() {
+    let world = World::recording();
+    let (call, other) = (world.call(), world.call());
+    world.within(&call, || {
+        let left = info_span!("left").entered();
+        other.current().clone().in_scope(|| drop(left));
+        drop(trace::span("after"));
+    });
+    // Without a scope around it, the thread would be within it for good.
+    let left = world.within(&call, || info_span!("left on the thread"));
+    world.heard(|| {
+        let left = left.entered();
+        assert!(!is_outside());
+        other.current().clone().in_scope(|| drop(left));
+        assert!(is_outside());
+    });
+    // Those to which nobody comes back are not kept for ever.
+    for _ in 0..100 {
+        let left = world.within(&call, || info_span!("gone").entered());
+        world.heard(|| drop(left));
+    }
+    let root = call.current().traceparent().unwrap();
+    drop((call, other));
+    let (spans, _) = world.end();
+    let after = spans.0.iter().find(|span| span.name == "after").unwrap();
+    assert_eq!(after.parent, Some(root.span_id()));
+}
+
+#[test]
 fn a_span_of_one_call_is_none_of_another() {
     for sampler in [Sampler::ALWAYS, Sampler::NEVER] {
         let (world, other) = (World::recording(), World::new(sampler, false));

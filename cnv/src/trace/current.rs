@@ -256,6 +256,8 @@ impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
         self.other.swap();
+        #[cfg(feature = "tracing")]
+        super::tracing::came_back();
     }
 }
 

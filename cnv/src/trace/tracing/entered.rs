@@ -1,6 +1,6 @@
 //! Which spans of `tracing` a thread is in.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use tracing_core::span::Id;
 
@@ -16,9 +16,15 @@ struct Entered {
     before: Current,
 }
 
+/// How many are remembered, at most, to which a thread may come back.
+const MAX_LEFT: usize = 16;
+
 thread_local! {
     /// Beside the registry's own: a span may be closed by the time that it is left, and spans are left in any order.
     static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+    /// Those that were left while the thread was elsewhere, from where it comes back to them.
+    static LEFT: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+    static HAS_LEFT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Enters a span, unless the thread is in another call than the span.
@@ -57,6 +63,41 @@ pub(super) fn exit(id: &Id) {
     // Dropped where nobody looks at the list.
     let Ok(Some(mut left)) = left else { return };
     if Current::with(|current| current.is_span_of(&left.here)) {
+        left.before.swap();
+        return;
+    }
+    let forgotten = LEFT.try_with(|all| {
+        let mut all = all.borrow_mut();
+        HAS_LEFT.set(true);
+        // Nobody may come back to them, so the oldest is forgotten.
+        let oldest = (all.len() == MAX_LEFT).then(|| all.remove(0));
+        all.push(left);
+        oldest
+    });
+    drop(forgotten);
+}
+
+/// The thread came back to where it was: if it has left that span meanwhile, it goes to where it was before.
+#[inline]
+pub(in super::super) fn came_back() {
+    if HAS_LEFT.get() {
+        go_on();
+    }
+}
+
+#[cold]
+fn go_on() {
+    loop {
+        let left = LEFT.try_with(|all| {
+            let mut all = all.borrow_mut();
+            let is_here = |left: &Entered| Current::with(|here| here.is_span_of(&left.here));
+            let at = all.iter().position(is_here)?;
+            let left = all.swap_remove(at);
+            HAS_LEFT.set(!all.is_empty());
+            Some(left)
+        });
+        // What is dropped with it may come back here.
+        let Ok(Some(mut left)) = left else { return };
         left.before.swap();
     }
 }

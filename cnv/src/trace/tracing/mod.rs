@@ -7,6 +7,7 @@ mod said;
 
 use core::cell::Cell;
 
+pub(super) use entered::came_back;
 pub use format::LogFormat;
 #[cfg(feature = "session")]
 pub(crate) use format::json;
