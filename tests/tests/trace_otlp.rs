@@ -47,10 +47,10 @@ fn over_grpc(server: &GrpcServer) -> OtlpSettings {
     OtlpSettings::grpc(&server.url()).unwrap()
 }
 
-fn rejecting(rejected_spans: i64) -> Vec<u8> {
+fn rejecting(rejected_spans: i64, why: &str) -> Vec<u8> {
     let partial_success = ExportTracePartialSuccess {
         rejected_spans,
-        error_message: "too old".to_owned(),
+        error_message: why.to_owned(),
     };
     let response = ExportTraceServiceResponse {
         partial_success: Some(partial_success),
@@ -58,10 +58,20 @@ fn rejecting(rejected_spans: i64) -> Vec<u8> {
     response.encode_to_vec()
 }
 
-/// What was wrong, of what was not delivered.
+fn partial(rejected: usize, why: &str) -> Exported {
+    Exported::Partial {
+        rejected,
+        why: why.to_owned(),
+    }
+}
+
+/// What was wrong, of what was not delivered, or not all of it.
 fn why(exported: &Exported) -> &str {
     match exported {
-        Exported::Unavailable { why, .. } | Exported::Refused(why) | Exported::Unknown(why) => why,
+        Exported::Partial { why, .. }
+        | Exported::Unavailable { why, .. }
+        | Exported::Refused(why)
+        | Exported::Unknown(why) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -273,19 +283,26 @@ fn what_http_answers_is_what_becomes_of_a_batch() {
     };
     let refused = |why: &str| Exported::Refused(why.to_owned());
     let unknown = |why: &str| Exported::Unknown(why.to_owned());
-    let rejected = |rejected| Exported::Partial {
-        rejected,
-        why: "too old".to_owned(),
-    };
-    let whole = rejecting(2);
+    let whole = rejecting(2, "too old");
     let cut = answer("200 OK", PROTOBUF, &whole);
     let cut = cut[..cut.len() - 3].to_vec();
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     let cases = [
-        (Bytes(answer("200 OK", PROTOBUF, &whole)), rejected(2)),
         (
-            Bytes(answer("200 OK", PROTOBUF, &rejecting(-1))),
-            rejected(0),
+            Bytes(answer("200 OK", PROTOBUF, &whole)),
+            partial(2, ": too old"),
+        ),
+        (
+            Bytes(answer("200 OK", PROTOBUF, &rejecting(-1, "too old"))),
+            partial(0, ": too old"),
+        ),
+        (
+            Bytes(answer("200 OK", PROTOBUF, &rejecting(1, ""))),
+            partial(1, ": it does not say why"),
+        ),
+        (
+            Bytes(answer("200 OK", PROTOBUF, &rejecting(0, ""))),
+            DELIVERED,
         ),
         (Bytes(answer("204 No Content", "", b"")), DELIVERED),
         (
@@ -361,10 +378,13 @@ fn what_http_answers_is_what_becomes_of_a_batch() {
 #[track_caller]
 fn assert_matches(sent: &Exported, expected: &Exported, case: &str) {
     match (sent, expected) {
-        (Exported::Delivered { rejected }, Exported::Delivered { rejected: expected }) => {
-            assert_eq!(rejected, expected, "{case}");
-            return;
-        }
+        (Exported::Delivered, Exported::Delivered) => return,
+        (
+            Exported::Partial { rejected, .. },
+            Exported::Partial {
+                rejected: expected, ..
+            },
+        ) => assert_eq!(rejected, expected, "{case}"),
         (
             Exported::Unavailable { retry_after, .. },
             Exported::Unavailable {
@@ -416,8 +436,11 @@ fn what_grpc_answers_is_what_becomes_of_a_batch() {
     let mut compressed = framed(b"");
     compressed[0] = 1;
     let cases = [
-        (grpc_server::ok(&rejecting(2)), rejected(2)),
-        (grpc_server::ok(&rejecting(-1)), rejected(0)),
+        (
+            grpc_server::ok(&rejecting(2, "too old")),
+            partial(2, ": too old"),
+        ),
+        (grpc_server::ok(&rejecting(-1, "x")), partial(0, ": x")),
         (
             Answer(Vec::new(), status("0")),
             unknown("there is no message"),
@@ -703,7 +726,7 @@ fn metrics_arrive_every_so_often_and_at_the_end() {
 #[test]
 fn metrics_that_do_not_arrive_are_counted_and_not_sent_again() {
     for (reply, rejected, unknown, unreachable) in [
-        (answer("200 OK", PROTOBUF, &rejecting(1)), 1, 0, 0),
+        (answer("200 OK", PROTOBUF, &rejecting(1, "too old")), 1, 0, 0),
         (answer("400 Bad Request", "", b""), 3, 0, 0),
         (answer("503 Service Unavailable", "", b""), 0, 0, 3),
         (b"no HTTP".to_vec(), 0, 3, 0),
