@@ -297,6 +297,14 @@ fn what_http_answers_is_what_becomes_of_a_batch() {
             partial(0, ": too old"),
         ),
         (
+            Bytes(answer(
+                "200 OK",
+                "content-type: Application/X-Protobuf; charset=utf-8\r\n",
+                &whole,
+            )),
+            partial(2, ": too old"),
+        ),
+        (
             Bytes(answer("200 OK", PROTOBUF, &rejecting(1, ""))),
             partial(1, ": it does not say why"),
         ),
@@ -726,7 +734,12 @@ fn metrics_arrive_every_so_often_and_at_the_end() {
 #[test]
 fn metrics_that_do_not_arrive_are_counted_and_not_sent_again() {
     for (reply, rejected, unknown, unreachable) in [
-        (answer("200 OK", PROTOBUF, &rejecting(1, "too old")), 1, 0, 0),
+        (
+            answer("200 OK", PROTOBUF, &rejecting(1, "too old")),
+            1,
+            0,
+            0,
+        ),
         (answer("400 Bad Request", "", b""), 3, 0, 0),
         (answer("503 Service Unavailable", "", b""), 0, 0, 3),
         (b"no HTTP".to_vec(), 0, 3, 0),

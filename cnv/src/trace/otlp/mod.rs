@@ -76,7 +76,8 @@ pub struct OtlpExporter {
 }
 
 impl OtlpExporter {
-    /// An exporter for this program. It connects when there is something to send.
+    /// An exporter for this program, with a `service.instance.id` of its own unless the resource has one. It connects when
+    /// there is something to send.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ impl OtlpExporter {
         }
         Ok(Self {
             runtime: Some(Builder::new_current_thread().enable_all().build()?),
-            resource: encode::resource(&resource.into()),
+            resource: encode::resource(&resource.into().with_instance()),
             channels,
         })
     }
