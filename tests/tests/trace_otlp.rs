@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use cnv::trace::metrics::{Distribution, Family, Number, Point, Points, Snapshot};
 use cnv::trace::{
     Boundary, DropCause, Exported, Exporter, Incoming, Level, LogRecord, OtlpExporter,
-    OtlpSettings, QueueLimits, Report, Resource, SpanRecord, TraceContext, Tracer,
+    OtlpSettings, QueueLimits, Report, Resource, SpanRecord, TraceContext, Tracer, TracerBuilder,
 };
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -375,10 +375,18 @@ fn what_http_answers_is_what_becomes_of_a_batch() {
     for (index, (reply, expected)) in cases.into_iter().enumerate() {
         let mut reply = Some(reply);
         let server = HttpServer::start(move |_| reply.take().unwrap());
-        let mut exporter = exporter(over_http(&server).timeout(SHORT));
+        let mut exporter = exporter(over_http(&server).timeout(patience(&expected)));
         let sent = exporter.spans(&records, soon());
         assert_matches(&sent, &expected, &format!("case {index}"));
         assert_eq!(server.requests().len(), 1, "case {index}");
+    }
+}
+
+/// Only what does not come is waited for in vain.
+fn patience(expected: &Exported) -> Duration {
+    match expected {
+        Exported::Unknown(why) if why.ends_with("in time") => SHORT,
+        _ => LONG,
     }
 }
 
@@ -411,7 +419,7 @@ fn assert_matches(sent: &Exported, expected: &Exported, case: &str) {
 
 #[test]
 fn what_grpc_answers_is_what_becomes_of_a_batch() {
-    use grpc_server::Reply::{Answer, Broken, End, Head, Http, Nothing};
+    use grpc_server::Reply::{Answer, Broken, End, Head, Http, Nothing, Refused};
     let records = spans(5);
     let unavailable = |retry_after, why: &str| Exported::Unavailable {
         retry_after,
@@ -493,6 +501,7 @@ fn what_grpc_answers_is_what_becomes_of_a_batch() {
         ),
         (Broken, unknown("")),
         (End, unknown("")),
+        (Refused, unavailable(None, "refused stream")),
         (Nothing, unknown("there was no answer in time")),
         (
             Answer(framed(&vec![0; 70 << 10]), status("0")),
@@ -502,7 +511,7 @@ fn what_grpc_answers_is_what_becomes_of_a_batch() {
     for (index, (reply, expected)) in cases.into_iter().enumerate() {
         let mut reply = Some(reply);
         let server = GrpcServer::start(move |_| reply.take().unwrap());
-        let mut exporter = exporter(over_grpc(&server).timeout(SHORT));
+        let mut exporter = exporter(over_grpc(&server).timeout(patience(&expected)));
         let sent = exporter.spans(&records, soon());
         assert_matches(&sent, &expected, &format!("case {index}"));
         assert_eq!(server.calls().len(), 1, "case {index}");
@@ -628,6 +637,17 @@ fn only_what_is_wanted_is_taken() {
     let sent = exporter.spans(&spans(1), soon());
     assert!(matches!(sent, Exported::Refused(_)), "{sent:?}");
     assert_eq!(exporter.name(), "otlp http://localhost:1");
+    // Each place once, wherever it stands.
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:1"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://localhost:2"),
+    ];
+    let (builder, _) = TracerBuilder::from_variables("shop", |asked| {
+        let found = variables.iter().find(|(name, _)| *name == asked);
+        found.map(|(_, value)| value.into())
+    });
+    let name = builder.build().unwrap().reports().remove(0).exporter;
+    assert_eq!(name, "otlp http://localhost:1, http://localhost:2");
     // Without an exporter of spans none is recorded.
     let tracer = otlp::seeded().exporter(exporter).build().unwrap();
     assert!(!tracer.is_recording() && tracer.takes_logs());
@@ -728,6 +748,47 @@ fn metrics_arrive_every_so_often_and_at_the_end() {
     for request in &requests {
         assert_eq!(request.line, "POST /v1/metrics HTTP/1.1");
         compare_metrics(&request.body);
+    }
+}
+
+#[test]
+fn metrics_that_are_too_many_for_one_request_are_sent_in_several() {
+    let mut many = Snapshot::new(UNIX_EPOCH, UNIX_EPOCH + Duration::from_secs(1));
+    for name in ["a", "b", "c"] {
+        let points = (0..1000_u64).map(|n| Point::new([("of", format!("{n:03000}"))], n));
+        let points = Points::Counter(points.collect());
+        many.push(Family::new(name, "{call}", "Many.", points))
+            .unwrap();
+    }
+    let names = |server: &HttpServer| {
+        let of = |request: &http_server::Request| {
+            let request = ExportMetricsServiceRequest::decode(&request.body[..]).unwrap();
+            let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
+            metrics
+                .iter()
+                .map(|metric| metric.name.clone())
+                .collect::<String>()
+        };
+        server.requests().iter().map(of).collect::<Vec<_>>()
+    };
+    let ok = || answer("200 OK", PROTOBUF, b"");
+    let some = || answer("200 OK", PROTOBUF, &rejecting(7, "too old"));
+    let no = || answer("503 Service Unavailable", "", b"");
+    let unavailable = Exported::Unavailable {
+        retry_after: None,
+        why: "HTTP status 503".to_owned(),
+    };
+    for (answers, expected, arrived) in [
+        ([ok(), ok(), ok()], DELIVERED, 3),
+        ([ok(), some(), some()], partial(14, "too old"), 3),
+        ([some(), no(), no()], partial(2007, "HTTP status 503"), 2),
+        ([no(), no(), no()], unavailable, 1),
+    ] {
+        let mut answers = answers.into_iter();
+        let server = HttpServer::start(move |_| http_server::Reply::Bytes(answers.next().unwrap()));
+        let sent = exporter(over_http(&server)).metrics(&many, soon());
+        assert_matches(&sent, &expected, &format!("{arrived}"));
+        assert_eq!(names(&server), ["a", "b", "c"][..arrived]);
     }
 }
 
