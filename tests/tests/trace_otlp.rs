@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use cnv::trace::metrics::{Distribution, Family, Number, Point, Points, Snapshot};
 use cnv::trace::{
     Boundary, DropCause, Exported, Exporter, Incoming, Level, LogRecord, OtlpExporter,
-    OtlpSettings, QueueLimits, Report, Resource, SpanRecord, TraceContext, Tracer,
+    OtlpSettings, QueueLimits, Report, Resource, SpanRecord, TraceContext, Tracer, TracerBuilder,
 };
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -47,10 +47,10 @@ fn over_grpc(server: &GrpcServer) -> OtlpSettings {
     OtlpSettings::grpc(&server.url()).unwrap()
 }
 
-fn rejecting(rejected_spans: i64) -> Vec<u8> {
+fn rejecting(rejected_spans: i64, why: &str) -> Vec<u8> {
     let partial_success = ExportTracePartialSuccess {
         rejected_spans,
-        error_message: "too old".to_owned(),
+        error_message: why.to_owned(),
     };
     let response = ExportTraceServiceResponse {
         partial_success: Some(partial_success),
@@ -58,10 +58,20 @@ fn rejecting(rejected_spans: i64) -> Vec<u8> {
     response.encode_to_vec()
 }
 
-/// What was wrong, of what was not delivered.
+fn partial(rejected: usize, why: &str) -> Exported {
+    Exported::Partial {
+        rejected,
+        why: why.to_owned(),
+    }
+}
+
+/// What was wrong, of what was not delivered, or not all of it.
 fn why(exported: &Exported) -> &str {
     match exported {
-        Exported::Unavailable { why, .. } | Exported::Refused(why) | Exported::Unknown(why) => why,
+        Exported::Partial { why, .. }
+        | Exported::Unavailable { why, .. }
+        | Exported::Refused(why)
+        | Exported::Unknown(why) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -273,19 +283,34 @@ fn what_http_answers_is_what_becomes_of_a_batch() {
     };
     let refused = |why: &str| Exported::Refused(why.to_owned());
     let unknown = |why: &str| Exported::Unknown(why.to_owned());
-    let rejected = |rejected| Exported::Partial {
-        rejected,
-        why: "too old".to_owned(),
-    };
-    let whole = rejecting(2);
+    let whole = rejecting(2, "too old");
     let cut = answer("200 OK", PROTOBUF, &whole);
     let cut = cut[..cut.len() - 3].to_vec();
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     let cases = [
-        (Bytes(answer("200 OK", PROTOBUF, &whole)), rejected(2)),
         (
-            Bytes(answer("200 OK", PROTOBUF, &rejecting(-1))),
-            rejected(0),
+            Bytes(answer("200 OK", PROTOBUF, &whole)),
+            partial(2, ": too old"),
+        ),
+        (
+            Bytes(answer("200 OK", PROTOBUF, &rejecting(-1, "too old"))),
+            partial(0, ": too old"),
+        ),
+        (
+            Bytes(answer(
+                "200 OK",
+                "content-type: Application/X-Protobuf; charset=utf-8\r\n",
+                &whole,
+            )),
+            partial(2, ": too old"),
+        ),
+        (
+            Bytes(answer("200 OK", PROTOBUF, &rejecting(1, ""))),
+            partial(1, ": it does not say why"),
+        ),
+        (
+            Bytes(answer("200 OK", PROTOBUF, &rejecting(0, ""))),
+            DELIVERED,
         ),
         (Bytes(answer("204 No Content", "", b"")), DELIVERED),
         (
@@ -350,10 +375,18 @@ fn what_http_answers_is_what_becomes_of_a_batch() {
     for (index, (reply, expected)) in cases.into_iter().enumerate() {
         let mut reply = Some(reply);
         let server = HttpServer::start(move |_| reply.take().unwrap());
-        let mut exporter = exporter(over_http(&server).timeout(SHORT));
+        let mut exporter = exporter(over_http(&server).timeout(patience(&expected)));
         let sent = exporter.spans(&records, soon());
         assert_matches(&sent, &expected, &format!("case {index}"));
         assert_eq!(server.requests().len(), 1, "case {index}");
+    }
+}
+
+/// Only what does not come is waited for in vain.
+fn patience(expected: &Exported) -> Duration {
+    match expected {
+        Exported::Unknown(why) if why.ends_with("in time") => SHORT,
+        _ => LONG,
     }
 }
 
@@ -361,10 +394,13 @@ fn what_http_answers_is_what_becomes_of_a_batch() {
 #[track_caller]
 fn assert_matches(sent: &Exported, expected: &Exported, case: &str) {
     match (sent, expected) {
-        (Exported::Delivered { rejected }, Exported::Delivered { rejected: expected }) => {
-            assert_eq!(rejected, expected, "{case}");
-            return;
-        }
+        (Exported::Delivered, Exported::Delivered) => return,
+        (
+            Exported::Partial { rejected, .. },
+            Exported::Partial {
+                rejected: expected, ..
+            },
+        ) => assert_eq!(rejected, expected, "{case}"),
         (
             Exported::Unavailable { retry_after, .. },
             Exported::Unavailable {
@@ -383,7 +419,7 @@ fn assert_matches(sent: &Exported, expected: &Exported, case: &str) {
 
 #[test]
 fn what_grpc_answers_is_what_becomes_of_a_batch() {
-    use grpc_server::Reply::{Answer, Broken, End, Head, Http, Nothing};
+    use grpc_server::Reply::{Answer, Broken, End, Head, Http, Nothing, Refused};
     let records = spans(5);
     let unavailable = |retry_after, why: &str| Exported::Unavailable {
         retry_after,
@@ -416,8 +452,11 @@ fn what_grpc_answers_is_what_becomes_of_a_batch() {
     let mut compressed = framed(b"");
     compressed[0] = 1;
     let cases = [
-        (grpc_server::ok(&rejecting(2)), rejected(2)),
-        (grpc_server::ok(&rejecting(-1)), rejected(0)),
+        (
+            grpc_server::ok(&rejecting(2, "too old")),
+            partial(2, ": too old"),
+        ),
+        (grpc_server::ok(&rejecting(-1, "x")), partial(0, ": x")),
         (
             Answer(Vec::new(), status("0")),
             unknown("there is no message"),
@@ -462,6 +501,7 @@ fn what_grpc_answers_is_what_becomes_of_a_batch() {
         ),
         (Broken, unknown("")),
         (End, unknown("")),
+        (Refused, unavailable(None, "refused stream")),
         (Nothing, unknown("there was no answer in time")),
         (
             Answer(framed(&vec![0; 70 << 10]), status("0")),
@@ -471,7 +511,7 @@ fn what_grpc_answers_is_what_becomes_of_a_batch() {
     for (index, (reply, expected)) in cases.into_iter().enumerate() {
         let mut reply = Some(reply);
         let server = GrpcServer::start(move |_| reply.take().unwrap());
-        let mut exporter = exporter(over_grpc(&server).timeout(SHORT));
+        let mut exporter = exporter(over_grpc(&server).timeout(patience(&expected)));
         let sent = exporter.spans(&records, soon());
         assert_matches(&sent, &expected, &format!("case {index}"));
         assert_eq!(server.calls().len(), 1, "case {index}");
@@ -597,6 +637,17 @@ fn only_what_is_wanted_is_taken() {
     let sent = exporter.spans(&spans(1), soon());
     assert!(matches!(sent, Exported::Refused(_)), "{sent:?}");
     assert_eq!(exporter.name(), "otlp http://localhost:1");
+    // Each place once, wherever it stands.
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:1"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://localhost:2"),
+    ];
+    let (builder, _) = TracerBuilder::from_variables("shop", |asked| {
+        let found = variables.iter().find(|(name, _)| *name == asked);
+        found.map(|(_, value)| value.into())
+    });
+    let name = builder.build().unwrap().reports().remove(0).exporter;
+    assert_eq!(name, "otlp http://localhost:1, http://localhost:2");
     // Without an exporter of spans none is recorded.
     let tracer = otlp::seeded().exporter(exporter).build().unwrap();
     assert!(!tracer.is_recording() && tracer.takes_logs());
@@ -701,9 +752,55 @@ fn metrics_arrive_every_so_often_and_at_the_end() {
 }
 
 #[test]
+fn metrics_that_are_too_many_for_one_request_are_sent_in_several() {
+    let mut many = Snapshot::new(UNIX_EPOCH, UNIX_EPOCH + Duration::from_secs(1));
+    for name in ["a", "b", "c"] {
+        let points = (0..1000_u64).map(|n| Point::new([("of", format!("{n:03000}"))], n));
+        let points = Points::Counter(points.collect());
+        many.push(Family::new(name, "{call}", "Many.", points))
+            .unwrap();
+    }
+    let names = |server: &HttpServer| {
+        let of = |request: &http_server::Request| {
+            let request = ExportMetricsServiceRequest::decode(&request.body[..]).unwrap();
+            let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
+            metrics
+                .iter()
+                .map(|metric| metric.name.clone())
+                .collect::<String>()
+        };
+        server.requests().iter().map(of).collect::<Vec<_>>()
+    };
+    let ok = || answer("200 OK", PROTOBUF, b"");
+    let some = || answer("200 OK", PROTOBUF, &rejecting(7, "too old"));
+    let no = || answer("503 Service Unavailable", "", b"");
+    let unavailable = Exported::Unavailable {
+        retry_after: None,
+        why: "HTTP status 503".to_owned(),
+    };
+    for (answers, expected, arrived) in [
+        ([ok(), ok(), ok()], DELIVERED, 3),
+        ([ok(), some(), some()], partial(14, "too old"), 3),
+        ([some(), no(), no()], partial(2007, "HTTP status 503"), 2),
+        ([no(), no(), no()], unavailable, 1),
+    ] {
+        let mut answers = answers.into_iter();
+        let server = HttpServer::start(move |_| http_server::Reply::Bytes(answers.next().unwrap()));
+        let sent = exporter(over_http(&server)).metrics(&many, soon());
+        assert_matches(&sent, &expected, &format!("{arrived}"));
+        assert_eq!(names(&server), ["a", "b", "c"][..arrived]);
+    }
+}
+
+#[test]
 fn metrics_that_do_not_arrive_are_counted_and_not_sent_again() {
     for (reply, rejected, unknown, unreachable) in [
-        (answer("200 OK", PROTOBUF, &rejecting(1)), 1, 0, 0),
+        (
+            answer("200 OK", PROTOBUF, &rejecting(1, "too old")),
+            1,
+            0,
+            0,
+        ),
         (answer("400 Bad Request", "", b""), 3, 0, 0),
         (answer("503 Service Unavailable", "", b""), 0, 0, 3),
         (b"no HTTP".to_vec(), 0, 3, 0),

@@ -1,4 +1,5 @@
-//! `pipeline`: a warm call through everything that cnv can put around a function, and each stage's share of it.
+//! `pipeline`: a warm call through everything that cnv can put around a function, and each stage's share of it. What an
+//! application counts of its calls is no part of it.
 //!
 //! What puts entries into the audit log's queue waits where it is full, so the log is flushed before each turn.
 
@@ -69,7 +70,7 @@ pub fn run(settings: Settings) -> io::Result<Run> {
     let mut goals = Vec::new();
     let stages = stages(&service, settings, &mut goals)?;
     for (name, wanted) in [(UNRECORDED, 0.0), (ALL, 0.0)] {
-        let text = "allocations in 100 calls";
+        let text = "allocations of the caller's thread in 100 calls";
         let count = Ratio::exact(allocated(&service, way(name)) as f64);
         goals.push(goal(2, text, name, Wanted::AtMost(wanted), count));
     }
@@ -109,8 +110,13 @@ fn stages(service: &Service, settings: Settings, goals: &mut Vec<Goal>) -> io::R
         let contender = Contender::new(name, move || way(&mut caller, black_box(7)));
         contenders.push(contender.after(|| service.flush()));
     }
-    let measured = measure("a call through", 1, settings, contenders);
-    let text = "ns over the bare function";
+    let measured = measure(
+        "a call through, no metrics of calls",
+        1,
+        settings,
+        contenders,
+    );
+    let text = "ns over the bare function, no metrics of calls";
     for (name, _) in WAYS.iter().filter(|(name, _)| *name != BARE) {
         let wanted = match *name {
             ALL => Wanted::AtMost(150.0),

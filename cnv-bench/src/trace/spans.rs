@@ -32,7 +32,11 @@ const CNV: &str = "cnv";
 const BRIDGE: &str = "tracing-opentelemetry";
 const SDK: &str = "OpenTelemetry's SDK";
 const FASTRACE: &str = "fastrace";
+/// It has no numbers, and a text that is made for each span would be measured as well.
+const FASTRACE_PARTS: &str = "fastrace, a constant text";
 const ENTRY: &str = "cnv, a call";
+/// The others draw the ids of each call; a call that came with a trace needs none but its span's.
+const FRESH: &str = "cnv, a call that begins a trace";
 const WITHIN: &str = "cnv, within a call";
 
 /// Measures them.
@@ -111,7 +115,7 @@ fn off(settings: Settings) -> io::Result<(Vec<Group>, Vec<Goal>)> {
                 drop(tracing::trace_span!("part", item));
             }
         }),
-        Contender::new(FASTRACE, || {
+        Contender::new(FASTRACE_PARTS, || {
             for _ in 0..ITEMS {
                 drop(LocalSpan::enter_with_local_parent("part").with_property(|| ("item", "7")));
             }
@@ -125,7 +129,7 @@ fn off(settings: Settings) -> io::Result<(Vec<Group>, Vec<Goal>)> {
         line(OUTSIDE, five),
         line(NO_EXPORTER, five),
         line(LEVEL, information),
-        line(FASTRACE, information),
+        line(FASTRACE_PARTS, information),
         line(BARE, information),
     ];
     Ok((vec![Group::from(&measured)], goals))
@@ -142,6 +146,12 @@ fn unsampled(settings: Settings) -> io::Result<(Vec<Group>, Vec<Goal>)> {
             });
         }),
         Contender::new(SDK, || sdk.start("log scan").end()),
+        Contender::new(FRESH, || {
+            let context = TraceContext::fresh(tracer.ids());
+            within(&tracer, &context, || {
+                black_box(7);
+            });
+        }),
         Contender::new(FASTRACE, || {
             let context = SpanContext::random().sampled(false);
             let call = fastrace::Span::root("log scan", context);
@@ -152,7 +162,9 @@ fn unsampled(settings: Settings) -> io::Result<(Vec<Group>, Vec<Goal>)> {
     let contenders = vec![
         Contender::new(WITHIN, || within(&tracer, &context, parts)),
         Contender::new(SDK, || raw(&sdk)),
-        Contender::new(FASTRACE, || fastraced(SpanContext::random().sampled(false))),
+        Contender::new(FASTRACE_PARTS, || {
+            fastraced(SpanContext::random().sampled(false))
+        }),
     ];
     let parts = measure("a span that is not sampled", ITEMS, settings, contenders);
     is_all(CNV, taken.count(), 0)?;
@@ -161,11 +173,18 @@ fn unsampled(settings: Settings) -> io::Result<(Vec<Group>, Vec<Goal>)> {
     let information = Wanted::ForInformation;
     let goals = vec![
         goal(6, text, ENTRY, twenty, calls.ns(ENTRY)),
+        goal(6, text, FRESH, information, calls.ns(FRESH)),
         goal(6, text, WITHIN, twenty, parts.ns(WITHIN)),
         goal(6, text, "the SDK, a call", information, calls.ns(SDK)),
         goal(6, text, "the SDK, within", information, parts.ns(SDK)),
         goal(6, text, "fastrace, a call", information, calls.ns(FASTRACE)),
-        goal(6, text, "fastrace, within", information, parts.ns(FASTRACE)),
+        goal(
+            6,
+            text,
+            "fastrace, within, a constant text",
+            information,
+            parts.ns(FASTRACE_PARTS),
+        ),
     ];
     Ok((vec![Group::from(&calls), Group::from(&parts)], goals))
 }
@@ -194,7 +213,7 @@ fn sampled(settings: Settings, bridge: &Sdk) -> io::Result<(Vec<Group>, Vec<Goal
             raw(&sdk.tracer);
         })
         .after(|| sdk.flush()),
-        Contender::new(FASTRACE, || {
+        Contender::new(FASTRACE_PARTS, || {
             count(by_fastrace);
             fastraced(SpanContext::random());
         })
@@ -209,7 +228,7 @@ fn sampled(settings: Settings, bridge: &Sdk) -> io::Result<(Vec<Group>, Vec<Goal
         (CNV, &taken, by_cnv),
         (BRIDGE, &bridge.taken, by_bridge),
         (SDK, &sdk.taken, by_sdk),
-        (FASTRACE, &taken_fastrace, by_fastrace),
+        (FASTRACE_PARTS, &taken_fastrace, by_fastrace),
     ] {
         is_all(name, taken.count(), begun.get())?;
     }
@@ -222,7 +241,7 @@ fn sampled(settings: Settings, bridge: &Sdk) -> io::Result<(Vec<Group>, Vec<Goal
         goal(7, ns, CNV, Wanted::AtMost(150.0), measured.ns(CNV)),
         speed(BRIDGE, Wanted::AtLeast(6.0)),
         speed(SDK, Wanted::ForInformation),
-        speed(FASTRACE, Wanted::ForInformation),
+        speed(FASTRACE_PARTS, Wanted::ForInformation),
     ];
     Ok((vec![Group::from(&measured)], goals))
 }

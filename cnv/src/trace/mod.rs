@@ -91,6 +91,10 @@ mod tracestate;
 #[cfg(feature = "tracing")]
 mod tracing;
 
+#[cfg(all(feature = "command", feature = "tracing"))]
+#[doc = include_str!("../../../docs/tracing.md")]
+pub mod walk_through {}
+
 pub use crate::transaction::{TransactionId, TransactionIdError};
 pub use baggage::{
     Baggage, BaggageBuf, BaggageError, BaggageFault, BaggageMember, BaggageMembers,

@@ -47,6 +47,9 @@ pub enum SettingFault {
     /// A batch would be larger than the queue: it is as large as the queue.
     #[error("a batch is no larger than the queue")]
     LargerThanQueue,
+    /// The queue would be larger than any is: it is as large as that.
+    #[error("no more than {0} wait")]
+    LargerThanAny(usize),
     /// It has no meaning here.
     #[error("there is no such thing here")]
     Unsupported,
@@ -56,6 +59,15 @@ pub enum SettingFault {
     /// The file cannot be written.
     #[error(transparent)]
     File(#[from] SpanFileError),
+    /// A header of a list cannot be sent. Neither its name nor its value is shown: either may be a secret.
+    #[cfg(feature = "otel")]
+    #[error("its header {position} cannot be sent: {why}")]
+    Header {
+        /// Where it stands in the list, from 1.
+        position: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// There can be no such exporter.
     #[cfg(feature = "otel")]
     #[error(transparent)]
@@ -143,6 +155,9 @@ impl<'a> Variables<'a> {
     }
 }
 
+/// The most that may wait. Room for all of it is there from the start.
+const MAX_QUEUE: usize = 1 << 20;
+
 const CENTURY_MS: u64 = 100 * 365 * 24 * 3600 * 1000;
 
 impl TracerBuilder {
@@ -187,6 +202,7 @@ fn builder(variables: &mut Variables<'_>, resource: Resource) -> TracerBuilder {
     if is_disabled(variables) {
         return builder;
     }
+    unsupported(variables);
     let resource = described(variables, resource);
     if let Some(sampler) = sampler(variables) {
         builder = builder.sampler(sampler);
@@ -207,7 +223,7 @@ fn builder(variables: &mut Variables<'_>, resource: Resource) -> TracerBuilder {
             "OTEL_LOGS_EXPORTER",
             "OTEL_METRICS_EXPORTER",
         ] {
-            variables.read(name, |text| match text {
+            variables.read(name, |text| match text.to_ascii_lowercase().as_str() {
                 "none" => Ok(()),
                 "otlp" => Err(SettingFault::NeedsFeature("otel")),
                 _ => Err(SettingFault::Choice("`otlp` or `none`")),
@@ -238,6 +254,35 @@ fn is_disabled(variables: &mut Variables<'_>) -> bool {
     is_disabled.unwrap_or(false)
 }
 
+/// Says of variables that have no meaning here that they have none.
+fn unsupported(variables: &mut Variables<'_>) {
+    for name in [
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT",
+        "OTEL_SPAN_LINK_COUNT_LIMIT",
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_BLRP_SCHEDULE_DELAY",
+        "OTEL_BLRP_EXPORT_TIMEOUT",
+        "OTEL_BLRP_MAX_QUEUE_SIZE",
+        "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+        "OTEL_METRIC_EXPORT_TIMEOUT",
+    ] {
+        variables.read(name, |_| Err::<(), _>(SettingFault::Unsupported));
+    }
+    variables.read("OTEL_PROPAGATORS", |text| {
+        let mut words = text.split(',').map(str::trim);
+        let is_ours = |word: &str| ["tracecontext", "baggage"].contains(&word);
+        let are_ours = words.all(|word| is_ours(&word.to_ascii_lowercase()));
+        are_ours.then_some(()).ok_or(SettingFault::Unsupported)
+    });
+}
+
 /// The program, as the environment has it.
 fn described(variables: &mut Variables<'_>, mut resource: Resource) -> Resource {
     let attributes = variables.read("OTEL_RESOURCE_ATTRIBUTES", pairs);
@@ -247,10 +292,10 @@ fn described(variables: &mut Variables<'_>, mut resource: Resource) -> Resource 
             resource = resource.with(&key, value);
         }
     }
-    match variables.text("OTEL_SERVICE_NAME") {
-        Some(name) => resource.with("service.name", name),
-        None => resource,
+    if let Some(name) = variables.text("OTEL_SERVICE_NAME") {
+        resource = resource.with("service.name", name);
     }
+    resource.with_instance()
 }
 
 /// A list as `key=value,key=value`, whose values may have escapes. Of one that is wrong nothing is taken.
@@ -273,7 +318,8 @@ fn sampler(variables: &mut Variables<'_>) -> Option<Sampler> {
     const NAME: &str = "OTEL_TRACES_SAMPLER";
     const KNOWN: &str =
         "`always_on`, `always_off`, `traceidratio` or one of them after `parentbased_`";
-    let name = variables.text(NAME)?;
+    let text = variables.text(NAME)?;
+    let name = text.to_ascii_lowercase();
     let own = name.strip_prefix("parentbased_").unwrap_or(&name);
     let sampler = match own {
         "always_on" => Sampler::ALWAYS,
@@ -290,7 +336,7 @@ fn sampler(variables: &mut Variables<'_>) -> Option<Sampler> {
             share.unwrap_or(Sampler::ALWAYS)
         }
         _ => {
-            variables.warn(NAME, Some(&name), SettingFault::Choice(KNOWN));
+            variables.warn(NAME, Some(&text), SettingFault::Choice(KNOWN));
             return None;
         }
     };
@@ -302,6 +348,7 @@ fn sampler(variables: &mut Variables<'_>) -> Option<Sampler> {
 }
 
 fn queue(variables: &mut Variables<'_>) -> QueueLimits {
+    const QUEUE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
     const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
     let mut limits = QueueLimits::default();
     let own = limits;
@@ -314,8 +361,11 @@ fn queue(variables: &mut Variables<'_>) -> QueueLimits {
     if let Some(every) = variables.milliseconds("OTEL_METRIC_EXPORT_INTERVAL") {
         limits.metrics_every = every;
     }
-    if let Some(capacity) = variables.count("OTEL_BSP_MAX_QUEUE_SIZE") {
-        limits.capacity = capacity;
+    if let Some(capacity) = variables.count(QUEUE) {
+        if capacity > MAX_QUEUE {
+            variables.warn(QUEUE, None, SettingFault::LargerThanAny(MAX_QUEUE));
+        }
+        limits.capacity = capacity.min(MAX_QUEUE);
     }
     let batch = variables.count(BATCH);
     if batch.is_some_and(|batch| batch > limits.capacity) {
@@ -362,6 +412,8 @@ mod tests {
                 Sampler::NEVER.unless_parent_decides(),
             ),
             ("parentbased_traceidratio", quarter.unless_parent_decides()),
+            ("ALWAYS_OFF", Sampler::NEVER),
+            ("ParentBased_TraceIdRatio", quarter.unless_parent_decides()),
         ] {
             let (read, warnings) = with(&[(NAME, name), (ARG, "0.25")], sampler_of);
             assert_eq!((read, warnings), (Some(sampler), Vec::new()), "{name}");
@@ -424,9 +476,51 @@ mod tests {
         ];
         let (limits, warnings) = with(&sizes, queue);
         assert_eq!((limits.capacity, limits.batch, warnings.len()), (4, 4, 1));
+        for capacity in ["1048577", "1000000000", &usize::MAX.to_string()] {
+            let sizes = [
+                ("OTEL_BSP_MAX_QUEUE_SIZE", capacity),
+                ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", capacity),
+            ];
+            let (limits, warnings) = with(&sizes, queue);
+            assert_eq!((limits.capacity, limits.batch), (1 << 20, 1 << 20));
+            assert_eq!(warnings.len(), 2, "{warnings:?}");
+            assert!(
+                warnings[0].ends_with("no more than 1048576 wait"),
+                "{warnings:?}"
+            );
+        }
+        let (limits, warnings) = with(&[("OTEL_BSP_MAX_QUEUE_SIZE", "1048576")], queue);
+        assert_eq!((limits.capacity, warnings.len()), (1 << 20, 0));
         // Whoever only makes the queue smaller means no larger batches.
         let (limits, warnings) = with(&sizes[..1], queue);
         assert_eq!((limits.batch, warnings.len()), (4, 0));
+    }
+
+    #[test]
+    fn what_has_no_meaning_here_is_said() {
+        for (name, value, warned) in [
+            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "5", 1),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "5", 1),
+            ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5", 1),
+            ("OTEL_BLRP_MAX_QUEUE_SIZE", "5", 1),
+            ("OTEL_METRIC_EXPORT_TIMEOUT", "5", 1),
+            ("OTEL_PROPAGATORS", "b3", 1),
+            ("OTEL_PROPAGATORS", "tracecontext,b3", 1),
+            ("OTEL_PROPAGATORS", "none", 1),
+            ("OTEL_PROPAGATORS", "TraceContext, baggage", 0),
+            ("OTEL_PROPAGATORS", "baggage", 0),
+        ] {
+            let (_, warnings) = TracerBuilder::from_variables("shop", |asked| {
+                (asked == name).then(|| OsString::from(value))
+            });
+            assert_eq!(warnings.len(), warned, "{name}={value}");
+            if let Some(warning) = warnings.first() {
+                let said = format!(
+                    "the variable `{name}` is ignored: there is no such thing here: {value:?}"
+                );
+                assert_eq!(warning.to_string(), said);
+            }
+        }
     }
 
     #[test]
@@ -449,6 +543,14 @@ mod tests {
         assert_eq!(resource_of(&[(ATTRIBUTES, all)]), (own("a b", "h"), 0));
         let both = [(ATTRIBUTES, all), ("OTEL_SERVICE_NAME", "c")];
         assert_eq!(resource_of(&both), (own("c", "h"), 0));
+        let instance = |set: &[(&str, &str)]| {
+            let (resource, _) = with(set, |variables| described(variables, Resource::new("shop")));
+            let mut all = resource.attributes();
+            let found = all.find(|(key, _)| *key == "service.instance.id");
+            found.unwrap().1.to_owned()
+        };
+        assert_eq!(instance(&[]).len(), 36);
+        assert_eq!(instance(&[(ATTRIBUTES, "service.instance.id=7")]), "7");
         for wrong in ["host.name", "host.name=h,=x", "host.name=h,x"] {
             assert_eq!(
                 resource_of(&[(ATTRIBUTES, wrong)]),

@@ -1,4 +1,5 @@
-//! Collectors that others wrote. `tests/collectors` installs them, and `CNV_TEST_OTEL_BIN` says where.
+//! Collectors that others wrote. `tests/collectors` installs them, and `CNV_TEST_OTEL_BIN` says where. Where it does not, a
+//! test that needs them is skipped and says so; with `CNV_TEST_OTEL=1` it fails.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -16,6 +17,11 @@ use super::wait_until;
 pub fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("CNV_TEST_OTEL_BIN");
     if folder.is_none() {
+        let is_needed = std::env::var_os("CNV_TEST_OTEL").is_some_and(|value| value == "1");
+        assert!(
+            !is_needed,
+            "`CNV_TEST_OTEL_BIN` does not say where they are"
+        );
         eprintln!("!!! SKIPPED: no collectors: `CNV_TEST_OTEL_BIN` does not say where they are");
     }
     folder.map(PathBuf::from)

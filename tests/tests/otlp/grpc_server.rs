@@ -39,6 +39,8 @@ pub enum Reply {
     Broken,
     /// The end of the connection.
     End,
+    /// The stream is refused: nothing was done with it.
+    Refused,
     /// Nothing, for as long as the other end waits.
     Nothing,
 }
@@ -135,7 +137,7 @@ async fn run(
     }
 }
 
-async fn respond(reply: Reply) -> Result<Response<Body>, io::Error> {
+async fn respond(reply: Reply) -> Result<Response<Body>, h2::Error> {
     let full = |bytes: Vec<u8>| Full::new(Bytes::from(bytes)).map_err(never).boxed();
     let response = Response::builder().header("content-type", "application/grpc");
     Ok(match reply {
@@ -160,7 +162,8 @@ async fn respond(reply: Reply) -> Result<Response<Body>, io::Error> {
                 .with_trailers(async { Some(Err(io::Error::other("broken"))) });
             response.body(body.boxed()).unwrap()
         }
-        Reply::End => return Err(io::Error::other("the end")),
+        Reply::End => return Err(h2::Reason::INTERNAL_ERROR.into()),
+        Reply::Refused => return Err(h2::Reason::REFUSED_STREAM.into()),
         Reply::Nothing => pending().await,
     })
 }

@@ -1,6 +1,7 @@
 //! A metric at one moment, as plain data.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 /// A metric: its name, what it counts, and a value for each set of labels.
@@ -118,7 +119,8 @@ impl Family {
         let unit = match &*self.unit {
             "s" => Some("seconds"),
             "By" => Some("bytes"),
-            "1" => Some("ratio"),
+            // Of a counter it says nothing: what it counts has no unit.
+            "1" if matches!(self.points, Points::Gauge(_)) => Some("ratio"),
             // Of what is only counted, the name says what it is.
             _ => None,
         };
@@ -148,6 +150,15 @@ pub(super) fn exposed(name: &str) -> String {
 }
 
 impl Points {
+    /// Leaves out those that Prometheus would refuse all others for: of several that are of the same only the first stays,
+    /// and none with a label twice, or with one that the format has itself. How many are left out.
+    pub(super) fn keep_distinct(&mut self) -> usize {
+        match self {
+            Self::Counter(points) | Self::Gauge(points) => keep_distinct(points, None),
+            Self::Histogram(points) => keep_distinct(points, Some("le")),
+        }
+    }
+
     /// The kind as the text format names it.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
@@ -156,6 +167,27 @@ impl Points {
             Self::Histogram(_) => "histogram",
         }
     }
+}
+
+fn keep_distinct<V>(points: &mut Vec<Point<V>>, taken: Option<&str>) -> usize {
+    let given = points.len();
+    let mut seen = HashSet::with_capacity(given);
+    points.retain(|point| match exposed_labels(&point.labels, taken) {
+        Some(labels) => seen.insert(labels),
+        None => false,
+    });
+    given - points.len()
+}
+
+/// Labels as Prometheus tells them apart: in no order, and an empty one is none. `None` where one is there twice, or taken.
+fn exposed_labels(labels: &[Label], taken: Option<&str>) -> Option<Vec<(String, String)>> {
+    let exposed = |label: &Label| (exposed(&label.name), label.value.clone().into_owned());
+    let mut labels: Vec<_> = labels.iter().map(exposed).collect();
+    labels.sort_unstable();
+    let is_twice = labels.windows(2).any(|pair| pair[0].0 == pair[1].0);
+    let is_taken = labels.iter().any(|(name, _)| Some(&**name) == taken);
+    labels.retain(|(_, value)| !value.is_empty());
+    (!is_twice && !is_taken).then_some(labels)
 }
 
 impl<V> Point<V> {
@@ -249,6 +281,9 @@ mod tests {
         );
         assert_eq!(name("a.bytes", "By", counter()), "a_bytes_total");
         assert_eq!(name("a.share", "1", gauge()), "a_share_ratio");
+        assert_eq!(name("a.share", "1", counter()), "a_share_total");
+        let histogram = Points::Histogram(Vec::new());
+        assert_eq!(name("a.share", "1", histogram), "a_share");
         assert_eq!(name("a.total", "", counter()), "a_total");
     }
 

@@ -41,8 +41,9 @@
 //!
 //! # Labels
 //! Every set of labels is kept apart for as long as whoever scrapes remembers, so what a caller sends is no label. Those of
-//! calls are the application's verbs and the [codes](crate::command::FailureCode) of failures, which are known at the start, and all are there
-//! from the start: a counter that appears with its first count has no rate before the second.
+//! calls are the application's verbs and the [codes](crate::command::FailureCode) of failures, which are known at the start.
+//! All are there from the start, but for `cnv.budget.*`, each of which is there from the first call that was metered: a counter
+//! that appears with its first count has no rate before the second.
 //!
 //! # Costs and limits
 //! A call reads the clock and adds to some ten numbers: no lock, no allocation, and as many copies of the numbers as there

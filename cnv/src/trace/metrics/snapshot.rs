@@ -11,6 +11,7 @@ pub struct Snapshot {
     since: SystemTime,
     at: SystemTime,
     families: Vec<Family>,
+    left_out: usize,
 }
 
 /// Something that has metrics of its own.
@@ -42,22 +43,27 @@ impl Snapshot {
             since,
             at,
             families: Vec::new(),
+            left_out: 0,
         }
     }
 
     /// Adds a metric. Where it is there already, its values are put with the others.
     ///
+    /// Values that are of the same as an earlier one, or have a label twice as Prometheus writes it, or `le` on a histogram,
+    /// are left out and [counted](Self::left_out): it would take none of all others.
+    ///
     /// # Errors
     ///
     /// [`Clash`] where the one that is there has another kind or unit, or a name that differs only in what Prometheus does
     /// not write. The new one is then left out.
-    pub fn push(&mut self, family: Family) -> Result<(), Clash> {
+    pub fn push(&mut self, mut family: Family) -> Result<(), Clash> {
         let exposed = family.exposed_name();
         let present = self
             .families
             .iter_mut()
             .find(|other| other.name == family.name || other.exposed_name() == exposed);
         let Some(present) = present else {
+            self.left_out += family.points.keep_distinct();
             self.families.push(family);
             return Ok(());
         };
@@ -73,7 +79,14 @@ impl Snapshot {
             (Points::Histogram(all), Points::Histogram(more)) => all.extend(more),
             (_, points) => return Err(clash(Family { points, ..family })),
         }
+        self.left_out += present.points.keep_distinct();
         Ok(())
+    }
+
+    /// How many values were left out, since no two may be of the same: see [`push`](Self::push).
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// When the counts began.
@@ -103,7 +116,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::family::Point;
+    use super::super::family::{Distribution, Point};
     use super::*;
 
     fn gauge(name: &'static str, unit: &'static str, value: u64) -> Family {
@@ -126,6 +139,39 @@ mod tests {
             panic!("it is a gauge");
         };
         assert_eq!(points.len(), 2);
+    }
+
+    #[test]
+    fn no_two_values_are_of_the_same() {
+        let gauge = |labels: &[(&'static str, &'static str)]| {
+            let points = Points::Gauge(vec![Point::new(labels.iter().copied(), 1_u64)]);
+            Family::new("a.b", "s", "", points)
+        };
+        for (other, is_left_out) in [
+            (&[("c", "2"), ("a.b", "1")][..], true),
+            (&[("a_b", "1"), ("c", "2")], true),
+            (&[("a.b", "1"), ("c", "2"), ("d", "")], true),
+            (&[("a.b", "1"), ("a_b", "2")], true),
+            (&[("a.b", "1"), ("c", "3")], false),
+            (&[("a.b", "1"), ("c", "2"), ("le", "3")], false),
+            (&[], false),
+        ] {
+            let mut snapshot = snapshot();
+            snapshot.push(gauge(&[("a.b", "1"), ("c", "2")])).unwrap();
+            snapshot.push(gauge(other)).unwrap();
+            assert_eq!(snapshot.left_out(), usize::from(is_left_out), "{other:?}");
+            let left = snapshot.family("a.b").unwrap().values();
+            assert_eq!(left, 2 - usize::from(is_left_out), "{other:?}");
+        }
+        // Within one metric, too, and the buckets of a histogram have a label of their own.
+        let value = || Distribution::new(&[1.0], vec![1, 2], 3.0).unwrap();
+        let points = [[("le", "1")], [("of", "1")], [("of", "1")]];
+        let points = points.map(|labels| Point::new(labels, value())).to_vec();
+        let mut snapshot = snapshot();
+        let histogram = Family::new("a.c", "s", "", Points::Histogram(points));
+        snapshot.push(histogram).unwrap();
+        let left = snapshot.family("a.c").unwrap().values();
+        assert_eq!((snapshot.left_out(), left), (2, 1));
     }
 
     #[test]

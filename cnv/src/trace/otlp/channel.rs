@@ -125,6 +125,10 @@ impl Channel {
             OtlpProtocol::Http => http::judge(head, rest),
         };
         match exported {
+            Exported::Partial { rejected, why } => Exported::Partial {
+                rejected,
+                why: self.of_here(&why),
+            },
             Exported::Unavailable { retry_after, why } => Exported::Unavailable {
                 retry_after: retry_after.map(|time| time.min(LONGEST_RETRY_AFTER)),
                 why: self.of_here(&why),

@@ -1,5 +1,6 @@
 //! One connection to a collector, for requests one after the other.
 
+use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -118,10 +119,14 @@ impl Connection {
             Sender::Http1(sender) => sender.try_send_request(request).await,
             Sender::Http2(sender) => sender.try_send_request(request).await,
         };
-        answer.map_err(|error: TrySendError<_>| Unanswered {
+        answer.map_err(|mut error: TrySendError<_>| {
             // What comes back has not left.
-            may_have_arrived: error.message().is_none(),
-            why: describe(error.into_error()),
+            let has_left = error.take_message().is_none();
+            let error = error.into_error();
+            Unanswered {
+                may_have_arrived: has_left && !was_refused(&error),
+                why: describe(error),
+            }
         })
     }
 }
@@ -130,6 +135,14 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Whether the other end refused the stream, which says that it has done nothing with it (RFC 9113, section 8.7).
+fn was_refused(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &h2::Error| {
+        cause.is_reset() && cause.is_remote() && cause.reason() == Some(h2::Reason::REFUSED_STREAM)
+    })
 }
 
 /// An error with all its causes.

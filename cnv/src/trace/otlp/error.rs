@@ -20,6 +20,9 @@ pub enum OtlpError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// What a header is to be called is no name of one. It is not shown, since it may have the value in it.
+    #[error("a header cannot be sent: its name is no name of a header")]
+    HeaderName,
     /// The endpoint begins with `https://`, and the feature `otel-tls` is not there.
     #[error("an endpoint that begins with `https://` needs cnv's feature `otel-tls`")]
     NeedsTls,

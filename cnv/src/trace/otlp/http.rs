@@ -42,7 +42,7 @@ pub(super) fn path(uri: &Uri) -> Uri {
 
 /// What an answer says of what was sent.
 pub(super) fn judge(head: &Parts, rest: &Rest) -> Exported {
-    let is_protobuf = (head.headers.get(CONTENT_TYPE)).is_some_and(|kind| kind == PROTOBUF);
+    let is_protobuf = is_protobuf(&head.headers);
     if head.status.is_success() {
         return match rest {
             Rest::Cut(why) => Exported::Unknown(why.clone()),
@@ -78,6 +78,15 @@ pub(super) fn judge(head: &Parts, rest: &Rest) -> Exported {
     }
 }
 
+/// Whether it is of that media type, whatever its parameters are (RFC 9110, section 8.3.1).
+fn is_protobuf(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let media_type = kind.and_then(|kind| kind.split(';').next());
+    media_type.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(PROTOBUF))
+}
+
 /// Seconds, or a date (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -91,6 +100,24 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_media_type_has_parameters_and_no_case() {
+        for (kind, expected) in [
+            ("application/x-protobuf", true),
+            ("Application/X-Protobuf", true),
+            ("application/x-protobuf;charset=utf-8", true),
+            ("application/x-protobuf ; a=b; c", true),
+            ("application/x-protobuffer", false),
+            ("text/html; application/x-protobuf", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, kind.parse().unwrap());
+            assert_eq!(is_protobuf(&headers), expected, "{kind}");
+        }
+        assert!(!is_protobuf(&HeaderMap::new()));
+    }
 
     #[test]
     fn a_retry_after_is_seconds_or_a_date() {

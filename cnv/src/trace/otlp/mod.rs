@@ -48,7 +48,10 @@ const AGENT: &str = concat!("OTel-OTLP-Exporter-cnv/", env!("CARGO_PKG_VERSION")
 /// | no connection, or the request did not leave | sent again |
 /// | HTTP 429, 502, 503, 504; gRPC's codes that OTLP has as retryable | sent again, after the time that it asks for |
 /// | every other status | rejected |
+/// | a stream of HTTP/2 that is refused, which was not looked at (RFC 9113, section 8.7) | sent again |
 /// | no answer in time, or one that breaks off or cannot be read | unknown, and not sent again |
+///
+/// Where it is not certain that nothing arrived it is taken for unknown, so that nothing is there twice.
 ///
 /// A request has 4 MiB at most, before it is compressed, and an answer 64 KiB. There is one connection for each signal, and
 /// one request at a time. No proxy is used.
@@ -76,7 +79,8 @@ pub struct OtlpExporter {
 }
 
 impl OtlpExporter {
-    /// An exporter for this program. It connects when there is something to send.
+    /// An exporter for this program, with a `service.instance.id` of its own unless the resource has one. It connects when
+    /// there is something to send.
     ///
     /// # Errors
     ///
@@ -88,7 +92,7 @@ impl OtlpExporter {
         }
         Ok(Self {
             runtime: Some(Builder::new_current_thread().enable_all().build()?),
-            resource: encode::resource(&resource.into()),
+            resource: encode::resource(&resource.into().with_instance()),
             channels,
         })
     }
@@ -118,8 +122,12 @@ impl OtlpExporter {
 
 impl Exporter for OtlpExporter {
     fn name(&self) -> String {
-        let mut places: Vec<String> = self.channels.iter().flatten().map(Channel::place).collect();
-        places.dedup();
+        let mut places: Vec<String> = Vec::new();
+        for place in self.channels.iter().flatten().map(Channel::place) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
         format!("otlp {}", places.join(", "))
     }
 
@@ -152,13 +160,60 @@ impl Exporter for OtlpExporter {
             since: unix_ns(snapshot.since()),
             at: unix_ns(snapshot.at()),
         };
-        let families = snapshot.families();
         let metric = |family: &Family| encode::metric(family, times);
-        match self.export(Signal::Metrics, families, metric, until) {
-            // The labels of a program are few.
-            Exported::Front { .. } => Exported::Unknown("there are too many metrics".to_owned()),
-            exported => exported,
+        let mut rest = snapshot.families();
+        let (mut arrived, mut rejected, mut said) = (0, 0, None);
+        loop {
+            let (count, exported) = match self.export(Signal::Metrics, rest, metric, until) {
+                Exported::Front { count, exported } => (count.clamp(1, rest.len()), *exported),
+                exported => (rest.len(), exported),
+            };
+            let values = values(&rest[..count]);
+            match exported {
+                Exported::Delivered => {}
+                Exported::Partial {
+                    rejected: some,
+                    why,
+                } => {
+                    rejected += some.min(values);
+                    said = Some(why);
+                }
+                // One request of several has no fate of its own: what it did not bring there counts as not wanted, and
+                // nothing is sent behind it.
+                exported if arrived > 0 => {
+                    return Exported::Partial {
+                        rejected: rejected + self::values(rest),
+                        why: why(exported),
+                    };
+                }
+                exported => return exported,
+            }
+            arrived += count;
+            rest = &rest[count..];
+            if rest.is_empty() {
+                break;
+            }
         }
+        match said {
+            Some(why) => Exported::Partial { rejected, why },
+            None => Exported::Delivered,
+        }
+    }
+}
+
+fn values(families: &[Family]) -> usize {
+    families.iter().map(Family::values).sum()
+}
+
+/// What was wrong with what was not delivered.
+fn why(exported: Exported) -> String {
+    match exported {
+        Exported::Partial { why, .. }
+        | Exported::Unavailable { why, .. }
+        | Exported::Refused(why)
+        | Exported::Unknown(why) => why,
+        Exported::Front { exported, .. } => why(*exported),
+        Exported::Delivered => String::new(),
     }
 }
 

@@ -127,9 +127,16 @@ impl OtlpSettings {
     ///
     /// # Errors
     ///
-    /// [`OtlpError::Header`] for what can stand in no header, and for headers that the protocols have themselves.
+    /// [`OtlpError::HeaderName`] and [`OtlpError::Header`] for what can stand in no header, and for headers that the
+    /// protocols have themselves.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, OtlpError> {
-        let (name, value) = header(name, value)?;
+        let (name, value) = header(name, value).map_err(|fault| match fault {
+            HeaderFault::Name => OtlpError::HeaderName,
+            fault => OtlpError::Header {
+                name: name.to_owned(),
+                why: fault.why(),
+            },
+        })?;
         self.each(|target| {
             target.headers.insert(name.clone(), value.clone());
         });
@@ -217,19 +224,55 @@ impl fmt::Debug for Target {
     }
 }
 
+/// Why a header cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeaderFault {
+    Name,
+    Own,
+    Value,
+}
+
+impl HeaderFault {
+    pub(super) const fn why(self) -> &'static str {
+        match self {
+            Self::Name => "its name is no name of a header",
+            Self::Own => "the protocol has it itself",
+            Self::Value => "its value can stand in no header",
+        }
+    }
+}
+
 /// A header that may be sent.
-pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), OtlpError> {
-    let wrong = |why| OtlpError::Header {
-        name: name.to_owned(),
-        why,
-    };
-    let parsed: Result<HeaderName, _> = name.to_ascii_lowercase().parse();
-    let parsed = parsed.map_err(|_| wrong("it is no name of a header"))?;
-    if OWN_HEADERS.contains(&parsed.as_str()) || parsed.as_str().starts_with("grpc-") {
-        return Err(wrong("the protocol has it itself"));
+pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), HeaderFault> {
+    let name: Result<HeaderName, _> = name.to_ascii_lowercase().parse();
+    let name = name.map_err(|_| HeaderFault::Name)?;
+    if OWN_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("grpc-") {
+        return Err(HeaderFault::Own);
     }
     let value = HeaderValue::from_str(value);
-    let mut value = value.map_err(|_| wrong("its value can stand in no header"))?;
+    let mut value = value.map_err(|_| HeaderFault::Value)?;
     value.set_sensitive(true);
-    Ok((parsed, value))
+    Ok((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_name_of_a_header_is_not_shown() {
+        let error = |name: &str, value: &str| {
+            let settings = OtlpSettings::http("http://h").unwrap();
+            settings.header(name, value).unwrap_err()
+        };
+        // Whoever has it all in one writes the value before the first `=`.
+        let error_of_all = error("Authorization: Basic dXNlcjpwYXNz", "=");
+        assert!(!format!("{error_of_all:?} {error_of_all}").contains("dXNl"));
+        assert!(matches!(error_of_all, OtlpError::HeaderName));
+        let shown = error("api-key", "secret\n").to_string();
+        assert_eq!(
+            shown,
+            "the header `api-key` cannot be sent: its value can stand in no header"
+        );
+    }
 }

@@ -36,15 +36,20 @@ pub(in crate::trace) fn add_exporter(
 }
 
 fn settings(variables: &mut Variables<'_>) -> OtlpSettings {
-    for name in [
-        "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-        "OTEL_EXPORTER_OTLP_INSECURE",
-    ] {
-        if variables.text(name).is_some() {
-            variables.warn(name, None, SettingFault::Unsupported);
+    let signals = Signal::ALL.map(|signal| format!("{}_", signal.in_variables()));
+    for what in ["CLIENT_KEY", "CLIENT_CERTIFICATE", "INSECURE"] {
+        for signal in signals.iter().map(String::as_str).chain([""]) {
+            let name = format!("OTEL_EXPORTER_OTLP_{signal}{what}");
+            if variables.text(&name).is_some() {
+                variables.warn(&name, None, SettingFault::Unsupported);
+            }
         }
     }
+    const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    variables.read(TEMPORALITY, |text| {
+        let is_ours = text.eq_ignore_ascii_case("cumulative");
+        is_ours.then_some(()).ok_or(SettingFault::Unsupported)
+    });
     let mut settings = OtlpSettings::default();
     for signal in Signal::ALL {
         if let Some(target) = target(variables, signal) {
@@ -83,7 +88,7 @@ fn target(variables: &mut Variables<'_>, signal: Signal) -> Option<Target> {
         target.timeout = timeout;
     }
     if let Some(named) = Named::of(variables, signal, "COMPRESSION") {
-        let is_gzipped = named.read(variables, |text| match text {
+        let is_gzipped = named.read(variables, |text| match text.to_ascii_lowercase().as_str() {
             "gzip" => Ok(true),
             "none" => Ok(false),
             _ => Err(SettingFault::Choice("`gzip` or `none`")),
@@ -100,24 +105,20 @@ fn target(variables: &mut Variables<'_>, signal: Signal) -> Option<Target> {
     Some(target)
 }
 
-/// Whether the exporter is asked for by its name, or is not to be.
+/// Whether the exporter is asked for by its name, or is not to be. Who asks for another does not mean this one.
 fn chosen(variables: &mut Variables<'_>, signal: Signal) -> Option<bool> {
     let name = format!("OTEL_{}_EXPORTER", signal.in_variables());
-    variables.read(&name, |text| {
-        let mut is_asked_for = false;
-        for word in text.split(',').map(str::trim) {
-            match word {
-                "otlp" => is_asked_for = true,
-                "none" => {}
-                _ => return Err(SettingFault::Choice("`otlp` or `none`")),
-            }
-        }
-        Ok(is_asked_for)
-    })
+    let text = variables.text(&name)?;
+    let words = || text.split(',').map(str::trim);
+    let is = |word: &str, other: &str| word.eq_ignore_ascii_case(other);
+    if !words().all(|word| is(word, "otlp") || is(word, "none")) {
+        variables.warn(&name, Some(&text), SettingFault::Choice("`otlp` or `none`"));
+    }
+    Some(words().any(|word| is(word, "otlp")))
 }
 
 fn protocol_of(text: &str) -> Result<OtlpProtocol, SettingFault> {
-    match text {
+    match text.to_ascii_lowercase().as_str() {
         "grpc" => Ok(OtlpProtocol::Grpc),
         "http/protobuf" => Ok(OtlpProtocol::Http),
         _ => Err(SettingFault::Choice("`grpc` or `http/protobuf`")),
@@ -143,14 +144,19 @@ fn place(
         .ok()
 }
 
-/// Sets those that can be sent. What they say is never shown.
+/// Sets those that can be sent. What they say is never shown, nor are their names: who writes `name: value` has the value
+/// before the `=`.
 fn headers(variables: &mut Variables<'_>, named: &Named, target: &mut Target) {
     match pairs(&named.text) {
         Ok(pairs) => {
-            for (name, value) in pairs {
+            for ((name, value), position) in pairs.into_iter().zip(1..) {
                 match header(&name, &value) {
                     Ok((name, value)) => drop(target.headers.insert(name, value)),
-                    Err(error) => variables.warn(&named.name, None, error.into()),
+                    Err(fault) => {
+                        let why = fault.why();
+                        let fault = SettingFault::Header { position, why };
+                        variables.warn(&named.name, None, fault);
+                    }
                 }
             }
         }
@@ -304,13 +310,83 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "key.pem"),
-            ("OTEL_TRACES_EXPORTER", "jaeger"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "cert.pem"),
+            ("OTEL_EXPORTER_OTLP_METRICS_INSECURE", "true"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
         ] {
             let (targets, warnings) = read(&[(ENDPOINT, "http://h"), set]);
             assert_eq!(warnings.len(), 1, "{warnings:?}");
             let target = targets[0].as_ref().unwrap();
             let usual = (OtlpProtocol::Http, Duration::from_secs(10), false);
             assert_eq!((target.protocol, target.timeout, target.is_gzipped), usual);
+        }
+    }
+
+    #[test]
+    fn who_asks_for_another_exporter_gets_none() {
+        const METRICS: &str = "OTEL_METRICS_EXPORTER";
+        for (asked, is_sent, warned) in [
+            ("prometheus", false, 1),
+            ("console", false, 1),
+            ("none", false, 0),
+            ("otlp", true, 0),
+            ("otlp,console", true, 1),
+        ] {
+            let (targets, warnings) = read(&[(ENDPOINT, "http://h"), (METRICS, asked)]);
+            assert_eq!(targets[2].is_some(), is_sent, "{asked}");
+            assert!(targets[0].is_some() && targets[1].is_some());
+            assert_eq!(warnings.len(), warned, "{asked}: {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_the_same_in_capitals() {
+        let (targets, warnings) = read(&[
+            ("OTEL_TRACES_EXPORTER", "OTLP"),
+            ("OTEL_LOGS_EXPORTER", "None"),
+            (LOGS, "http://h"),
+            (PROTOCOL, "GRPC"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "Gzip"),
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+                "Cumulative",
+            ),
+        ]);
+        assert_eq!(warnings, [""; 0]);
+        let [Some(traces), None, None] = targets else {
+            panic!("{targets:?}");
+        };
+        assert_eq!(
+            (traces.protocol, traces.is_gzipped),
+            (OtlpProtocol::Grpc, true)
+        );
+    }
+
+    #[test]
+    fn a_header_written_as_http_has_it_is_not_shown() {
+        for (all, position) in [
+            ("Authorization: Basic dXNlcjpwYXNz==", 1),
+            ("Authorization: Bearer eyJhbGciOi.eyJzdWIi=", 1),
+            ("api-key=1,,Authorization: Basic dXNlcjpwYXNz=", 2),
+            ("dXNlcjpwYXNz=%0a", 1),
+        ] {
+            for name in [
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+            ] {
+                let (_, warnings) = read(&[(ENDPOINT, "http://h"), (name, all)]);
+                let [warning] = &warnings[..] else {
+                    panic!("{all}: {warnings:?}");
+                };
+                assert!(
+                    !["dXNl", "eyJ"].iter().any(|part| warning.contains(part)),
+                    "{warning}"
+                );
+                assert!(
+                    warning.contains(&format!("header {position} ")),
+                    "{warning}"
+                );
+            }
         }
     }
 
