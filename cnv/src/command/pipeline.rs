@@ -147,16 +147,16 @@ impl App {
         tell: &Tell<'_>,
     ) -> Reply {
         let counted = self.count(verb.spec(), way.since);
-        let mut traced = Traced::begin(self, verb, &way);
         // Without randomness for a number, it is refused as the call of number zero.
         let number = call_id();
         let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
+        let mut traced = Traced::begin(self, verb, &way, id);
         let current = traced.current();
         #[cfg(feature = "tracing")]
         let current = current.heard_by(way.listener.clone());
         let call = self.decide(verb, matches, way, number, evidence, &mut traced, tell);
         let reply = counted.end(current.during(call).await);
-        traced.end(id, verb, &reply);
+        traced.end(&reply);
         reply
     }
 
@@ -174,7 +174,7 @@ impl App {
         traced: &mut Traced<'_>,
         tell: &Tell<'_>,
     ) -> Reply {
-        traced.fields(verb, &matches);
+        traced.fields(&matches);
         let log = match audit_log(self).await {
             Ok(log) => log,
             Err(failure) => return Reply::refused(failure),

@@ -26,7 +26,7 @@ impl Current {
 }
 
 impl Traced<'_> {
-    pub(super) fn begin(_: &App, _: &LiveVerb, way: &Way) -> Self {
+    pub(super) fn begin(_: &App, _: &LiveVerb, way: &Way, _: CallId) -> Self {
         Self {
             transaction: way.transaction,
             of: PhantomData,
@@ -43,7 +43,7 @@ impl Traced<'_> {
 
     pub(super) fn stage(&mut self, _: &'static str) {}
 
-    pub(super) fn fields(&mut self, _: &LiveVerb, _: &ArgMatches) {}
+    pub(super) fn fields(&mut self, _: &ArgMatches) {}
 
-    pub(super) fn end(self, _: CallId, _: &LiveVerb, _: &Reply) {}
+    pub(super) fn end(self, _: &Reply) {}
 }
