@@ -62,11 +62,9 @@ impl Reply {
     }
 }
 
-/// How a call comes, whatever the door.
-pub(super) struct Way {
-    /// When the call came.
+/// Where a call comes from, and since when it is there.
+pub(super) struct Arrival {
     pub(super) since: Instant,
-    pub(super) deadline: Result<Option<Instant>, Failure>,
     pub(super) transaction: Option<TransactionId>,
     /// What it brings with it of its trace.
     #[cfg(feature = "trace")]
@@ -74,6 +72,15 @@ pub(super) struct Way {
     /// Whether the caller is the process's own user.
     #[cfg(feature = "trace")]
     pub(super) is_own: bool,
+    /// Whether it had to wait for its turn or its place.
+    #[cfg(feature = "trace")]
+    pub(super) is_queued: bool,
+}
+
+/// How a call comes, whatever the door.
+pub(super) struct Way {
+    pub(super) arrival: Arrival,
+    pub(super) deadline: Result<Option<Instant>, Failure>,
     /// Who hears what is logged within the call.
     #[cfg(feature = "tracing")]
     pub(super) listener: Option<std::sync::Weak<dyn crate::trace::Listener>>,
@@ -146,11 +153,11 @@ impl App {
         evidence: impl FnOnce(&dyn Fn() -> Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
         tell: &Tell<'_>,
     ) -> Reply {
-        let counted = self.count(verb.spec(), way.since);
+        let counted = self.count(verb.spec(), way.arrival.since);
         // Without randomness for a number, it is refused as the call of number zero.
         let number = call_id();
         let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
-        let mut traced = Traced::begin(self, verb, &way, id);
+        let mut traced = Traced::begin(self, verb, &way.arrival, Some(id));
         let current = traced.current();
         #[cfg(feature = "tracing")]
         let current = current.heard_by(way.listener.clone());
@@ -254,7 +261,9 @@ impl App {
             }
         };
         let is_within = refusal.is_none();
-        traced.stage("run");
+        if is_within {
+            traced.stage("run");
+        }
         let limits = spec.limits.unwrap_or_else(Limits::unlimited);
         let ((result, is_run), usage) = metered(spec.name, limits, async {
             match refusal {

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use super::app::App;
 use super::context::CallId;
 use super::failure::{Failure, FailureCode};
-use super::pipeline::{Reply, Way};
+use super::pipeline::{Arrival, Reply};
 use super::receipt::Receipt;
 use super::version::LiveVerb;
 use crate::quota::Resource;
@@ -19,28 +19,36 @@ use crate::transaction::TransactionId;
 pub(super) struct Traced<'t> {
     span: Option<EntrySpan<'t>>,
     transaction: Option<TransactionId>,
-    call_id: CallId,
+    /// `None` where it never began.
+    call_id: Option<CallId>,
     verb: &'t LiveVerb,
 }
 
 impl<'t> Traced<'t> {
-    /// Begins where a call has been understood. A call that came without a transaction begins one.
-    pub(super) fn begin(app: &'t App, verb: &'t LiveVerb, way: &Way, call_id: CallId) -> Self {
+    /// Begins it once a call has been understood, from when it came on. A call that came without a transaction begins one.
+    pub(super) fn begin(
+        app: &'t App,
+        verb: &'t LiveVerb,
+        arrival: &Arrival,
+        call_id: Option<CallId>,
+    ) -> Self {
         let Some(tracer) = &app.tracer else {
             return Self {
                 span: None,
-                transaction: way.transaction,
+                transaction: arrival.transaction,
                 call_id,
                 verb,
             };
         };
-        let boundary = tracer.boundary(way.is_own);
-        let context = way.carried.extract(boundary, tracer.ids());
-        let transaction = way
+        let boundary = tracer.boundary(arrival.is_own);
+        let context = arrival.carried.extract(boundary, tracer.ids());
+        let transaction = arrival
             .transaction
             .unwrap_or_else(|| tracer.ids().transaction());
+        let mut span = tracer.entry(verb.name(), &context, Some(transaction));
+        span.began(arrival.since, arrival.is_queued.then_some("queue"));
         Self {
-            span: Some(tracer.entry(verb.name(), &context, Some(transaction))),
+            span: Some(span),
             transaction: Some(transaction),
             call_id,
             verb,
@@ -101,7 +109,9 @@ impl<'t> Traced<'t> {
         if !span.is_recorded() {
             return;
         }
-        span.set("cnv.call.id", self.call_id.to_string());
+        if let Some(id) = self.call_id {
+            span.set("cnv.call.id", id.to_string());
+        }
         span.set("cnv.verb.effect", self.verb.spec().effect().as_str());
         span.set("cnv.outcome", code.map_or("ok", FailureCode::as_str));
         if let Some(code) = code {

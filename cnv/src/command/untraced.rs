@@ -6,7 +6,7 @@ use clap::ArgMatches;
 
 use super::app::App;
 use super::context::CallId;
-use super::pipeline::{Reply, Way};
+use super::pipeline::{Arrival, Reply};
 use super::version::LiveVerb;
 use crate::transaction::TransactionId;
 
@@ -26,9 +26,9 @@ impl Current {
 }
 
 impl Traced<'_> {
-    pub(super) fn begin(_: &App, _: &LiveVerb, way: &Way, _: CallId) -> Self {
+    pub(super) fn begin(_: &App, _: &LiveVerb, arrival: &Arrival, _: Option<CallId>) -> Self {
         Self {
-            transaction: way.transaction,
+            transaction: arrival.transaction,
             of: PhantomData,
         }
     }
