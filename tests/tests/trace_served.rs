@@ -11,8 +11,8 @@ use cnv::capability::CapabilityContract;
 use cnv::command::SessionServer;
 use cnv::session::{Address, CallRequest, Client, ClientOptions, SessionLimits};
 use cnv::trace::{
-    Exported, Exporter, Headers, QueueLimits, Sampler, SpanRecord, SpanStatus, Tracer,
-    TracerBuilder, Value,
+    Exported, Exporter, Headers, QueueLimits, Sampler, SpanKind, SpanRecord, SpanStatus,
+    TraceContext, Tracer, TracerBuilder, Value,
 };
 use sessions::{Served, probe, run, until};
 
@@ -196,4 +196,70 @@ fn what_a_call_waited_for_is_part_of_it() {
         assert!(of(true).start_unix_ns < of(false).end_unix_ns);
         assert_eq!(stages(of(true)), all);
     });
+}
+
+/// A call that a client makes says how it ended as well, whatever ended it, and no word of which nobody knows that it is no
+/// argument.
+#[test]
+fn a_span_of_a_client_ends_as_its_call_does() {
+    run(async {
+        let kept = Kept::default();
+        let tracer = kept.build(Tracer::builder());
+        let context = TraceContext::fresh(tracer.ids());
+        let entry = tracer.entry("test", &context, None);
+        let within = entry.current().clone();
+        within.during(every_end(&kept)).await;
+    });
+}
+
+async fn every_end(kept: &Kept) {
+    let served = Served::start(SessionLimits::default()).await;
+    let client = served.client().await;
+    let next = async || {
+        let span = kept.next("call").await;
+        assert_eq!(span.kind, SpanKind::Client);
+        assert!(!format!("{span:?}").contains("hunter2"), "{span:?}");
+        span
+    };
+    let call = client.call(["job", "echo", "hunter2"]).await.unwrap();
+    call.collect().await.unwrap();
+    let span = next().await;
+    assert_eq!(span.status, SpanStatus::Unset);
+    assert_eq!(text(&span, "rpc.method"), "job echo");
+
+    let call = client.call(["job", "fail", "1"]).await.unwrap();
+    call.collect().await.unwrap_err();
+    let span = next().await;
+    assert_failed(&span, "failed");
+    assert_eq!(text(&span, "rpc.method"), "job fail");
+
+    // The verb was forgotten.
+    let call = client.call(["job", "hunter2"]).await.unwrap();
+    call.collect().await.unwrap_err();
+    let span = next().await;
+    assert_failed(&span, "usage");
+    assert_eq!(span.attributes.get("rpc.method"), None);
+
+    let call = client.call(["job", "hang", "given up"]).await.unwrap();
+    until("it runs", || probe("given up").begun() == 1).await;
+    drop(call);
+    assert_failed(&next().await, "cancelled");
+
+    let large = "x".repeat(SessionLimits::default().max_request_bytes);
+    client.call(["job", "echo", &large]).await.unwrap_err();
+    assert_failed(&next().await, "request-too-large");
+
+    let (here, there) = tokio::io::duplex(1 << 16);
+    let server = SessionServer::new(sessions::app()).unwrap();
+    let server = tokio::spawn(server.run_over(there));
+    let client = Client::over(here, ClientOptions::new()).await.unwrap();
+    let mut call = client.call(["job", "hang", "cut off"]).await.unwrap();
+    until("it runs", || probe("cut off").begun() == 1).await;
+    server.abort();
+    call.next().await.unwrap_err();
+    assert_failed(&next().await, "connection-lost");
+    client.call(["job", "echo", "hello"]).await.unwrap_err();
+    assert_failed(&next().await, "connection-lost");
+    drop(call);
+    assert!(kept.0.lock().unwrap().is_empty());
 }
