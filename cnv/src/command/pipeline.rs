@@ -32,7 +32,7 @@ use crate::audit::Digest;
 use crate::quota::{BudgetInfo, Limits, Resource, metered};
 use crate::recovery::Policy;
 #[cfg(feature = "trace")]
-use crate::trace::Carried;
+use crate::trace::{Carried, Tracer};
 use crate::transaction::TransactionId;
 
 /// How a call ended: its output or failure, and its receipt.
@@ -113,6 +113,8 @@ pub(super) struct Visit {
     pub(super) live: Option<LiveGrammar>,
     pub(super) decisions: Decisions,
     pub(super) policies: Arc<[&'static Policy]>,
+    #[cfg(feature = "trace")]
+    pub(super) tracer: Option<Tracer>,
     pub(super) replay: Option<Replay>,
 }
 
@@ -217,6 +219,8 @@ impl App {
                 live: self.live_grammar().cloned(),
                 decisions: Decisions::default(),
                 policies: Arc::clone(self.known_policies()),
+                #[cfg(feature = "trace")]
+                tracer: self.tracer.clone().filter(Tracer::takes_logs),
                 replay: way.replay,
             })
         });
@@ -388,6 +392,8 @@ async fn run(
         policies: visit.policies,
         #[cfg(feature = "trace")]
         trace: crate::trace::Current::get(),
+        #[cfg(feature = "trace")]
+        tracer: visit.tracer,
         #[cfg(feature = "trace")]
         is_streaming: std::sync::atomic::AtomicBool::new(false),
     });
