@@ -7,12 +7,12 @@ use cnv::prelude::*;
 use cnv::quota::Limits;
 use cnv::recovery::{Call, CircuitBreaker, Policy, Settings, Verdict};
 use cnv::trace::{
-    self, Exported, Exporter, QueueLimits, Sampler, SpanKind, SpanRecord, SpanStatus, TraceContext,
-    Tracer, Value,
+    self, Exported, Exporter, Level, LogRecord, QueueLimits, Sampler, SpanKind, SpanRecord,
+    SpanStatus, TraceContext, Tracer, Value,
 };
 
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<SpanRecord>>>);
+struct Kept(Arc<Mutex<Vec<SpanRecord>>>, Arc<Mutex<Vec<LogRecord>>>);
 
 impl Exporter for Kept {
     fn name(&self) -> String {
@@ -22,6 +22,15 @@ impl Exporter for Kept {
     fn spans(&mut self, spans: &[SpanRecord], _: Instant) -> Exported {
         self.0.lock().unwrap().extend_from_slice(spans);
         Exported::Delivered
+    }
+
+    fn logs(&mut self, logs: &[LogRecord], _: Instant) -> Exported {
+        self.1.lock().unwrap().extend_from_slice(logs);
+        Exported::Delivered
+    }
+
+    fn takes_logs(&self) -> bool {
+        true
     }
 }
 
@@ -104,8 +113,17 @@ async fn find(
     Ok(path.len() + other.len() + pin.map_or(0, |pin| pin.len()))
 }
 
+/// Says what it does, here and on a thread of its own.
+#[verb(noun = "word", effect = "pure")]
+async fn say(cx: Context) -> Result<(), Failure> {
+    cx.log(cnv::command::LogLevel::Warn, "there is little left");
+    let thread =
+        std::thread::spawn(move || cx.log(cnv::command::LogLevel::Debug, "none was found"));
+    thread.join().map_err(|_| Failure::failed("it did not end"))
+}
+
 fn app() -> App {
-    App::new("words").verbs(cnv::verbs![count, spoil, write, start, find])
+    App::new("words").verbs(cnv::verbs![count, spoil, write, start, find, say])
 }
 
 #[test]
@@ -278,4 +296,26 @@ fn an_attempt_says_that_it_opened_or_closed_the_breaker() {
         changes,
         expected.map(|(span, state)| (span, state.to_owned()))
     );
+}
+
+#[test]
+fn what_a_call_logs_is_exported_with_its_ids() {
+    for sampler in [Sampler::ALWAYS, Sampler::NEVER] {
+        let (app, tracer, kept) = traced(app(), sampler);
+        let receipt = app.call_blocking(["word", "say"]).receipt.unwrap();
+        kept.after(&tracer);
+        let logs = kept.1.lock().unwrap();
+        let said: Vec<(Level, &str)> = logs.iter().map(|log| (log.level, &*log.body)).collect();
+        let expected = [
+            (Level::Warn, "there is little left"),
+            (Level::Debug, "none was found"),
+        ];
+        assert_eq!(said, expected);
+        for log in logs.iter() {
+            let trace_id = log.context.map(|context| context.trace_id());
+            assert_eq!(trace_id, receipt.trace_id);
+            assert_eq!(log.transaction, receipt.transaction_id);
+            assert_eq!(log.target, concat!(module_path!(), "::say"));
+        }
+    }
 }

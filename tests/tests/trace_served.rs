@@ -10,6 +10,7 @@ use cnv::attestation::{CapabilityAttestation, PrivateKey, TrustStore};
 use cnv::capability::CapabilityContract;
 use cnv::command::SessionServer;
 use cnv::session::{Address, CallRequest, Client, ClientOptions, SessionLimits};
+use cnv::trace::metrics::Snapshot;
 use cnv::trace::{
     Exported, Exporter, Headers, QueueLimits, Sampler, SpanKind, SpanRecord, SpanStatus,
     TraceContext, Tracer, TracerBuilder, Value,
@@ -262,4 +263,58 @@ async fn every_end(kept: &Kept) {
     assert_failed(&next().await, "connection-lost");
     drop(call);
     assert!(kept.0.lock().unwrap().is_empty());
+}
+
+/// Keeps the last metrics that it was given.
+#[derive(Clone, Default)]
+struct Last(Arc<Mutex<Option<Snapshot>>>);
+
+impl Exporter for Last {
+    fn name(&self) -> String {
+        "last".to_owned()
+    }
+
+    fn spans(&mut self, _: &[SpanRecord], _: Instant) -> Exported {
+        Exported::Delivered
+    }
+
+    fn metrics(&mut self, snapshot: &Snapshot, _: Instant) -> Exported {
+        *self.0.lock().unwrap() = Some(snapshot.clone());
+        Exported::Delivered
+    }
+
+    fn takes_metrics(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_server_has_its_application_measured_to_the_end() {
+    run(async {
+        let last = Last::default();
+        let mut limits = QueueLimits::default();
+        limits.metrics_every = Duration::from_millis(1);
+        let tracer = Tracer::builder().queue(limits).exporter(last.clone());
+        let tracer = tracer.build().unwrap();
+        let app = sessions::app().trace(tracer.clone());
+        let served = Served::of(app, SessionLimits::default()).await;
+        let has = |name: &str| {
+            let last = last.0.lock().unwrap();
+            last.as_ref()
+                .is_some_and(|last| last.family(name).is_some())
+        };
+        until("it is measured", || has("cnv.session.opened")).await;
+        served.client().await;
+        served.shut_down().await.unwrap();
+        let exported =
+            tokio::task::spawn_blocking(move || tracer.shutdown(Duration::from_secs(20)));
+        exported.await.unwrap();
+        let last = last.0.lock().unwrap().take().unwrap();
+        assert!(last.family("cnv.calls").is_some());
+        let opened = last.family("cnv.session.opened").unwrap();
+        assert!(
+            format!("{opened:?}").contains("value: Integer(1)"),
+            "{opened:?}"
+        );
+    });
 }
