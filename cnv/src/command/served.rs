@@ -68,6 +68,10 @@ pub(super) enum Authority {
         evidence: Evidence,
         token: Digest,
         /// Whether it is the process's own user all the same.
+        #[cfg_attr(
+            not(feature = "trace"),
+            expect(dead_code, reason = "only traces are let in by it")
+        )]
         is_own: bool,
     },
 }
