@@ -2,7 +2,9 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use cnv::trace::{Baggage, BaggageBuf, BaggageMember};
+use cnv::trace::{
+    Baggage, BaggageBuf, BaggageMember, Boundary, Headers, IdGenerator, Incoming, TraceContext,
+};
 use cnv_fuzz::Change;
 use libfuzzer_sys::fuzz_target;
 
@@ -36,7 +38,13 @@ fn check(bytes: &[u8]) {
     assert!(text.len() <= bytes.len());
     assert_eq!(members(&Baggage::parse(&text).expect("it is good")), all);
     let only = [all[0].0];
-    let some = members(&baggage.only(&only));
+    let headers = Headers {
+        baggage: Some(bytes),
+        ..Headers::default()
+    };
+    let boundary = Boundary::new(Incoming::Ignore).allow_baggage(&only);
+    let ids = IdGenerator::from_seed([7; 24]);
+    let some = members(&TraceContext::extract(headers, boundary, &ids).baggage());
     assert!(some.iter().all(|member| member.0 == only[0]) && !some.is_empty());
 }
 

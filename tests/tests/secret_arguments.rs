@@ -1,8 +1,15 @@
 //! Arguments whose value is shown nowhere.
 
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
 use cnv::grammar::{Class, Delta, Grammar, Overlay};
 use cnv::prelude::*;
+use cnv::trace::metrics::Snapshot;
+use cnv::trace::{Exported, Exporter, LogRecord, SpanRecord, Tracer, TracingLayer};
 use serde_json::json;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 mod shown {
     use cnv::prelude::*;
@@ -97,4 +104,100 @@ fn an_overlay_gives_a_secret_no_default() {
         refused.faults()[0].message,
         "`pin` is secret, and has no default"
     );
+}
+
+/// All that an exporter is given, as text.
+#[derive(Clone, Default)]
+struct Texts(Arc<Mutex<String>>);
+
+impl Texts {
+    fn add(&self, what: &impl std::fmt::Debug) -> Exported {
+        writeln!(self.0.lock().unwrap(), "{what:?}").unwrap();
+        Exported::Delivered
+    }
+}
+
+impl Exporter for Texts {
+    fn name(&self) -> String {
+        "texts".to_owned()
+    }
+
+    fn spans(&mut self, spans: &[SpanRecord], _: Instant) -> Exported {
+        self.add(&spans)
+    }
+
+    fn logs(&mut self, logs: &[LogRecord], _: Instant) -> Exported {
+        self.add(&logs)
+    }
+
+    fn takes_logs(&self) -> bool {
+        true
+    }
+
+    fn metrics(&mut self, snapshot: &Snapshot, _: Instant) -> Exported {
+        self.add(snapshot)
+    }
+
+    fn takes_metrics(&self) -> bool {
+        true
+    }
+}
+
+mod traced {
+    use cnv::prelude::*;
+
+    /// Logs what it may, and then does as it is told.
+    #[verb(noun = "login", effect = "pure", trace(fields(user)))]
+    pub async fn check(
+        cx: Context,
+        user: String,
+        #[arg(long, secret)] pin: Option<String>,
+    ) -> Result<String, Failure> {
+        let mut span = cnv::trace::span("compare");
+        span.set("has_pin", pin.is_some());
+        tracing::info!(user, "it is checked");
+        cx.log(cnv::command::LogLevel::Info, "it is checked");
+        match &*user {
+            "ann" => Ok(user),
+            "bob" => panic!("as it is meant to"),
+            _ => Err(Failure::failed(format!("{pin:?} is wrong"))),
+        }
+    }
+}
+
+/// Whatever becomes of a call: no span, event, log record or metric has the value.
+#[test]
+fn nothing_that_is_exported_has_a_secret() {
+    let texts = Texts::default();
+    let tracer = Tracer::builder().exporter(texts.clone()).build().unwrap();
+    let app = App::new("logins").verbs(verbs![traced::check]);
+    let app = Arc::new(app.trace(tracer.clone()));
+    let measured = Arc::clone(&app);
+    tracer.measure(move || measured.snapshot());
+    let subscriber = tracing_subscriber::registry().with(TracingLayer::new(&tracer));
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let words = |user| ["login", "check", user, "--pin", "hunter2"];
+    for (user, is_good) in [("ann", true), ("bob", false), ("cat", false)] {
+        assert_eq!(app.call_blocking(words(user)).result.is_ok(), is_good);
+    }
+    // The words are those of another command, and of none.
+    for words in [["login", "hunter2"], ["hunter2", "check"]] {
+        assert!(app.call_blocking(words).result.is_err());
+    }
+    let reports = tracer.shutdown(Duration::from_secs(20));
+    assert!(reports[0].is_complete(), "{reports:?}");
+    assert_eq!(
+        (reports[0].spans.delivered, reports[0].logs.delivered),
+        (6, 6)
+    );
+    let texts = texts.0.lock().unwrap();
+    for there in [
+        "cnv.argument.user",
+        "it is checked",
+        "cnv.calls",
+        "panicked",
+    ] {
+        assert!(texts.contains(there), "{there}: {texts}");
+    }
+    assert!(!texts.contains("hunter2"), "{texts}");
 }

@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cnv::prelude::*;
+use cnv::quota::Limits;
+use cnv::recovery::{Call, CircuitBreaker, Policy, Settings, Verdict};
 use cnv::trace::{
-    self, Exported, Exporter, QueueLimits, Sampler, SpanKind, SpanRecord, SpanStatus, Tracer, Value,
+    self, Exported, Exporter, Level, LogRecord, QueueLimits, Sampler, SpanKind, SpanRecord,
+    SpanStatus, TraceContext, Tracer, Value,
 };
 
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<SpanRecord>>>);
+struct Kept(Arc<Mutex<Vec<SpanRecord>>>, Arc<Mutex<Vec<LogRecord>>>);
 
 impl Exporter for Kept {
     fn name(&self) -> String {
@@ -19,6 +22,15 @@ impl Exporter for Kept {
     fn spans(&mut self, spans: &[SpanRecord], _: Instant) -> Exported {
         self.0.lock().unwrap().extend_from_slice(spans);
         Exported::Delivered
+    }
+
+    fn logs(&mut self, logs: &[LogRecord], _: Instant) -> Exported {
+        self.1.lock().unwrap().extend_from_slice(logs);
+        Exported::Delivered
+    }
+
+    fn takes_logs(&self) -> bool {
+        true
     }
 }
 
@@ -91,8 +103,27 @@ async fn start(cx: Context) -> Result<Vec<String>, Failure> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
+/// Says how long a path is, of which spans may have only the one.
+#[verb(noun = "word", effect = "pure", trace(fields(path)))]
+async fn find(
+    path: String,
+    other: String,
+    #[arg(long, secret)] pin: Option<String>,
+) -> Result<usize, Failure> {
+    Ok(path.len() + other.len() + pin.map_or(0, |pin| pin.len()))
+}
+
+/// Says what it does, here and on a thread of its own.
+#[verb(noun = "word", effect = "pure")]
+async fn say(cx: Context) -> Result<(), Failure> {
+    cx.log(cnv::command::LogLevel::Warn, "there is little left");
+    let thread =
+        std::thread::spawn(move || cx.log(cnv::command::LogLevel::Debug, "none was found"));
+    thread.join().map_err(|_| Failure::failed("it did not end"))
+}
+
 fn app() -> App {
-    App::new("words").verbs(cnv::verbs![count, spoil, write, start])
+    App::new("words").verbs(cnv::verbs![count, spoil, write, start, find, say])
 }
 
 #[test]
@@ -145,6 +176,23 @@ fn a_denied_call_has_a_span_and_so_has_an_attested_one() {
     assert_eq!(text(&spans[0], "cnv.outcome"), "attestation");
     assert!(!spans[0].events.iter().any(|event| event.name == "run"));
 
+    // One that is not admitted has not run either, though it was understood and authorised.
+    let limits = Limits {
+        memory_bytes: 9,
+        ..Limits::unlimited()
+    };
+    let (refused, tracer, kept) = traced(app().limits(limits), Sampler::ALWAYS);
+    assert!(
+        refused
+            .call_blocking(["word", "count", "x"])
+            .result
+            .is_err()
+    );
+    let spans = kept.after(&tracer);
+    assert_eq!(text(&spans[0], "cnv.outcome"), "budget");
+    let stages: Vec<&str> = spans[0].events.iter().map(|event| &*event.name).collect();
+    assert_eq!(stages, ["authorise", "admit", "end"]);
+
     let (attested, tracer, kept) = traced(app().development(), Sampler::ALWAYS);
     attested.call_blocking(["word", "write"]).result.unwrap();
     let spans = kept.after(&tracer);
@@ -170,4 +218,104 @@ fn a_call_that_is_not_sampled_has_no_span_and_passes_its_trace_on() {
     assert_eq!(lines[1], transaction);
     assert_eq!(lines[2], "");
     assert!(kept.after(&tracer).is_empty());
+}
+
+#[test]
+fn a_span_has_the_arguments_that_the_verb_names() {
+    let (app, tracer, kept) = traced(app(), Sampler::ALWAYS);
+    let words = ["word", "find", "/tmp/here", "hunter2", "--pin", "hunter3"];
+    assert!(app.call_blocking(words).result.is_ok());
+    let spans = kept.after(&tracer);
+    assert_eq!(text(&spans[0], "cnv.argument.path"), "/tmp/here");
+    let keys = spans[0].attributes.as_slice().iter();
+    let arguments = keys.filter(|attribute| attribute.key.starts_with("cnv.argument."));
+    assert_eq!(arguments.count(), 1);
+    assert!(!format!("{spans:?}").contains("hunter"), "{spans:?}");
+}
+
+/// What `work` does within a call that is recorded.
+fn recorded(work: impl FnOnce()) -> Vec<SpanRecord> {
+    let (_, tracer, kept) = traced(app(), Sampler::ALWAYS);
+    let context = TraceContext::fresh(tracer.ids());
+    let call = tracer.entry("call", &context, None);
+    call.current().clone().in_scope(work);
+    drop(call);
+    kept.after(&tracer)
+}
+
+#[test]
+fn an_attempt_that_does_not_return_has_failed() {
+    let policy = Policy::new("stock", Settings::new());
+    let spans = recorded(|| {
+        let panics = || {
+            let body = |_| -> Result<(), &str> { panic!("as it is meant to") };
+            policy.call_blocking(Call::new(), |_| Verdict::Fail, body)
+        };
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics));
+        assert!(panicked.is_err());
+        let never = async |_| std::future::pending::<Result<(), &str>>().await;
+        let mut call = Box::pin(policy.call(Call::new(), |_: &&str| Verdict::Fail, never));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+    });
+    let statuses: Vec<&SpanStatus> = spans.iter().map(|span| &span.status).collect();
+    let failed = |why: &'static str| SpanStatus::Error(why.into());
+    let [panicked, abandoned] = [failed("panicked"), failed("abandoned")];
+    assert_eq!(statuses, [&panicked, &abandoned, &SpanStatus::Unset]);
+}
+
+#[test]
+fn an_attempt_says_that_it_opened_or_closed_the_breaker() {
+    let breaker = CircuitBreaker::new()
+        .consecutive(1)
+        .probes(1)
+        .open(Duration::from_nanos(1));
+    let policy = Policy::new("stock", Settings::new().circuit_breaker(breaker));
+    let spans = recorded(|| {
+        for result in [Ok(()), Err("down")] {
+            let called = policy.call_blocking(Call::new(), |_| Verdict::Fail, |_| result);
+            assert_eq!(called.is_ok(), result.is_ok());
+        }
+        // It is refused until the clock has gone on.
+        while (policy.call_blocking(Call::new(), |_: &&str| Verdict::Fail, |_| Ok(()))).is_err() {}
+    });
+    let changes: Vec<(&str, String)> = spans
+        .iter()
+        .flat_map(|span| span.events.iter().map(move |event| (span, event)))
+        .filter(|(_, event)| event.name == "breaker")
+        .map(|(span, event)| {
+            assert_eq!(event.attributes.get("cnv.policy"), Some(&"stock".into()));
+            let Some(Value::Text(state)) = event.attributes.get("cnv.breaker.state") else {
+                panic!("{event:?}");
+            };
+            (&*span.name, state.to_string())
+        })
+        .collect();
+    let expected = [("attempt", "open"), ("attempt", "closed")];
+    assert_eq!(
+        changes,
+        expected.map(|(span, state)| (span, state.to_owned()))
+    );
+}
+
+#[test]
+fn what_a_call_logs_is_exported_with_its_ids() {
+    for sampler in [Sampler::ALWAYS, Sampler::NEVER] {
+        let (app, tracer, kept) = traced(app(), sampler);
+        let receipt = app.call_blocking(["word", "say"]).receipt.unwrap();
+        kept.after(&tracer);
+        let logs = kept.1.lock().unwrap();
+        let said: Vec<(Level, &str)> = logs.iter().map(|log| (log.level, &*log.body)).collect();
+        let expected = [
+            (Level::Warn, "there is little left"),
+            (Level::Debug, "none was found"),
+        ];
+        assert_eq!(said, expected);
+        for log in logs.iter() {
+            let trace_id = log.context.map(|context| context.trace_id());
+            assert_eq!(trace_id, receipt.trace_id);
+            assert_eq!(log.transaction, receipt.transaction_id);
+            assert_eq!(log.target, concat!(module_path!(), "::say"));
+        }
+    }
 }

@@ -20,7 +20,7 @@ use super::documents;
 use super::evidence::{Presented, TRUST, environment_help, evidence};
 use super::failure::{Failure, FailureCode};
 use super::output::Output;
-use super::pipeline::{Collector, Reply, Way, explain};
+use super::pipeline::{Arrival, Collector, Reply, Way, explain};
 #[cfg(feature = "session")]
 use super::serve;
 use super::stream::Sink;
@@ -219,9 +219,8 @@ async fn attend(
             notice(options.format, text);
         }
     };
-    let way = Way {
+    let arrival = Arrival {
         since,
-        deadline: options.deadline(),
         transaction: options.transaction,
         // What is called within a process is told nothing by what started that one.
         #[cfg(feature = "trace")]
@@ -231,6 +230,12 @@ async fn attend(
         },
         #[cfg(feature = "trace")]
         is_own: true,
+        #[cfg(feature = "trace")]
+        is_queued: false,
+    };
+    let way = Way {
+        arrival,
+        deadline: options.deadline(),
         // The program's own subscriber writes to standard error.
         #[cfg(feature = "tracing")]
         listener: None,

@@ -17,7 +17,7 @@ use super::stream::Sink;
 use crate::attestation::{CarriesEvidence, Evidence};
 use crate::recovery::Policy;
 #[cfg(feature = "trace")]
-use crate::trace::Current;
+use crate::trace::{Current, Tracer};
 use crate::transaction::TransactionId;
 
 /// A random 128-bit number that names one call.
@@ -111,6 +111,9 @@ pub(super) struct Call {
     pub(super) policies: Arc<[&'static Policy]>,
     #[cfg(feature = "trace")]
     pub(super) trace: Current,
+    /// Has what is logged exported, where any exporter takes it.
+    #[cfg(feature = "trace")]
+    pub(super) tracer: Option<Tracer>,
     /// Whether an item of the output was sent.
     #[cfg(feature = "trace")]
     pub(super) is_streaming: std::sync::atomic::AtomicBool,

@@ -32,7 +32,7 @@ use crate::audit::Digest;
 use crate::quota::{BudgetInfo, Limits, Resource, metered};
 use crate::recovery::Policy;
 #[cfg(feature = "trace")]
-use crate::trace::Carried;
+use crate::trace::{Carried, Tracer};
 use crate::transaction::TransactionId;
 
 /// How a call ended: its output or failure, and its receipt.
@@ -62,11 +62,9 @@ impl Reply {
     }
 }
 
-/// How a call comes, whatever the door.
-pub(super) struct Way {
-    /// When the call came.
+/// Where a call comes from, and since when it is there.
+pub(super) struct Arrival {
     pub(super) since: Instant,
-    pub(super) deadline: Result<Option<Instant>, Failure>,
     pub(super) transaction: Option<TransactionId>,
     /// What it brings with it of its trace.
     #[cfg(feature = "trace")]
@@ -74,6 +72,15 @@ pub(super) struct Way {
     /// Whether the caller is the process's own user.
     #[cfg(feature = "trace")]
     pub(super) is_own: bool,
+    /// Whether it had to wait for its turn or its place.
+    #[cfg(feature = "trace")]
+    pub(super) is_queued: bool,
+}
+
+/// How a call comes, whatever the door.
+pub(super) struct Way {
+    pub(super) arrival: Arrival,
+    pub(super) deadline: Result<Option<Instant>, Failure>,
     /// Who hears what is logged within the call.
     #[cfg(feature = "tracing")]
     pub(super) listener: Option<std::sync::Weak<dyn crate::trace::Listener>>,
@@ -106,6 +113,8 @@ pub(super) struct Visit {
     pub(super) live: Option<LiveGrammar>,
     pub(super) decisions: Decisions,
     pub(super) policies: Arc<[&'static Policy]>,
+    #[cfg(feature = "trace")]
+    pub(super) tracer: Option<Tracer>,
     pub(super) replay: Option<Replay>,
 }
 
@@ -146,17 +155,17 @@ impl App {
         evidence: impl FnOnce(&dyn Fn() -> Digest) -> (Result<Evidence, Unfit>, Option<Digest>),
         tell: &Tell<'_>,
     ) -> Reply {
-        let counted = self.count(verb.spec(), way.since);
-        let mut traced = Traced::begin(self, verb, &way);
+        let counted = self.count(verb.spec(), way.arrival.since);
         // Without randomness for a number, it is refused as the call of number zero.
         let number = call_id();
         let id = number.as_ref().map_or(CallId([0; 16]), |id| *id);
+        let mut traced = Traced::begin(self, verb, &way.arrival, Some(id));
         let current = traced.current();
         #[cfg(feature = "tracing")]
         let current = current.heard_by(way.listener.clone());
         let call = self.decide(verb, matches, way, number, evidence, &mut traced, tell);
         let reply = counted.end(current.during(call).await);
-        traced.end(id, verb, &reply);
+        traced.end(&reply);
         reply
     }
 
@@ -174,7 +183,7 @@ impl App {
         traced: &mut Traced<'_>,
         tell: &Tell<'_>,
     ) -> Reply {
-        traced.fields(verb, &matches);
+        traced.fields(&matches);
         let log = match audit_log(self).await {
             Ok(log) => log,
             Err(failure) => return Reply::refused(failure),
@@ -210,6 +219,8 @@ impl App {
                 live: self.live_grammar().cloned(),
                 decisions: Decisions::default(),
                 policies: Arc::clone(self.known_policies()),
+                #[cfg(feature = "trace")]
+                tracer: self.tracer.clone().filter(Tracer::takes_logs),
                 replay: way.replay,
             })
         });
@@ -254,7 +265,9 @@ impl App {
             }
         };
         let is_within = refusal.is_none();
-        traced.stage("run");
+        if is_within {
+            traced.stage("run");
+        }
         let limits = spec.limits.unwrap_or_else(Limits::unlimited);
         let ((result, is_run), usage) = metered(spec.name, limits, async {
             match refusal {
@@ -379,6 +392,8 @@ async fn run(
         policies: visit.policies,
         #[cfg(feature = "trace")]
         trace: crate::trace::Current::get(),
+        #[cfg(feature = "trace")]
+        tracer: visit.tracer,
         #[cfg(feature = "trace")]
         is_streaming: std::sync::atomic::AtomicBool::new(false),
     });

@@ -124,15 +124,7 @@ fn cut_off_text(cut_off: usize) -> String {
 
 async fn attempt(app: App, matches: &ArgMatches, tell: impl Fn(&str)) -> Result<usize, Failure> {
     let shutdown = shutdown()?;
-    #[cfg(feature = "trace")]
-    let tracer = app.tracer.clone();
     let mut server = SessionServer::new(app)?;
-    // The end of the process lets go of it.
-    #[cfg(feature = "trace")]
-    if let Some(tracer) = tracer {
-        let app = server.app();
-        tracer.measure(move || app.snapshot());
-    }
     if matches.get_flag("plaintext") {
         server = server.plaintext();
     }

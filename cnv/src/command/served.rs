@@ -22,10 +22,11 @@ use super::evidence::{REVOCATIONS, Unfit, development, is_bare, nothing, verifie
 use super::failure::{Failure, FailureCode};
 use super::log::audit_log;
 use super::output::Output;
-use super::pipeline::{Replay, Reply, Way, authorise};
+use super::pipeline::{Arrival, Replay, Reply, Way, authorise};
 use super::spec::VerbSpec;
 use super::stopped::Stopped;
 use super::stream::{Note, Sink};
+use super::traced::Traced;
 use super::version::{LiveVerb, Version};
 use crate::attestation::{Evidence, Verified};
 use crate::audit::{AuditEntry, Decision, Digest, PartsDigest, Reason};
@@ -60,9 +61,19 @@ pub(super) struct Served {
 /// What a session presented.
 #[derive(Clone)]
 pub(super) enum Authority {
+    /// Only the process's own user may present nothing.
     Nothing,
     Development,
-    Presented { evidence: Evidence, token: Digest },
+    Presented {
+        evidence: Evidence,
+        token: Digest,
+        /// Whether it is the process's own user all the same.
+        #[cfg_attr(
+            not(feature = "trace"),
+            expect(dead_code, reason = "only traces are let in by it")
+        )]
+        is_own: bool,
+    },
 }
 
 impl Service for Served {
@@ -93,11 +104,14 @@ impl Service for Served {
         peer: Peer,
         presented: Option<Presented>,
     ) -> Result<Authority, Close> {
+        let is_own = match peer {
+            Peer::Parent => true,
+            Peer::User(user) => Some(user) == self.user,
+            Peer::Anyone => false,
+        };
         let Some(presented) = presented else {
-            match peer {
-                Peer::Parent => return Ok(self.without_token()),
-                Peer::User(user) if Some(user) == self.user => return Ok(self.without_token()),
-                Peer::User(_) | Peer::Anyone => {}
+            if is_own {
+                return Ok(self.without_token());
             }
             let refused = format!("{} presented no attestation", who(peer));
             self.record_denial(SESSION_OPEN, refused, None).await;
@@ -109,7 +123,13 @@ impl Service for Served {
         let token = Digest::from_bytes(Sha256::digest(&presented.token).into());
         let app = Arc::clone(&self.app);
         let refused = match elsewhere(move || decide(&app, presented)).await {
-            Ok(Ok(evidence)) => return Ok(Authority::Presented { evidence, token }),
+            Ok(Ok(evidence)) => {
+                return Ok(Authority::Presented {
+                    evidence,
+                    token,
+                    is_own,
+                });
+            }
             Ok(Err(refused)) => refused,
             Err(failure) => Reason::new(failure.code().as_str(), failure.to_string()),
         };
@@ -214,6 +234,15 @@ impl Authority {
         match self {
             Self::Presented { evidence, .. } => evidence.verified(),
             Self::Nothing | Self::Development => None,
+        }
+    }
+
+    /// Whether it is the process's own user's.
+    #[cfg(feature = "trace")]
+    const fn is_own(&self) -> bool {
+        match self {
+            Self::Nothing | Self::Development => true,
+            Self::Presented { is_own, .. } => *is_own,
         }
     }
 
@@ -365,7 +394,7 @@ impl Asked {
         // Whoever waits for another call's reply has no place, which that call may be waiting for.
         let turn = match self.turn(&version).await {
             Ok(turn) => turn,
-            Err(failure) => return self.app.refuse_request(failure),
+            Err(failure) => return self.refuse_waiting(&version, failure),
         };
         if matches!(turn, Taken::Again(_)) || !self.is_blocking(&version) {
             return self.carry(&version, turn).await;
@@ -373,7 +402,7 @@ impl Asked {
         let place = unless_stopped(blocking.enter(), self.deadline, &self.cancellation).await;
         let place = match place.flatten() {
             Ok(place) => place,
-            Err(stopped) => return self.app.refuse_request(stopped.into()),
+            Err(stopped) => return self.refuse_waiting(&version, stopped.into()),
         };
         let runtime = tokio::runtime::Handle::current();
         let carried = tokio::task::spawn_blocking(move || {
@@ -388,6 +417,38 @@ impl Asked {
                 Err(_) => Reply::refused(Stopped::Cancelled.into()),
             },
         }
+    }
+
+    /// Refuses a call that waited for its turn or its place. It has a span, where it is understood.
+    fn refuse_waiting(&self, version: &Version, failure: Failure) -> Reply {
+        let reply = self.app.refuse_request(failure);
+        let understood = understand(version, &self.request.arguments);
+        if let (Ok((verb, _)), Ok(arrival)) = (understood, self.arrival(version)) {
+            Traced::begin(&self.app, verb, &arrival, None).end(&reply);
+        }
+        reply
+    }
+
+    /// # Errors
+    ///
+    /// Where the transaction is none.
+    fn arrival(
+        &self,
+        #[cfg_attr(not(feature = "trace"), expect(unused_variables))] version: &Version,
+    ) -> Result<Arrival, Failure> {
+        let transaction = self.request.transaction.as_deref().map(str::parse);
+        let transaction = transaction.transpose();
+        Ok(Arrival {
+            since: self.since,
+            transaction: transaction
+                .map_err(|error| Failure::usage(format!("transaction: {error}")))?,
+            #[cfg(feature = "trace")]
+            carried: Carried::new(self.request.trace_headers()),
+            #[cfg(feature = "trace")]
+            is_own: self.authority.is_own(),
+            #[cfg(feature = "trace")]
+            is_queued: self.request.idempotency_key.is_some() || self.is_blocking(version),
+        })
     }
 
     fn is_blocking(&self, version: &Version) -> bool {
@@ -433,26 +494,16 @@ impl Asked {
             Ok(understood) => understood,
             Err(failure) => return self.app.refuse_request(failure),
         };
-        let transaction = self.request.transaction.as_deref().map(str::parse);
-        let transaction = match transaction.transpose() {
-            Ok(transaction) => transaction,
-            Err(error) => {
-                return self
-                    .app
-                    .refuse_request(Failure::usage(format!("transaction: {error}")));
-            }
+        let arrival = match self.arrival(version) {
+            Ok(arrival) => arrival,
+            Err(failure) => return self.app.refuse_request(failure),
         };
         let tell = |text: &str| self.sink.note(&Note::Remark(text));
         // Anew: what held when the turn was taken may have been revoked while the call waited.
         let decided_by = evidence(&self.app, verb.spec(), &self.authority).await;
         let mut way = Way {
-            since: self.since,
+            arrival,
             deadline: Ok(self.deadline),
-            transaction,
-            #[cfg(feature = "trace")]
-            carried: Carried::new(self.request.trace_headers()),
-            #[cfg(feature = "trace")]
-            is_own: !matches!(self.authority, Authority::Presented { .. }),
             #[cfg(feature = "tracing")]
             listener: Some(self.listener),
             cancellation: self.cancellation,
@@ -557,7 +608,9 @@ async fn evidence(
         Authority::Nothing => (Ok(nothing(app)), None),
         Authority::Development if spec.contract().is_some() => (development(app), None),
         Authority::Development => (Ok(nothing(app)), None),
-        Authority::Presented { evidence, token } => {
+        Authority::Presented {
+            evidence, token, ..
+        } => {
             // Whoever may not begin a session any more makes no call on one, whatever the call asks for.
             let fresh = if spec.contract().is_some() {
                 renewed(app).await

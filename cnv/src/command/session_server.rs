@@ -10,6 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+#[cfg(feature = "trace")]
+use std::time::SystemTime;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -20,6 +22,8 @@ use super::served::Served;
 use crate::session::{Address, Peer, SessionLimits, Sessions, Stream};
 #[cfg(feature = "prometheus")]
 use crate::trace::metrics::MetricsServer;
+#[cfg(feature = "trace")]
+use crate::trace::metrics::Snapshot;
 #[cfg(unix)]
 use socket::Socket;
 
@@ -132,12 +136,6 @@ impl SessionServer {
         Ok(Self::of(Arc::new(app)))
     }
 
-    /// The application that it serves.
-    #[cfg(feature = "trace")]
-    pub(super) fn app(&self) -> Arc<App> {
-        Arc::clone(&self.app)
-    }
-
     pub(super) fn of(app: Arc<App>) -> Self {
         let limits = app.sessions.clone().unwrap_or_default();
         Self {
@@ -239,6 +237,9 @@ impl SessionServer {
 
     /// Serves until `shutdown` completes. Then no new calls are taken, and those that are there have
     /// [`SessionLimits::drain_timeout`] to end.
+    ///
+    /// An application with a tracer has [all that it counts](App::snapshot) exported meanwhile, and after the end as it then
+    /// was, in place of what was [measured](crate::trace::Tracer::measure) before.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Drained {
         self.open_log().await;
         let sessions = self.sessions();
@@ -246,6 +247,8 @@ impl SessionServer {
         let _watch = self.watch();
         #[cfg(feature = "prometheus")]
         let _metrics = self.serve_metrics();
+        #[cfg(feature = "trace")]
+        let measured = Measured::begin(&sessions.service().app);
         let mut accepting = tokio::task::JoinSet::new();
         for listener in self.listeners {
             let sessions = Arc::clone(&sessions);
@@ -265,6 +268,8 @@ impl SessionServer {
         accepting.shutdown().await;
         let cut_off = sessions.drain().await;
         sessions.service().record_left_out().await;
+        #[cfg(feature = "trace")]
+        measured.end();
         Drained { cut_off }
     }
 
@@ -297,6 +302,8 @@ impl SessionServer {
         let _watch = self.watch();
         #[cfg(feature = "prometheus")]
         let _metrics = self.serve_metrics();
+        #[cfg(feature = "trace")]
+        let measured = Measured::begin(&sessions.service().app);
         let mut served = tokio::spawn(Arc::clone(&sessions).serve(stream, Peer::Parent, false));
         let mut shutdown = std::pin::pin!(shutdown);
         let has_ended = std::future::poll_fn(|cx| {
@@ -309,6 +316,8 @@ impl SessionServer {
             true => 0,
             false => sessions.drain().await,
         };
+        #[cfg(feature = "trace")]
+        measured.end();
         Drained { cut_off }
     }
 
@@ -347,6 +356,36 @@ impl SessionServer {
 
     pub(super) fn served(&self) -> Served {
         Served::new(Arc::clone(&self.app), own_user())
+    }
+}
+
+/// An application that its tracer measures while it is served.
+#[cfg(feature = "trace")]
+struct Measured(Arc<App>);
+
+#[cfg(feature = "trace")]
+impl Measured {
+    fn begin(app: &Arc<App>) -> Self {
+        if let Some(tracer) = &app.tracer {
+            // The tracer is the application's, and does not keep it.
+            let app = Arc::downgrade(app);
+            tracer.measure(move || match app.upgrade() {
+                Some(app) => app.snapshot(),
+                None => {
+                    let now = SystemTime::now();
+                    Snapshot::new(now, now)
+                }
+            });
+        }
+        Self(Arc::clone(app))
+    }
+
+    /// Has the last export say what there was while the server was there.
+    fn end(self) {
+        if let Some(tracer) = &self.0.tracer {
+            let last = self.0.snapshot();
+            tracer.measure(move || last.clone());
+        }
     }
 }
 

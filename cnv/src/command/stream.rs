@@ -7,6 +7,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+#[cfg(feature = "trace")]
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[cfg(feature = "session")]
 use bytes::Bytes;
@@ -16,6 +18,8 @@ use super::context::{Call, Context};
 use super::failure::Failure;
 use super::output::Output;
 pub use crate::frame::LogLevel;
+#[cfg(feature = "trace")]
+use crate::trace::{Current, Level, LogRecord};
 
 /// Where a call's streams go.
 pub(super) trait Sink: Send + Sync {
@@ -110,19 +114,17 @@ impl Context {
     /// Records what happens. On the command line it is a line on standard error, from [`LogLevel::Info`] on; with `--quiet`
     /// from [`LogLevel::Warn`] on.
     ///
-    /// It never waits: a record that a session has no room for is dropped, and the call's end says how many were.
+    /// It never waits: a record that a session has no room for is dropped, and the call's end says how many were. The exporters
+    /// of the application's tracer that take log records have it as well, with the ids of the call.
     pub fn log(&self, level: LogLevel, message: impl AsRef<str>) {
         let call = self.shared();
-        let note = Note::Log {
-            level,
-            message: message.as_ref(),
-        };
+        let message = message.as_ref();
         // Whoever took the context to another thread is still in its call.
         #[cfg(feature = "trace")]
-        if crate::trace::Current::with(|current| current.traceparent().is_none()) {
-            return call.trace.clone().in_scope(|| call.sink.note(&note));
+        if Current::with(|current| current.traceparent().is_none()) {
+            return call.trace.clone().in_scope(|| call.log(level, message));
         }
-        call.sink.note(&note);
+        call.log(level, message);
     }
 
     /// Reports a measurement. On the command line it is shown with `--json` only, as a line on standard error. Like
@@ -143,6 +145,35 @@ impl Context {
         let call = self.shared();
         let mut bytes = bytes.into();
         poll_fn(|cx| call.sink.poll_custom(&mut bytes, cx)).await
+    }
+}
+
+impl Call {
+    fn log(&self, level: LogLevel, message: &str) {
+        self.sink.note(&Note::Log { level, message });
+        #[cfg(feature = "trace")]
+        if let Some(tracer) = &self.tracer {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH);
+            let unix_ns = u64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX);
+            let target = self.spec.function().into();
+            let mut record = LogRecord::new(unix_ns, level_of(level), target, message.to_owned());
+            Current::with(|here| {
+                record.context = here.traceparent();
+                record.transaction = here.transaction();
+            });
+            tracer.log(record);
+        }
+    }
+}
+
+#[cfg(feature = "trace")]
+const fn level_of(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Trace => Level::Trace,
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Info => Level::Info,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Error => Level::Error,
     }
 }
 

@@ -8,36 +8,50 @@ use clap::ArgMatches;
 use super::app::App;
 use super::context::CallId;
 use super::failure::{Failure, FailureCode};
-use super::pipeline::{Reply, Way};
+use super::pipeline::{Arrival, Reply};
 use super::receipt::Receipt;
 use super::version::LiveVerb;
 use crate::quota::Resource;
 use crate::trace::{Current, EntrySpan, TraceId, TraceParent, Value};
 use crate::transaction::TransactionId;
 
-/// The span of one call, where the application has a tracer.
+/// The span of one call, where the application has a tracer. Dropped before its end, the call was cancelled.
 pub(super) struct Traced<'t> {
     span: Option<EntrySpan<'t>>,
     transaction: Option<TransactionId>,
+    /// `None` where it never began.
+    call_id: Option<CallId>,
+    verb: &'t LiveVerb,
 }
 
 impl<'t> Traced<'t> {
-    /// Begins where a call has been understood. A call that came without a transaction begins one.
-    pub(super) fn begin(app: &'t App, verb: &'t LiveVerb, way: &Way) -> Self {
+    /// Begins it once a call has been understood, from when it came on. A call that came without a transaction begins one.
+    pub(super) fn begin(
+        app: &'t App,
+        verb: &'t LiveVerb,
+        arrival: &Arrival,
+        call_id: Option<CallId>,
+    ) -> Self {
         let Some(tracer) = &app.tracer else {
             return Self {
                 span: None,
-                transaction: way.transaction,
+                transaction: arrival.transaction,
+                call_id,
+                verb,
             };
         };
-        let boundary = tracer.boundary(way.is_own);
-        let context = way.carried.extract(boundary, tracer.ids());
-        let transaction = way
+        let boundary = tracer.boundary(arrival.is_own);
+        let context = arrival.carried.extract(boundary, tracer.ids());
+        let transaction = arrival
             .transaction
             .unwrap_or_else(|| tracer.ids().transaction());
+        let mut span = tracer.entry(verb.name(), &context, Some(transaction));
+        span.began(arrival.since, arrival.is_queued.then_some("queue"));
         Self {
-            span: Some(tracer.entry(verb.name(), &context, Some(transaction))),
+            span: Some(span),
             transaction: Some(transaction),
+            call_id,
+            verb,
         }
     }
 
@@ -63,11 +77,11 @@ impl<'t> Traced<'t> {
     }
 
     /// Sets those of the arguments that the verb names.
-    pub(super) fn fields(&mut self, verb: &LiveVerb, matches: &ArgMatches) {
+    pub(super) fn fields(&mut self, matches: &ArgMatches) {
         let Some(span) = (self.span.as_mut()).filter(|span| span.is_recorded()) else {
             return;
         };
-        for name in verb.spec().traced_fields() {
+        for name in self.verb.spec().traced_fields() {
             let values = matches.try_get_raw(name).ok().flatten();
             let values: Vec<Cow<'_, str>> = values
                 .into_iter()
@@ -81,25 +95,37 @@ impl<'t> Traced<'t> {
     }
 
     /// Ends it with what became of the call.
-    pub(super) fn end(self, call_id: CallId, verb: &LiveVerb, reply: &Reply) {
-        let Some(mut span) = self.span else {
+    pub(super) fn end(mut self, reply: &Reply) {
+        let code = reply.result.as_ref().err().map(Failure::code);
+        self.end_with(code, reply.receipt.as_ref());
+    }
+
+    fn end_with(&mut self, code: Option<FailureCode>, receipt: Option<&Receipt>) {
+        let Some(mut span) = self.span.take() else {
             return;
         };
-        let code = reply.result.as_ref().err().map(Failure::code);
         // What a message says may be of the arguments; a code is not.
         span.ended(code.map(|code| Cow::Borrowed(code.as_str())));
         if !span.is_recorded() {
             return;
         }
-        span.set("cnv.call.id", call_id.to_string());
-        span.set("cnv.verb.effect", verb.spec().effect().as_str());
+        if let Some(id) = self.call_id {
+            span.set("cnv.call.id", id.to_string());
+        }
+        span.set("cnv.verb.effect", self.verb.spec().effect().as_str());
         span.set("cnv.outcome", code.map_or("ok", FailureCode::as_str));
         if let Some(code) = code {
             span.set("error.type", code.as_str());
         }
-        if let Some(receipt) = &reply.receipt {
+        if let Some(receipt) = receipt {
             facts(&mut span, receipt);
         }
+    }
+}
+
+impl Drop for Traced<'_> {
+    fn drop(&mut self) {
+        self.end_with(Some(FailureCode::Cancelled), None);
     }
 }
 

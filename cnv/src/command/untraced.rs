@@ -6,7 +6,7 @@ use clap::ArgMatches;
 
 use super::app::App;
 use super::context::CallId;
-use super::pipeline::{Reply, Way};
+use super::pipeline::{Arrival, Reply};
 use super::version::LiveVerb;
 use crate::transaction::TransactionId;
 
@@ -26,9 +26,9 @@ impl Current {
 }
 
 impl Traced<'_> {
-    pub(super) fn begin(_: &App, _: &LiveVerb, way: &Way) -> Self {
+    pub(super) fn begin(_: &App, _: &LiveVerb, arrival: &Arrival, _: Option<CallId>) -> Self {
         Self {
-            transaction: way.transaction,
+            transaction: arrival.transaction,
             of: PhantomData,
         }
     }
@@ -43,7 +43,7 @@ impl Traced<'_> {
 
     pub(super) fn stage(&mut self, _: &'static str) {}
 
-    pub(super) fn fields(&mut self, _: &LiveVerb, _: &ArgMatches) {}
+    pub(super) fn fields(&mut self, _: &ArgMatches) {}
 
-    pub(super) fn end(self, _: CallId, _: &LiveVerb, _: &Reply) {}
+    pub(super) fn end(self, _: &Reply) {}
 }

@@ -3,7 +3,7 @@
 use core::task::{Context, Waker};
 use core::time::Duration;
 
-use super::breaker::{Outcome, Pass};
+use super::breaker::{BreakerState, Outcome, Pass};
 use super::clock::Moment;
 use super::counters::Event;
 use super::deadline::Deadline;
@@ -345,7 +345,6 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
     #[inline]
     pub(super) fn succeed(&mut self, is_at_once: bool) {
         self.is_in_body = false;
-        self.end_span();
         let policy = &*self.policy;
         let now_ns = if is_at_once && policy.slow_ns() == NEVER {
             self.began_ns
@@ -355,10 +354,14 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         self.has_permit = false;
         if let Some(pass) = self.pass.take() {
             let is_slow = self.is_slow(now_ns);
-            policy
+            let changed = policy
                 .gate
                 .succeed(pass, is_slow, policy.settings(), now_ns, || self.now_ns());
+            if let Some(state) = changed {
+                self.note_breaker(state);
+            }
         }
+        self.end_span();
     }
 
     /// The attempt returned an error. `has_another` says whether there is what another one needs.
@@ -444,9 +447,13 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         let now_ns = self.now_ns();
         if let Some(pass) = self.pass.take() {
             let is_slow = self.is_slow(now_ns);
-            policy
-                .gate
-                .fail(pass, outcome, is_slow, policy.settings(), now_ns, event);
+            let changed =
+                policy
+                    .gate
+                    .fail(pass, outcome, is_slow, policy.settings(), now_ns, event);
+            if let Some(state) = changed {
+                self.note_breaker(state);
+            }
         }
         now_ns
     }
@@ -542,6 +549,21 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
         }
     }
 
+    /// The circuit breaker is in this state because of the attempt.
+    #[cold]
+    fn note_breaker(&mut self, state: BreakerState) {
+        #[cfg(feature = "trace")]
+        self.say(
+            "breaker",
+            [
+                ("cnv.policy", self.policy.name().into()),
+                ("cnv.breaker.state", state.as_str().into()),
+            ],
+        );
+        #[cfg(not(feature = "trace"))]
+        let _ = state;
+    }
+
     /// Says it in the span of the attempt, or, where none runs, in the one that the call is in.
     #[cfg(feature = "trace")]
     #[cold]
@@ -550,7 +572,9 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             return;
         }
         match decision {
-            Decision::Failed | Decision::TimedOut => self.span.fail(decision.to_string()),
+            Decision::Failed | Decision::TimedOut | Decision::Panicked | Decision::Abandoned => {
+                self.span.fail(decision.to_string())
+            }
             _ => {}
         }
         let name = match decision {
@@ -562,6 +586,15 @@ impl<'t, P: PolicyHandle> Course<'t, P> {
             ("cnv.policy", self.policy.name().into()),
             ("cnv.decision", decision.to_string().into()),
         ];
+        self.say(name, facts);
+    }
+
+    #[cfg(feature = "trace")]
+    fn say<const N: usize>(
+        &mut self,
+        name: &'static str,
+        facts: [(&'static str, crate::trace::Value); N],
+    ) {
         if self.span.is_recorded() {
             self.span.event(name, facts);
         } else {

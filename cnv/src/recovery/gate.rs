@@ -261,7 +261,7 @@ impl Gate {
         settings: &Settings,
         now_ns: u64,
         read: impl FnOnce() -> u64,
-    ) {
+    ) -> Option<BreakerState> {
         let word = self.word.load(Ordering::Relaxed);
         let is_short = !is_slow
             && pass == pass_of(word)
@@ -274,11 +274,19 @@ impl Gate {
         if self.is_queueing && self.word.load(Ordering::SeqCst) & WAITING != 0 {
             self.settle();
         }
+        None
     }
 
     #[cold]
-    fn succeed_slow(&self, pass: Pass, is_slow: bool, settings: &Settings, now_ns: u64) {
+    fn succeed_slow(
+        &self,
+        pass: Pass,
+        is_slow: bool,
+        settings: &Settings,
+        now_ns: u64,
+    ) -> Option<BreakerState> {
         let mut machine = self.lock();
+        let mut changed = None;
         match &settings.circuit_breaker {
             // It may be from before what counts now.
             Some(_) if !machine.breaker.counts(pass) => {
@@ -290,7 +298,7 @@ impl Gate {
                 let successes = self.slots.successes();
                 machine.breaker.slide(now_ns, circuit_breaker, successes);
                 self.slots.add_success(self.is_queueing);
-                self.take_back(
+                changed = self.take_back(
                     &mut machine,
                     pass,
                     Outcome::Success,
@@ -303,9 +311,10 @@ impl Gate {
         }
         drop(machine);
         self.settle();
+        changed
     }
 
-    /// An attempt failed, or said nothing. The call keeps its permit.
+    /// An attempt failed, or said nothing. The call keeps its permit. Returns the breaker's state, where this changed it.
     pub(super) fn fail(
         &self,
         pass: Pass,
@@ -314,19 +323,18 @@ impl Gate {
         settings: &Settings,
         now_ns: u64,
         event: Event,
-    ) {
+    ) -> Option<BreakerState> {
         let mut machine = self.lock();
         machine.tally.add(event);
-        if let Some(circuit_breaker) = &settings.circuit_breaker {
-            self.take_back(
-                &mut machine,
-                pass,
-                outcome,
-                is_slow,
-                circuit_breaker,
-                now_ns,
-            );
-        }
+        let circuit_breaker = settings.circuit_breaker.as_ref()?;
+        self.take_back(
+            &mut machine,
+            pass,
+            outcome,
+            is_slow,
+            circuit_breaker,
+            now_ns,
+        )
     }
 
     fn take_back(
@@ -337,7 +345,8 @@ impl Gate {
         is_slow: bool,
         circuit_breaker: &CircuitBreaker,
         now_ns: u64,
-    ) {
+    ) -> Option<BreakerState> {
+        let epoch = machine.breaker.epoch();
         let report = Report {
             pass,
             outcome,
@@ -355,6 +364,7 @@ impl Gate {
             machine.tally.add(Event::Slow);
         }
         self.publish(machine);
+        (machine.breaker.epoch() != epoch).then(|| machine.breaker.state())
     }
 
     pub(super) fn set_mode(&self, mode: Mode, now_ns: u64) {

@@ -104,6 +104,34 @@ impl CloseCode {
     pub const fn is_resumable(self) -> bool {
         matches!(self, Self::SlowConsumer | Self::Unresponsive)
     }
+
+    /// The code as it is sent.
+    #[cfg(feature = "trace")]
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Version => "version",
+            Self::Application => "application",
+            Self::Grammar => "grammar",
+            Self::Attestation => "attestation",
+            Self::Resume => "resume",
+            Self::Connections => "connections",
+            Self::Handshake => "handshake",
+            Self::Idle => "idle",
+            Self::SlowConsumer => "slow-consumer",
+            Self::Unresponsive => "unresponsive",
+            Self::Flood => "flood",
+            Self::NoNumber => "no-number",
+            Self::Calls => "calls",
+            Self::Request => "request",
+            Self::Frame => "frame",
+            Self::Window => "window",
+            Self::Item => "item",
+            Self::Protocol => "protocol",
+            Self::Drain => "drain",
+            Self::Other => "other",
+        }
+    }
 }
 
 impl fmt::Display for Close {
@@ -126,5 +154,23 @@ impl From<WireError> for Close {
             None => error.to_string(),
         };
         Self::new(code, message)
+    }
+}
+
+#[cfg(all(test, feature = "trace"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_shown_as_it_is_sent() {
+        for code in [
+            CloseCode::Done,
+            CloseCode::SlowConsumer,
+            CloseCode::NoNumber,
+            CloseCode::Drain,
+        ] {
+            let sent = serde_json::to_string(&code).unwrap();
+            assert_eq!(sent, format!("\"{}\"", code.as_str()));
+        }
     }
 }

@@ -66,6 +66,25 @@ pub enum SessionError {
     Attestation(String),
 }
 
+impl SessionError {
+    /// What kind it is, for a span. What it says may be the other end's words.
+    #[cfg(feature = "trace")]
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Closed(close) | Self::Refused(close) => close.code().as_str(),
+            Self::Io(_) => "connection-lost",
+            Self::Gone { .. } => "server-gone",
+            Self::Handshake(_) => "handshake",
+            Self::Draining => super::message::DRAINING,
+            Self::NoNumber => "no-number",
+            Self::RequestTooLarge { .. } => "request-too-large",
+            Self::NotText { .. } => "not-text",
+            Self::Plaintext { .. } => "plaintext",
+            Self::Attestation(_) => "attestation",
+        }
+    }
+}
+
 /// An item of a call is larger than its client takes. It is not sent; the call may go on with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an item of {len} bytes is over the limit of {max} that the caller and the server have")]

@@ -57,9 +57,9 @@ impl<'a> Baggage<'a> {
         Ok(Self { text, only: None })
     }
 
-    /// These members, but only those with one of `keys`.
+    /// These members as a boundary lets them in: only those with one of `keys`, in place of an earlier list.
     #[must_use]
-    pub const fn only(self, keys: &'a [&'a str]) -> Self {
+    pub(super) const fn only(self, keys: &'a [&'a str]) -> Self {
         Self {
             only: Some(keys),
             ..self

@@ -6,8 +6,8 @@ use super::traceparent::TraceParent;
 /// Which traces are recorded.
 ///
 /// It is asked once, where a trace comes into the process or begins; what happens within follows. A share of the traces is
-/// drawn by the last 7 bytes of the trace's id, which are random, so that all systems which take the same share take the
-/// same traces (OpenTelemetry's specification, "TraceState: Probability Sampling").
+/// drawn by the last 7 bytes of the trace's id, as OpenTelemetry's specification has it ("TraceState: Probability Sampling"):
+/// systems that do the same and take the same share take the same traces, where the ids are random.
 ///
 /// ```
 /// use cnv::trace::Sampler;

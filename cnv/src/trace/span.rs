@@ -3,7 +3,7 @@
 use core::fmt;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::context::TraceContext;
 use super::current::{Current, During, Scope};
@@ -319,6 +319,28 @@ impl<'t> EntrySpan<'t> {
     #[must_use]
     pub const fn current(&self) -> &Current {
         &self.current
+    }
+
+    /// Has it begin when the call came, with a stage until now where one is named.
+    #[cfg_attr(
+        not(feature = "command"),
+        expect(dead_code, reason = "only the doors of applications know when")
+    )]
+    pub(crate) fn began(&mut self, came: Instant, stage: Option<&'static str>) {
+        if self.pending.is_none() && !self.is_recorded() {
+            return;
+        }
+        let waited_ns = u64::try_from(came.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if let Some(start) = &mut self.pending {
+            *start = Moment::from_ns(start.as_ns().saturating_sub(waited_ns));
+        }
+        self.with(|record| {
+            record.start_unix_ns = record.start_unix_ns.saturating_sub(waited_ns);
+            if let Some(stage) = stage {
+                let is_stage = [("cnv.stage", Value::Bool(true))];
+                record.push_event(stage.into(), record.start_unix_ns, is_stage);
+            }
+        });
     }
 
     /// Sets a fact about it, in place of what had its name.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "trace")]
+use super::span::CallSpan;
 use super::{Client, Inner, Open};
 use crate::session::client_core::Next;
 use crate::session::close::Close;
@@ -18,7 +20,7 @@ use crate::session::error::SessionError;
 use crate::session::message::{DRAINING, Ending, RemoteFailure, Request, decode, encode};
 use crate::session::wire::Channel;
 #[cfg(feature = "trace")]
-use crate::trace::{Carried, Current, Headers, Span, TraceContext};
+use crate::trace::{Carried, Current, Headers, TraceContext};
 
 /// What is left until a deadline. A part of a millisecond is one, so that no time that is left is none.
 pub(super) fn remaining_ms(deadline: Instant) -> u64 {
@@ -66,15 +68,13 @@ impl CallRequest {
         })
     }
 
-    /// Begins the span of the call, and tells the server of it, and of the transaction that it is part of. Noun and verb are
-    /// in the span, and no argument is.
+    /// Begins the span of the call, and tells the server of it, and of the transaction that it is part of.
     #[cfg(feature = "trace")]
-    pub(super) fn begin_span(&mut self) -> Span {
-        let mut span = crate::trace::span("call").to_another_process();
-        if span.is_recorded() {
-            let verb = self.request.arguments.get(..2).unwrap_or_default();
-            span.set("rpc.method", verb.join(" "));
-        }
+    pub(super) fn begin_span(&mut self) -> CallSpan {
+        let span = crate::trace::span("call").to_another_process();
+        let words = self.request.arguments.get(..2);
+        let verb = words.filter(|_| span.is_recorded());
+        let verb = verb.map(|words| words.join(" "));
         Current::with(|here| {
             let current = span.current().unwrap_or(here);
             if let Some(context) = current.context().filter(|_| self.is_of_here) {
@@ -84,7 +84,7 @@ impl CallRequest {
                 self.request.transaction = Some(id.to_string());
             }
         });
-        span
+        CallSpan { span, verb }
     }
 
     /// The call is over after this time, in whole milliseconds. It begins when the call is made: the wait for a place among
@@ -160,8 +160,11 @@ pub struct Call {
     receipt: Option<String>,
     left_out_receipt_bytes: Option<usize>,
     dropped_notes: u64,
+    /// Whether its result came.
     #[cfg(feature = "trace")]
-    span: Span,
+    has_result: bool,
+    #[cfg(feature = "trace")]
+    span: CallSpan,
 }
 
 /// One item of a call's streams.
@@ -243,13 +246,15 @@ impl Call {
             left_out_receipt_bytes: None,
             dropped_notes: 0,
             #[cfg(feature = "trace")]
-            span: Span::NONE,
+            has_result: false,
+            #[cfg(feature = "trace")]
+            span: CallSpan::NONE,
         }
     }
 
     /// The call, whose span this is.
     #[cfg(feature = "trace")]
-    pub(super) fn within(mut self, span: Span) -> Self {
+    pub(super) fn within(mut self, span: CallSpan) -> Self {
         self.span = span;
         self
     }
@@ -272,7 +277,10 @@ impl Call {
                 next => Poll::Ready(Ok(next)),
             }
         });
-        match next.await? {
+        let next = next.await;
+        #[cfg(feature = "trace")]
+        self.trace(&next);
+        match next? {
             Next::Item(arrived) => Ok(Some(Item {
                 channel: arrived.channel,
                 payload: arrived.payload,
@@ -322,16 +330,28 @@ impl Call {
         self.dropped_notes
     }
 
-    fn ended(&mut self, ending: &Bytes) -> Result<Option<Item>, CallError> {
-        let ending: Ending = decode("a call's end", ending).map_err(SessionError::from)?;
-        #[cfg(feature = "trace")]
-        {
-            let mut span = std::mem::replace(&mut self.span, Span::NONE);
-            if let Some(failure) = &ending.failure {
-                // It is the other end's word, and as long as that likes.
-                span.fail(failure.code.chars().take(64).collect::<String>());
+    /// Says in its span what came.
+    #[cfg(feature = "trace")]
+    fn trace(&mut self, next: &Result<Next, SessionError>) {
+        match next {
+            Ok(Next::Item(arrived)) => {
+                self.has_result |= arrived.channel == Channel::Result;
+                self.span.is_understood();
             }
+            Err(error) => self.span.fail(error.kind()),
+            // An end is decoded first.
+            Ok(_) => {}
         }
+    }
+
+    fn ended(&mut self, ending: &Bytes) -> Result<Option<Item>, CallError> {
+        let ending = decode::<Ending>("a call's end", ending).map_err(SessionError::from);
+        #[cfg(feature = "trace")]
+        match &ending {
+            Ok(ending) => self.span.end(ending, self.has_result),
+            Err(error) => self.span.fail(error.kind()),
+        }
+        let ending = ending?;
         self.receipt = ending.receipt.map(|receipt| receipt.get().to_owned());
         self.left_out_receipt_bytes = ending.left_out_receipt_bytes;
         self.dropped_notes = ending.dropped_notes;

@@ -4,6 +4,8 @@ mod begin;
 mod call;
 mod carry;
 mod options;
+#[cfg(feature = "trace")]
+mod span;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -202,11 +204,24 @@ impl Client {
     /// Where the request is too large, the server takes no new calls, the session has no more numbers for them, or it is over.
     pub async fn start_call(&self, request: CallRequest) -> Result<Call, SessionError> {
         #[cfg(feature = "trace")]
-        let (request, span) = {
+        let (request, mut span) = {
             let mut request = request;
             let span = request.begin_span();
             (request, span)
         };
+        let opened = self.open(request).await;
+        #[cfg(feature = "trace")]
+        if let Err(error) = &opened {
+            span.fail(error.kind());
+        }
+        let call = Call::new(self, opened?);
+        #[cfg(feature = "trace")]
+        let call = call.within(span);
+        Ok(call)
+    }
+
+    /// Has the server begin a call, once it has room for it.
+    async fn open(&self, request: CallRequest) -> Result<u32, SessionError> {
         let CallRequest {
             mut request,
             timeout,
@@ -225,7 +240,7 @@ impl Client {
             inner: &self.inner,
             ticket: None,
         };
-        let call = poll_fn(|cx| {
+        poll_fn(|cx| {
             let opened = self.inner.shared.with(|core| {
                 if core.is_draining() {
                     return Err(SessionError::Draining);
@@ -244,12 +259,7 @@ impl Client {
                 (Ok(Opened::NoRoom), None) => Poll::Pending,
             }
         })
-        .await?;
-        drop(opening);
-        let call = Call::new(self, call);
-        #[cfg(feature = "trace")]
-        let call = call.within(span);
-        Ok(call)
+        .await
     }
 }
 
