@@ -331,7 +331,7 @@ fn what_was_not_taken_is_sent_again_and_what_may_have_arrived_is_not() {
     assert_eq!(report.last_error.as_deref(), Some("too old"));
     assert_eq!(
         report.to_string(),
-        "scripted: spans: 0 delivered, 2 dropped (rejected 2), 1 unknown; the last error: bad request"
+        "scripted: spans: 0 delivered, 2 dropped (rejected 2), 1 unknown; the last error: too old"
     );
 }
 
