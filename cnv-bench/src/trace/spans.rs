@@ -291,6 +291,6 @@ mod tests {
         let (groups, goals) = run(settings).unwrap();
         assert_eq!(groups.len(), 4);
         let numbers: Vec<u8> = goals.iter().map(|goal| goal.number).collect();
-        assert_eq!(numbers, [5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 7, 8, 8, 8]);
+        assert_eq!(numbers, [5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 8, 8]);
     }
 }
