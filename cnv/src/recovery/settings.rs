@@ -47,13 +47,13 @@ pub struct Settings {
 
 impl Settings {
     /// Whether there is a circuit breaker.
-    #[cfg(feature = "trace")]
+    #[cfg(all(feature = "command", feature = "trace"))]
     pub(crate) const fn has_circuit_breaker(&self) -> bool {
         self.circuit_breaker.is_some()
     }
 
     /// Whether there is a bulkhead.
-    #[cfg(feature = "trace")]
+    #[cfg(all(feature = "command", feature = "trace"))]
     pub(crate) const fn has_bulkhead(&self) -> bool {
         self.bulkhead.is_some()
     }

@@ -144,7 +144,7 @@ impl Tracer {
     }
 
     /// Has what `measure` measures exported every so often and at the end, by the exporters that take metrics, in place of
-    /// what was measured before. It is kept until the [shutdown](Self::shutdown). `serve` of a program that has sessions has
+    /// what was measured before. It is kept until the [shutdown](Self::shutdown). `SessionServer::run`, and so `serve`, has
     /// its application measured; others say so:
     ///
     /// ```
