@@ -987,8 +987,57 @@ fn accounted(tracer: &Tracer, given: u64) -> Report {
     assert_eq!(spans.given, given, "{report}");
     let whole = spans.delivered + spans.dropped() + spans.unknown;
     assert_eq!((spans.given, spans.waiting), (whole, 0), "{report}");
+    // There was time to send all, so that what nobody answers for was lost on the way.
+    assert_eq!(spans.dropped_by(DropCause::Shutdown), 0, "{report}");
     eprintln!("{report}");
     report
+}
+
+/// The ids of the spans in these requests.
+fn received(requests: &[http_server::Request]) -> Vec<Vec<u8>> {
+    let of_spans = |request: &&http_server::Request| request.line.contains("/v1/traces");
+    let ids = requests.iter().filter(of_spans).flat_map(|request| {
+        let message = match request.header("content-encoding") {
+            Some("gzip") => unzipped(&request.body),
+            _ => request.body.clone(),
+        };
+        only_spans(ExportTraceServiceRequest::decode(&message[..]).unwrap())
+    });
+    ids.map(|span| span.span_id).collect()
+}
+
+#[test]
+fn a_collector_that_is_slow_has_all_that_it_took_and_nothing_twice() {
+    const OF: usize = 5;
+    let mut asked = 0;
+    let server = HttpServer::start(move |_| {
+        asked += 1;
+        std::thread::sleep(SHORT / 20);
+        match asked % OF {
+            // Slower than anybody waits.
+            0 => http_server::Reply::Nothing,
+            _ => http_server::Reply::Bytes(answer("200 OK", PROTOBUF, b"")),
+        }
+    });
+    let settings = over_http(&server).timeout(SHORT);
+    let tracer = otlp::seeded().queue(short()).exporter(exporter(settings));
+    let tracer = tracer.build().unwrap();
+    let mut given = 0;
+    wait_until("some are not answered in time, and some are", || {
+        given += calls(&tracer, 100);
+        let spans = tracer.reports().remove(0).spans;
+        spans.unknown > 0 && spans.delivered > 0
+    });
+    let report = accounted(&tracer, given).spans;
+    let (all, unanswered) = {
+        let requests = server.requests();
+        let unanswered: Vec<_> = requests.iter().skip(OF - 1).step_by(OF).cloned().collect();
+        (received(&requests), received(&unanswered).len() as u64)
+    };
+    let distinct: HashSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), all.len());
+    assert_eq!(all.len() as u64, report.delivered + report.unknown);
+    assert_eq!(unanswered, report.unknown);
 }
 
 #[test]
@@ -1060,6 +1109,14 @@ fn spans_are_accounted_for_over_grpc_as_well() {
     wait_until("some arrive again", || {
         given += calls(&tracer, 1);
         spans().delivered > before
+    });
+    // It passes on what it took, which is what was delivered and some of what it did not say so of.
+    wait_until("all is sent", || spans().waiting == 0);
+    let sent = spans();
+    wait_until("what was delivered is passed on", || {
+        let ids: HashSet<_> = received(&sink.requests()).into_iter().collect();
+        let most = sent.delivered + sent.unknown;
+        (sent.delivered..=most).contains(&(ids.len() as u64))
     });
     drop(collector);
     given += calls(&tracer, 200);
