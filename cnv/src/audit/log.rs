@@ -4,6 +4,7 @@ use core::cell::RefCell;
 use core::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use super::note::{SignedCheckpoint, VerifierKey};
 use super::options::{AuditOptions, Durability, GROUP_ENTRIES, WhenFull, WhenUnavailable};
 use super::queue::Queue;
 use super::recovery::{self, OpenError, Recovered};
+use super::tree::TreeHash;
 use super::writer::Writer;
 use crate::attestation::{PrivateKey, Timestamp};
 
@@ -34,6 +36,8 @@ struct Shared {
     group: usize,
     patience: Duration,
     reserve_bytes: u64,
+    /// Whether the thread has more to do than it does soon, so that whoever brings an entry hashes it.
+    is_behind: AtomicBool,
     /// Wakes the thread.
     work: Condvar,
     /// Wakes who waits for room, for the file or for the disk.
@@ -115,6 +119,7 @@ impl AuditLog {
             group: options.capacity.min(GROUP_ENTRIES),
             patience: options.patience,
             reserve_bytes: options.reserve_bytes,
+            is_behind: AtomicBool::new(false),
             work: Condvar::new(),
             progress: Condvar::new(),
         });
@@ -134,8 +139,9 @@ impl AuditLog {
     }
 
     /// Takes an entry and returns its number in the log. Where the log is [`Durable`](Durability::Durable), waits until
-    /// the entry is on disk; otherwise costs an encoding, a copy and a lock, whatever the log's length, and a process that is
-    /// killed loses what the last [`GROUP_MS`](super::GROUP_MS) brought: see [`append_written`](Self::append_written).
+    /// the entry is on disk; otherwise costs an encoding, a copy and a lock, and a hash while half of the queue is full,
+    /// whatever the log's length, and a process that is killed loses what the last [`GROUP_MS`](super::GROUP_MS) brought: see
+    /// [`append_written`](Self::append_written).
     ///
     /// # Errors
     ///
@@ -206,10 +212,12 @@ impl AuditLog {
 
     /// Puts an entry into the queue, and returns its number and the state, still locked.
     fn push(&self, entry: &AuditEntry) -> Result<(u64, MutexGuard<'_, State>), AppendError> {
-        // Before the lock. Its hash is the log's thread's to find, which nobody waits for.
         with_buffer(|buffer| {
             entry.encode_into(buffer)?;
-            self.push_encoded(entry, buffer)
+            // Nobody waits for the log's thread to hash it, unless there is so much that the queue would be full.
+            let is_behind = self.shared.is_behind.load(Ordering::Relaxed);
+            let hash = is_behind.then(|| TreeHash::leaf(buffer));
+            self.push_encoded(entry, buffer, hash)
         })
     }
 
@@ -217,6 +225,7 @@ impl AuditLog {
         &self,
         entry: &AuditEntry,
         bytes: &[u8],
+        hash: Option<TreeHash>,
     ) -> Result<(u64, MutexGuard<'_, State>), AppendError> {
         let mut state = self.shared.lock();
         while state.failure.is_none() && state.queue.len() >= self.options.capacity {
@@ -235,18 +244,20 @@ impl AuditLog {
             return Err(AppendError::Reserved);
         }
         self.enqueue_refused(&mut state);
-        let number = self.enqueue(&mut state, bytes);
+        let number = self.enqueue(&mut state, bytes, hash);
         Ok((number, state))
     }
 
     /// The number of the entry in the log.
-    fn enqueue(&self, state: &mut State, entry: &[u8]) -> u64 {
+    fn enqueue(&self, state: &mut State, entry: &[u8], hash: Option<TreeHash>) -> u64 {
         let number = state.appended;
         state.appended += 1;
         if state.queue.is_empty() {
             state.waiting_since = Some(Instant::now());
         }
-        state.queue.push(entry);
+        state.queue.push(entry, hash);
+        let is_behind = state.queue.len() > self.options.capacity / 2;
+        self.shared.is_behind.store(is_behind, Ordering::Relaxed);
         // The thread sleeps while there is nothing, and while there is less than a group; waking it at every entry would
         // cost a system call each time.
         let uncommitted = state.appended - state.committed;
@@ -268,7 +279,7 @@ impl AuditLog {
         let decision = Decision::Denied(Reason::new("not_recorded", detail));
         let entry = AuditEntry::new(last, [0; 16], "audit refusals", decision);
         let body = entry.encode().expect("a short verb");
-        self.enqueue(state, &body);
+        self.enqueue(state, &body, None);
     }
 
     /// Waits until everything that was appended is written and signed for, and returns the last checkpoint.

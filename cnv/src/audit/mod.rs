@@ -92,8 +92,9 @@
 //! Without its code an entry costs 3 us of processor time on an x86-64 without SHA instructions, four fifths of which are
 //! SHA-256: 330,000 entries a second of processor time, where signing each makes 36,000. The code takes a fifth of that
 //! rate: 168,000 beside 216,000 in interleaved runs on a busy machine. All of that is done by the log's thread: whoever
-//! appends encodes the entry, some 250 bytes, into the queue. On disk, groups take 20 to 170 times the entries that one
-//! `fdatasync` each takes. `cargo bench -p cnv --bench audit` measures them on your machine.
+//! appends encodes the entry, some 250 bytes, into the queue, and hashes it only while half of the queue is full. On disk,
+//! groups take 20 to 170 times the entries that one `fdatasync` each takes. `cargo bench -p cnv --bench audit` measures
+//! them on your machine.
 //!
 //! Opening, verifying and proving read the whole log, in memory for one entry. A proof has at most 64 hashes.
 //!

@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 
+use super::tree::TreeHash;
+
 /// Encoded entries one behind another, in memory that is used again.
 #[derive(Default)]
 pub(super) struct Queue {
     bytes: VecDeque<u8>,
-    /// How long each is, in bytes.
-    lens: VecDeque<usize>,
+    /// How long each is, in bytes, and its hash where whoever brought it had the time.
+    leaves: VecDeque<(usize, Option<TreeHash>)>,
 }
 
 /// How many bytes are kept for the next entries, once those that waited are gone: two full groups of usual ones.
@@ -16,22 +18,25 @@ const KEPT_BYTES: usize = 256 * 1024;
 impl Queue {
     /// How many entries there are.
     pub(super) fn len(&self) -> usize {
-        self.lens.len()
+        self.leaves.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lens.is_empty()
+        self.leaves.is_empty()
     }
 
-    pub(super) fn push(&mut self, entry: &[u8]) {
+    pub(super) fn push(&mut self, entry: &[u8], hash: Option<TreeHash>) {
         self.bytes.extend(entry);
-        self.lens.push_back(entry.len());
+        self.leaves.push_back((entry.len(), hash));
     }
 
     /// Has the first `count` entries, or as many as there are, behind those of `other`.
     pub(super) fn move_front(&mut self, count: usize, other: &mut Self) {
-        let lens = self.lens.drain(..count.min(self.lens.len()));
-        let bytes: usize = lens.inspect(|&len| other.lens.push_back(len)).sum();
+        let mut bytes = 0;
+        for leaf in self.leaves.drain(..count.min(self.leaves.len())) {
+            bytes += leaf.0;
+            other.leaves.push_back(leaf);
+        }
         let (first, second) = self.bytes.as_slices();
         let (first, second) = (
             &first[..bytes.min(first.len())],
@@ -43,12 +48,12 @@ impl Queue {
         self.shrink();
     }
 
-    /// Shows every entry, in order, and forgets them.
-    pub(super) fn take_each(&mut self, mut take: impl FnMut(&[u8])) {
+    /// Shows every entry and its hash, in order, and forgets them.
+    pub(super) fn take_each(&mut self, mut take: impl FnMut(&[u8], TreeHash)) {
         let mut rest = &*self.bytes.make_contiguous();
-        for len in self.lens.drain(..) {
+        for (len, hash) in self.leaves.drain(..) {
             let (entry, behind) = rest.split_at(len);
-            take(entry);
+            take(entry, hash.unwrap_or_else(|| TreeHash::leaf(entry)));
             rest = behind;
         }
         self.bytes.clear();
@@ -68,7 +73,10 @@ mod tests {
 
     fn taken(queue: &mut Queue) -> Vec<Vec<u8>> {
         let mut entries = Vec::new();
-        queue.take_each(|entry| entries.push(entry.to_vec()));
+        queue.take_each(|entry, hash| {
+            assert_eq!(hash, TreeHash::leaf(entry));
+            entries.push(entry.to_vec());
+        });
         entries
     }
 
@@ -80,7 +88,8 @@ mod tests {
         let entry = |number: usize| vec![number as u8; number % 37];
         for round in 0..500 {
             for _ in 0..round % 11 {
-                queue.push(&entry(came));
+                let entry = entry(came);
+                queue.push(&entry, (came % 3 == 0).then(|| TreeHash::leaf(&entry)));
                 came += 1;
             }
             for count in [round % 5, round % 7] {
@@ -101,7 +110,7 @@ mod tests {
     fn memory_for_much_is_given_back() {
         let (mut queue, mut group) = (Queue::default(), Queue::default());
         for _ in 0..4096 {
-            queue.push(&[7; 4096]);
+            queue.push(&[7; 4096], None);
         }
         queue.move_front(256, &mut group);
         assert_eq!(taken(&mut group), vec![[7; 4096]; 256]);

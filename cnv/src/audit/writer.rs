@@ -9,7 +9,7 @@ use super::note::{SignedCheckpoint, VerifierKey};
 use super::queue::Queue;
 use super::reader::Replay;
 use super::record;
-use super::tree::{Frontier, TreeHash};
+use super::tree::Frontier;
 use crate::attestation::PrivateKey;
 
 /// Appends groups of entries, each with the checkpoint that covers it.
@@ -77,9 +77,8 @@ impl<S: Storage> Writer<S> {
     /// the first one gave up.
     pub(super) fn write(&mut self, entries: &mut Queue) -> io::Result<()> {
         self.buffer.clear();
-        entries.take_each(|entry| {
+        entries.take_each(|entry, leaf| {
             let number = self.frontier.size();
-            let leaf = TreeHash::leaf(entry);
             let code = self.mac.code(number, &leaf);
             record::put(&mut self.buffer, number, entry, &code);
             self.frontier.push(leaf);
